@@ -1,0 +1,112 @@
+//! What a provider is given.
+//!
+//! **Invariant:** a field is plain, secret or unreadable; a secret never becomes a plain string on
+//! its way to the provider.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// Everything that a provider may base its answer on.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// The data of the provider's own relation.
+    pub storage: RelationData,
+    /// The data of its further endpoints, by endpoint name.
+    pub further: BTreeMap<String, RelationData>,
+    /// The plugin image that the user configured.
+    pub plugin_image: String,
+}
+
+/// One relation's data bag, with the content of its secret merged in.
+#[derive(Clone, Debug, Default)]
+pub struct RelationData {
+    fields: BTreeMap<String, Value>,
+}
+
+/// One field of a data bag.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// Readable by anyone who sees the relation.
+    Plain(String),
+    /// From a Juju secret, or sent in the clear but known to be a credential.
+    Secret(SecretString),
+    /// Promised by the integrator but not to be had; the text says why.
+    Unreadable(String),
+}
+
+impl RelationData {
+    /// Nothing has been sent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// A plain field, trimmed; absent and blank are the same.
+    #[must_use]
+    pub fn plain(&self, name: &str) -> Option<&str> {
+        match self.fields.get(name)? {
+            Value::Plain(text) => Some(text.trim()).filter(|text| !text.is_empty()),
+            Value::Secret(_) | Value::Unreadable(_) => None,
+        }
+    }
+
+    /// A credential, whichever way it was sent; absent and blank are the same.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<SecretString> {
+        let secret = match self.fields.get(name)? {
+            Value::Plain(text) => SecretString::from(text.clone()),
+            Value::Secret(secret) => secret.clone(),
+            Value::Unreadable(_) => return None,
+        };
+        Some(secret).filter(|secret| !secret.expose_secret().trim().is_empty())
+    }
+
+    /// Why a field cannot be read, if that is so.
+    #[must_use]
+    pub fn unreadable(&self, name: &str) -> Option<&str> {
+        match self.fields.get(name)? {
+            Value::Unreadable(reason) => Some(reason),
+            Value::Plain(_) | Value::Secret(_) => None,
+        }
+    }
+}
+
+impl<K: Into<String>> FromIterator<(K, Value)> for RelationData {
+    fn from_iter<I: IntoIterator<Item = (K, Value)>>(fields: I) -> Self {
+        Self {
+            fields: fields
+                .into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect(),
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Plain(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_is_absent_and_debug_shows_no_secret() {
+        let data = RelationData::from_iter([
+            ("bucket", Value::from("  ")),
+            ("region", Value::from(" eu ")),
+            (
+                "secret-key",
+                Value::Secret(SecretString::from("canary-4711")),
+            ),
+        ]);
+
+        assert_eq!(data.plain("bucket"), None);
+        assert_eq!(data.plain("region"), Some("eu"));
+        assert!(data.secret("secret-key").is_some());
+        assert!(!format!("{data:?}").contains("canary-4711"));
+    }
+}

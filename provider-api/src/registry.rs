@@ -1,0 +1,147 @@
+//! The providers that were linked in.
+//!
+//! **Invariant:** sorted by name, no two with the same name or endpoint, so that an endpoint finds
+//! exactly one provider.
+
+use crate::{Descriptor, StorageProvider};
+
+/// One provider's entry, submitted by its crate at link time.
+#[derive(Debug)]
+pub struct Registration(&'static dyn StorageProvider);
+
+inventory::collect!(Registration);
+
+/// All providers of this binary.
+#[derive(Clone, Debug)]
+pub struct Registry(Vec<&'static dyn StorageProvider>);
+
+/// Why the providers cannot work side by side. A mistake of the build, not of a user.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+pub enum RegistryError {
+    /// Two crates claim one provider name.
+    #[error("two storage providers are called `{0}`")]
+    DuplicateName(&'static str),
+    /// Two crates claim one endpoint.
+    #[error("two storage providers use the endpoint `{0}`")]
+    DuplicateEndpoint(&'static str),
+}
+
+impl Registration {
+    /// An entry for [`inventory::submit!`].
+    #[must_use]
+    pub const fn new(provider: &'static dyn StorageProvider) -> Self {
+        Self(provider)
+    }
+}
+
+impl Registry {
+    /// The providers that are linked into this binary.
+    ///
+    /// # Errors
+    /// If two of them cannot be told apart.
+    pub fn linked() -> Result<Self, RegistryError> {
+        Self::new(
+            inventory::iter::<Registration>()
+                .map(|registration| registration.0)
+                .collect(),
+        )
+    }
+
+    /// A registry of the given providers.
+    ///
+    /// # Errors
+    /// If two of them cannot be told apart.
+    pub fn new(mut providers: Vec<&'static dyn StorageProvider>) -> Result<Self, RegistryError> {
+        providers.sort_by_key(|provider| provider.descriptor().name);
+        for (index, provider) in providers.iter().enumerate() {
+            let this = provider.descriptor();
+            for earlier in providers
+                .iter()
+                .take(index)
+                .map(|earlier| earlier.descriptor())
+            {
+                if earlier.name == this.name {
+                    return Err(RegistryError::DuplicateName(this.name));
+                }
+                if earlier.endpoint.name == this.endpoint.name {
+                    return Err(RegistryError::DuplicateEndpoint(this.endpoint.name));
+                }
+            }
+        }
+        Ok(Self(providers))
+    }
+
+    /// All providers, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &'static dyn StorageProvider> {
+        self.0.iter().copied()
+    }
+
+    /// All descriptors, sorted by provider name.
+    pub fn descriptors(&self) -> impl Iterator<Item = &'static Descriptor> {
+        self.iter().map(StorageProvider::descriptor)
+    }
+
+    /// The provider with this name.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<&'static dyn StorageProvider> {
+        self.iter()
+            .find(|provider| provider.descriptor().name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Endpoint, Inputs, Problems, Verdict, doctest_descriptor};
+
+    #[derive(Debug)]
+    struct Fixed(&'static Descriptor);
+
+    impl StorageProvider for Fixed {
+        fn descriptor(&self) -> &'static Descriptor {
+            self.0
+        }
+
+        fn validate(&self, _: &Inputs) -> Result<Verdict, Problems> {
+            Ok(Verdict::Waiting(String::new()))
+        }
+    }
+
+    static TAPE: Descriptor = doctest_descriptor();
+    static DISK: Descriptor = Descriptor {
+        name: "disk",
+        endpoint: Endpoint {
+            name: "disk-credentials",
+            interface: "disk",
+        },
+        ..doctest_descriptor()
+    };
+    static OTHER_TAPE: Descriptor = Descriptor {
+        name: "other-tape",
+        ..doctest_descriptor()
+    };
+
+    #[test]
+    fn providers_are_sorted_and_found() {
+        let registry = Registry::new(vec![&Fixed(&TAPE), &Fixed(&DISK)]).unwrap();
+
+        assert_eq!(
+            registry.descriptors().map(|d| d.name).collect::<Vec<_>>(),
+            ["disk", "tape"]
+        );
+        assert!(registry.by_name("tape").is_some());
+        assert!(registry.by_name("drum").is_none());
+    }
+
+    #[test]
+    fn providers_that_cannot_be_told_apart_are_refused() {
+        let same_name = Registry::new(vec![&Fixed(&TAPE), &Fixed(&TAPE)]);
+        let same_endpoint = Registry::new(vec![&Fixed(&TAPE), &Fixed(&OTHER_TAPE)]);
+
+        assert_eq!(same_name.unwrap_err(), RegistryError::DuplicateName("tape"));
+        assert_eq!(
+            same_endpoint.unwrap_err(),
+            RegistryError::DuplicateEndpoint("tape-credentials")
+        );
+    }
+}

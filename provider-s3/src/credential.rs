@@ -1,0 +1,45 @@
+//! The credential file that the plugin reads.
+//!
+//! **Invariant:** the file says exactly what the integrator sent. A key that the file's format could
+//! not carry unchanged is refused.
+
+use provider_api::{
+    Problem, RelationData,
+    secrecy::{ExposeSecret, SecretString},
+};
+
+/// One half of the credentials.
+pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretString, Problem> {
+    if let Some(reason) = data.unreadable(field) {
+        let hint = "grant the secret to this application again by integrating anew";
+        return Err(Problem::unreadable(field, reason, hint));
+    }
+    let Some(key) = data.secret(field) else {
+        return Err(Problem::missing(
+            field,
+            "set the credentials in the S3 integrator",
+        ));
+    };
+    // The file is an INI file: a line ends a value, white space at the ends is lost, and white
+    // space before `#` or `;` starts a comment. No store gives out keys with any of these.
+    if key
+        .expose_secret()
+        .contains(|c: char| c.is_whitespace() || c.is_control())
+    {
+        return Err(Problem::invalid(
+            field,
+            "contains white space or control characters",
+            "set the credentials in the S3 integrator again",
+        ));
+    }
+    Ok(key)
+}
+
+/// The file's content.
+pub(crate) fn file(access_key: &SecretString, secret_key: &SecretString) -> SecretString {
+    SecretString::from(format!(
+        "[default]\naws_access_key_id={}\naws_secret_access_key={}\n",
+        access_key.expose_secret(),
+        secret_key.expose_secret(),
+    ))
+}

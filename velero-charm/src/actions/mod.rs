@@ -1,0 +1,77 @@
+//! Actions: what a user asks for once.
+//!
+//! **Invariant:** an expected failure is said with `action-fail` and ends with exit code 0, since any
+//! other code replaces what was said by a number.
+
+mod command;
+mod output;
+mod run;
+
+use tracing::warn;
+
+use crate::{
+    cluster::ClusterError,
+    juju::JujuError,
+    reconcile::{Charm, Error},
+    velero::cli::CliError,
+};
+
+/// Why an action did not do what was asked; the text is for the user.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Charm(#[from] Error),
+}
+
+/// Runs an action by its name.
+pub(crate) async fn run(charm: &Charm, name: &str) -> Result<(), Error> {
+    let outcome = match name {
+        "run" | "run-cli" => run::run(charm).await,
+        other => Err(Failure::Refused(format!(
+            "this charm has no action `{other}`"
+        ))),
+    };
+    let failure = match outcome {
+        Ok(()) => return Ok(()),
+        Err(failure) => failure,
+    };
+    let text = match &failure {
+        Failure::Charm(error @ Error::Juju(_)) => {
+            warn!("{error}");
+            error.to_string()
+        }
+        Failure::Charm(Error::NotTrusted) => {
+            format!(
+                "not trusted: run `juju trust {} --scope=cluster`",
+                charm.unit.application
+            )
+        }
+        other => other.to_string(),
+    };
+    charm.tools.action_fail(&text).await?;
+    Ok(())
+}
+
+impl From<JujuError> for Failure {
+    fn from(error: JujuError) -> Self {
+        Self::Charm(error.into())
+    }
+}
+
+impl From<ClusterError> for Failure {
+    fn from(error: ClusterError) -> Self {
+        Self::Charm(if error.is_forbidden() {
+            Error::NotTrusted
+        } else {
+            error.into()
+        })
+    }
+}
+
+impl From<CliError> for Failure {
+    fn from(error: CliError) -> Self {
+        Self::Charm(error.into())
+    }
+}

@@ -1,0 +1,89 @@
+//! What can go wrong between the charm and the API server.
+//!
+//! **Invariant:** each error knows what was being done and whether a later hook may succeed.
+
+/// A request that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {doing}: {cause}")]
+pub(crate) struct ClusterError {
+    doing: String,
+    cause: Cause,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error("no ServiceAccount is mounted ({0})")]
+    NoAccount(Box<dyn std::error::Error + Send + Sync>),
+    #[error("the API server did not answer in time")]
+    Silent,
+    #[error("{}", status_text(.0))]
+    Refused(Box<kube::core::Status>),
+    #[error("{}", innermost(.0))]
+    Unreachable(kube::Error),
+}
+
+impl ClusterError {
+    pub(super) fn no_account(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self {
+            doing: "reach the cluster".into(),
+            cause: Cause::NoAccount(source.into()),
+        }
+    }
+
+    pub(crate) fn silent(doing: impl ToString) -> Self {
+        Self {
+            doing: doing.to_string(),
+            cause: Cause::Silent,
+        }
+    }
+
+    pub(super) fn request(doing: impl ToString, source: kube::Error) -> Self {
+        let cause = match source {
+            kube::Error::Api(status) => Cause::Refused(status),
+            other => Cause::Unreachable(other),
+        };
+        Self {
+            doing: doing.to_string(),
+            cause,
+        }
+    }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(&self.cause, Cause::Refused(status) if status.is_not_found())
+    }
+
+    /// The ServiceAccount may not do this, or is gone.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        match &self.cause {
+            Cause::Refused(status) => status.is_forbidden() || status.code == 401,
+            Cause::NoAccount(_) | Cause::Silent | Cause::Unreachable(_) => false,
+        }
+    }
+
+    /// A later hook may succeed without anybody doing anything.
+    pub(crate) fn is_retryable(&self) -> bool {
+        match &self.cause {
+            Cause::Silent | Cause::Unreachable(_) => true,
+            Cause::Refused(status) => {
+                status.code == 429 || status.code == 409 || status.code >= 500
+            }
+            Cause::NoAccount(_) => false,
+        }
+    }
+}
+
+fn status_text(status: &kube::core::Status) -> String {
+    if status.message.is_empty() {
+        return format!("the API server answered {} {}", status.code, status.reason);
+    }
+    format!("{} ({})", status.message, status.code)
+}
+
+/// The last link of the chain says what happened; the ones before repeat it.
+fn innermost(error: &kube::Error) -> String {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
+}

@@ -1,0 +1,172 @@
+//! Waiting for the cluster to come round, by watch.
+//!
+//! **Invariant:** nothing is polled. The world is listed once and then follows the API server's
+//! events; it is looked at again after each event, and after a second in which nothing happened.
+
+use std::{collections::BTreeMap, fmt::Debug, ops::ControlFlow, pin::Pin, time::Duration};
+
+use futures::{Stream, StreamExt as _, stream::select_all};
+use k8s_openapi::api::{
+    apps::v1::{DaemonSet, Deployment},
+    core::v1::Pod,
+};
+use kube::{
+    Api, ResourceExt,
+    api::{DynamicObject, ListParams, WatchEvent, WatchParams},
+};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Cluster, ClusterError, ask, list};
+use crate::velero;
+
+/// How long a world is left unlooked at when nothing happens.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// What Velero's health is read from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Running {
+    pub(crate) servers: BTreeMap<String, Deployment>,
+    pub(crate) node_agents: BTreeMap<String, DaemonSet>,
+    pub(crate) pods: BTreeMap<String, Pod>,
+    pub(crate) locations: BTreeMap<String, DynamicObject>,
+}
+
+impl Running {
+    pub(crate) fn server(&self) -> Option<&Deployment> {
+        self.servers.get(velero::SERVER)
+    }
+
+    pub(crate) fn node_agent(&self) -> Option<&DaemonSet> {
+        self.node_agents.get(velero::NODE_AGENT)
+    }
+
+    pub(crate) fn location(&self) -> Option<&DynamicObject> {
+        self.locations.get(velero::LOCATION)
+    }
+
+    /// Reads it once.
+    pub(crate) async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
+        Ok(Self {
+            servers: by_name(cluster.list(&cluster.api(), &only(velero::SERVER)).await?),
+            node_agents: by_name(
+                cluster
+                    .list(&cluster.api(), &only(velero::NODE_AGENT))
+                    .await?,
+            ),
+            pods: by_name(cluster.list(&cluster.api(), &pods()).await?),
+            locations: by_name(
+                cluster
+                    .list(&locations(cluster), &ListParams::default())
+                    .await?,
+            ),
+        })
+    }
+}
+
+/// Follows the cluster until `decide` breaks or the deadline passes; gives the world as last seen.
+pub(crate) async fn follow(
+    cluster: &Cluster,
+    deadline: Instant,
+    mut decide: impl FnMut(&Running) -> ControlFlow<()>,
+) -> Result<Running, ClusterError> {
+    loop {
+        let (mut running, mut changes) = begin(cluster).await?;
+        loop {
+            if decide(&running).is_break() || Instant::now() >= deadline {
+                return Ok(running);
+            }
+            let glance = (Instant::now() + GLANCE).min(deadline);
+            match timeout_at(glance, changes.next()).await {
+                Ok(Some(Ok(change))) => change(&mut running),
+                // A watch ended or was too slow: list anew.
+                Ok(Some(Err(Lost)) | None) => break,
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// A watch that cannot go on.
+struct Lost;
+
+type Change = Box<dyn FnOnce(&mut Running) + Send>;
+type Changes = Pin<Box<dyn Stream<Item = Result<Change, Lost>> + Send>>;
+
+async fn begin(
+    cluster: &Cluster,
+) -> Result<(Running, impl Stream<Item = Result<Change, Lost>>), ClusterError> {
+    let (servers, a) = watch(&cluster.api(), &only(velero::SERVER), |r| &mut r.servers).await?;
+    let (node_agents, b) = watch(&cluster.api(), &only(velero::NODE_AGENT), |r| {
+        &mut r.node_agents
+    })
+    .await?;
+    let (pods, c) = watch(&cluster.api(), &pods(), |r| &mut r.pods).await?;
+    let (locations, d) = watch(&locations(cluster), &ListParams::default(), |r| {
+        &mut r.locations
+    })
+    .await?;
+    Ok((
+        Running {
+            servers,
+            node_agents,
+            pods,
+            locations,
+        },
+        select_all([a, b, c, d]),
+    ))
+}
+
+/// Lists objects, then streams what happens to them.
+async fn watch<K>(
+    api: &Api<K>,
+    select: &ListParams,
+    place: fn(&mut Running) -> &mut BTreeMap<String, K>,
+) -> Result<(BTreeMap<String, K>, Changes), ClusterError>
+where
+    K: Clone + DeserializeOwned + Debug + ResourceExt + Send + 'static,
+{
+    let found = list(api, select).await?;
+    let version = found.metadata.resource_version.unwrap_or_default();
+    let parameters = WatchParams {
+        label_selector: select.label_selector.clone(),
+        field_selector: select.field_selector.clone(),
+        ..WatchParams::default()
+    };
+    let doing = format_args!("watch `{}`", api.resource_url()).to_string();
+    let events = ask(doing, api.watch(&parameters, &version)).await?;
+    let changes = events.map(move |event| -> Result<Change, Lost> {
+        match event {
+            Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                Ok(Box::new(move |running| {
+                    place(running).insert(object.name_any(), object);
+                }))
+            }
+            Ok(WatchEvent::Deleted(object)) => Ok(Box::new(move |running| {
+                place(running).remove(&object.name_any());
+            })),
+            Ok(WatchEvent::Bookmark(_)) => Ok(Box::new(|_| {})),
+            Ok(WatchEvent::Error(_)) | Err(_) => Err(Lost),
+        }
+    });
+    Ok((by_name(found.items), Box::pin(changes)))
+}
+
+fn by_name<K: ResourceExt>(objects: Vec<K>) -> BTreeMap<String, K> {
+    objects
+        .into_iter()
+        .map(|object| (object.name_any(), object))
+        .collect()
+}
+
+fn only(name: &str) -> ListParams {
+    ListParams::default().fields(&format!("metadata.name={name}"))
+}
+
+fn pods() -> ListParams {
+    ListParams::default().labels(velero::COMPONENT)
+}
+
+fn locations(cluster: &Cluster) -> Api<DynamicObject> {
+    cluster.dynamic(&velero::kind("BackupStorageLocation"))
+}

@@ -1,0 +1,174 @@
+//! The Kubernetes cluster, as the charm's ServiceAccount may see it.
+//!
+//! **Invariant:** every request has a time limit and is named in its error; every write is a
+//! server-side apply under one field manager, or a deletion.
+
+pub(crate) mod error;
+pub(crate) mod follow;
+pub(crate) mod owned;
+
+use std::{fmt::Debug, future::Future, time::Duration};
+
+use kube::{
+    Api, Client, Config, Resource, ResourceExt as _,
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectList, Patch, PatchParams},
+    core::{GroupVersionKind, NamespaceResourceScope},
+};
+use serde::de::DeserializeOwned;
+
+pub(crate) use self::error::ClusterError;
+
+/// Who the API server says owns what we applied.
+pub(crate) const FIELD_MANAGER: &str = "velero-operator";
+
+/// A healthy API server answers in milliseconds; one that takes this long is not.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Kinds that live outside namespaces, of those that the charm handles.
+const CLUSTER_SCOPED: [&str; 3] = [
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "Namespace",
+];
+
+/// A connection, and the namespace that the charm's pod is in.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    client: Client,
+    namespace: String,
+}
+
+impl Cluster {
+    /// Takes up the pod's ServiceAccount. Sends nothing yet.
+    pub(crate) fn connect() -> Result<Self, ClusterError> {
+        let mut config = Config::incluster_env().map_err(ClusterError::no_account)?;
+        config.connect_timeout = Some(REQUEST_TIMEOUT);
+        // The library's own retries can keep a hook silent for minutes; the next hook is our retry.
+        config.default_retry = false;
+        let namespace = config.default_namespace.clone();
+        let client = Client::try_from(config).map_err(|e| ClusterError::request("connect", e))?;
+        Ok(Self { client, namespace })
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Objects of a kind in our namespace.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Objects of a kind in the whole cluster.
+    pub(crate) fn all<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
+        Api::all(self.client.clone())
+    }
+
+    /// Objects of a kind that is known by name only, in our namespace or outside of all.
+    pub(crate) fn dynamic(&self, resource: &ApiResource) -> Api<DynamicObject> {
+        if CLUSTER_SCOPED.contains(&resource.kind.as_str()) {
+            Api::all_with(self.client.clone(), resource)
+        } else {
+            Api::namespaced_with(self.client.clone(), &self.namespace, resource)
+        }
+    }
+
+    /// Objects of a kind that is known by name only, in every namespace.
+    pub(crate) fn everywhere(&self, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::all_with(self.client.clone(), resource)
+    }
+
+    /// Makes an object what we say it is, as far as we say it.
+    pub(crate) async fn apply(
+        &self,
+        object: &DynamicObject,
+    ) -> Result<DynamicObject, ClusterError> {
+        let name = object.name_any();
+        let resource = resource_of(object);
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        ask(
+            format_args!("apply {} `{name}`", resource.kind),
+            self.dynamic(&resource)
+                .patch(&name, &parameters, &Patch::Apply(object)),
+        )
+        .await
+    }
+
+    /// Deletes an object; one that is not there is fine.
+    pub(crate) async fn delete(
+        &self,
+        resource: &ApiResource,
+        name: &str,
+        parameters: &DeleteParams,
+    ) -> Result<(), ClusterError> {
+        let doing = format!("delete {} `{name}`", resource.kind);
+        present(ask(doing, self.dynamic(resource).delete(name, parameters)).await).map(drop)
+    }
+
+    /// Lists objects; a kind that is not there has none.
+    pub(crate) async fn list<K>(
+        &self,
+        api: &Api<K>,
+        parameters: &ListParams,
+    ) -> Result<Vec<K>, ClusterError>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug,
+    {
+        Ok(present(list(api, parameters).await)?
+            .map(|list| list.items)
+            .unwrap_or_default())
+    }
+}
+
+/// Lists objects, with the version of the list.
+pub(crate) async fn list<K>(
+    api: &Api<K>,
+    parameters: &ListParams,
+) -> Result<ObjectList<K>, ClusterError>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    ask(
+        format_args!("list `{}`", api.resource_url()),
+        api.list(parameters),
+    )
+    .await
+}
+
+/// Sends a request under the time limit.
+pub(crate) async fn ask<T>(
+    doing: impl ToString,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ClusterError> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+        Ok(answer) => answer.map_err(|error| ClusterError::request(doing, error)),
+        Err(_) => Err(ClusterError::silent(doing)),
+    }
+}
+
+/// "Not there" as an answer instead of an error.
+pub(crate) fn present<T>(answer: Result<T, ClusterError>) -> Result<Option<T>, ClusterError> {
+    match answer {
+        Ok(object) => Ok(Some(object)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// How the API server names the kind of an object.
+pub(crate) fn resource_of(object: &DynamicObject) -> ApiResource {
+    let types = object.types.clone().unwrap_or_default();
+    let (group, version) = types
+        .api_version
+        .split_once('/')
+        .unwrap_or(("", &types.api_version));
+    resource(group, version, &types.kind)
+}
+
+/// How the API server names a kind.
+pub(crate) fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+}

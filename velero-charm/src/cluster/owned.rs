@@ -1,0 +1,111 @@
+//! Does a live object still say what we want it to say?
+//!
+//! **Invariant:** pure. Fields that others own are never looked at.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use serde_json::Value;
+
+use super::FIELD_MANAGER;
+
+/// The live object has every field of ours as we want it, and we own none that we no longer want.
+pub(crate) fn is_as_wanted(
+    live: &Value,
+    wanted: &Value,
+    managers: Option<&Vec<ManagedFieldsEntry>>,
+) -> bool {
+    covers(live, wanted) && our_fields(managers).is_some_and(|ours| !exceeds(ours, wanted))
+}
+
+/// Every field of `wanted` is in `live` with the same value.
+pub(crate) fn covers(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => wanted
+            .iter()
+            .all(|(key, wanted)| live.get(key).is_some_and(|live| covers(live, wanted))),
+        _ => live == wanted,
+    }
+}
+
+/// The entry that our applies have left on an object.
+pub(crate) fn our_entry(managers: Option<&Vec<ManagedFieldsEntry>>) -> Option<&ManagedFieldsEntry> {
+    managers?.iter().find(|entry| {
+        entry.manager.as_deref() == Some(FIELD_MANAGER)
+            && entry.operation.as_deref() == Some("Apply")
+            && entry.subresource.as_deref().unwrap_or_default().is_empty()
+    })
+}
+
+fn our_fields(managers: Option<&Vec<ManagedFieldsEntry>>) -> Option<&Value> {
+    our_entry(managers)?
+        .fields_v1
+        .as_ref()
+        .map(|fields| &fields.0)
+}
+
+/// The owned set has a field that the wanted object lacks. Lists are compared by value in
+/// [`covers`], so only the fields of maps matter here.
+fn exceeds(owned: &Value, wanted: &Value) -> bool {
+    let Value::Object(owned) = owned else {
+        return false;
+    };
+    owned
+        .iter()
+        .filter_map(|(key, below)| Some((key.strip_prefix("f:")?, below)))
+        .any(|(field, below)| match wanted.get(field) {
+            Some(wanted) => exceeds(below, wanted),
+            None => true,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::FieldsV1;
+    use serde_json::json;
+
+    use super::*;
+
+    fn managed(fields: Value) -> Vec<ManagedFieldsEntry> {
+        let other = ManagedFieldsEntry {
+            manager: Some("somebody".into()),
+            operation: Some("Update".into()),
+            fields_v1: Some(FieldsV1(json!({"f:spec": {"f:theirs": {}}}))),
+            ..ManagedFieldsEntry::default()
+        };
+        let ours = ManagedFieldsEntry {
+            manager: Some(FIELD_MANAGER.into()),
+            operation: Some("Apply".into()),
+            fields_v1: Some(FieldsV1(fields)),
+            ..ManagedFieldsEntry::default()
+        };
+        vec![other, ours]
+    }
+
+    #[test]
+    fn what_others_added_does_not_count() {
+        let live = json!({"spec": {"a": 1, "theirs": true}});
+        let wanted = json!({"spec": {"a": 1}});
+        let managers = managed(json!({"f:spec": {"f:a": {}}}));
+
+        assert!(is_as_wanted(&live, &wanted, Some(&managers)));
+    }
+
+    #[test]
+    fn a_changed_a_missing_and_a_left_over_field_count() {
+        let wanted = json!({"spec": {"a": 1}});
+        let owned = managed(json!({"f:spec": {"f:a": {}}}));
+        let owned_more = managed(json!({"f:spec": {"f:a": {}, "f:prefix": {}}}));
+
+        assert!(!is_as_wanted(
+            &json!({"spec": {"a": 2}}),
+            &wanted,
+            Some(&owned)
+        ));
+        assert!(!is_as_wanted(&json!({"spec": {}}), &wanted, Some(&owned)));
+        let live = json!({"spec": {"a": 1, "prefix": "old"}});
+        assert!(!is_as_wanted(&live, &wanted, Some(&owned_more)));
+        assert!(
+            !is_as_wanted(&json!({"spec": {"a": 1}}), &wanted, None),
+            "never applied by us"
+        );
+    }
+}

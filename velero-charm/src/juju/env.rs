@@ -1,0 +1,104 @@
+//! What Juju says of a hook through the environment.
+//!
+//! **Invariant:** every variable that the charm reads is named here, once.
+
+use std::{env, path::PathBuf};
+
+/// Set in every hook and action; its absence means that a person started the binary.
+const DISPATCH_PATH: &str = "JUJU_DISPATCH_PATH";
+const UNIT_NAME: &str = "JUJU_UNIT_NAME";
+const MODEL_UUID: &str = "JUJU_MODEL_UUID";
+const CHARM_DIR: &str = "JUJU_CHARM_DIR";
+
+/// What a program of ours needs to find the API server from inside a pod.
+pub(crate) const IN_CLUSTER: [&str; 2] = ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
+
+/// Why Juju calls.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Event {
+    /// The user runs an action.
+    Action(String),
+    /// The last hook of a unit.
+    Remove,
+    /// A hook that may belong to the unit's end: only the goal state tells.
+    Parting(String),
+    /// Any other hook, known or not.
+    Hook(String),
+}
+
+/// The unit that the hook runs in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Unit {
+    /// For example `velero-operator/0`.
+    pub(crate) name: String,
+    /// The unit's application.
+    pub(crate) application: String,
+    /// Tells models of one name apart.
+    pub(crate) model_uuid: String,
+    /// Where the charm is unpacked.
+    pub(crate) charm_dir: PathBuf,
+}
+
+/// A variable without which the hook cannot be understood.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not set: this is not the environment of a Juju hook")]
+pub(crate) struct Missing(&'static str);
+
+impl Event {
+    /// The event, or none if Juju did not start us.
+    pub(crate) fn from_env() -> Option<Self> {
+        env::var(DISPATCH_PATH).ok().map(|path| Self::parse(&path))
+    }
+
+    fn parse(dispatch_path: &str) -> Self {
+        let name = dispatch_path.rsplit('/').next().unwrap_or(dispatch_path);
+        if dispatch_path.starts_with("actions/") {
+            return Self::Action(name.into());
+        }
+        match name {
+            "remove" => Self::Remove,
+            _ if name == "stop" || name.ends_with("-relation-broken") => Self::Parting(name.into()),
+            _ => Self::Hook(name.into()),
+        }
+    }
+}
+
+impl Unit {
+    pub(crate) fn from_env() -> Result<Self, Missing> {
+        let get = |name| env::var(name).map_err(|_| Missing(name));
+        let name = get(UNIT_NAME)?;
+        Ok(Self {
+            application: name.split('/').next().unwrap_or(&name).to_owned(),
+            name,
+            model_uuid: get(MODEL_UUID)?,
+            charm_dir: get(CHARM_DIR)?.into(),
+        })
+    }
+}
+
+/// The variables of [`IN_CLUSTER`] as they are set here.
+pub(crate) fn in_cluster() -> impl Iterator<Item = (&'static str, String)> {
+    IN_CLUSTER
+        .into_iter()
+        .filter_map(|name| Some((name, env::var(name).ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_actions_removal_and_parting_are_told_apart() {
+        let hook = |name: &str| Event::Hook(name.into());
+
+        assert_eq!(Event::parse("hooks/install"), hook("install"));
+        assert_eq!(Event::parse("hooks/never-heard-of"), hook("never-heard-of"));
+        assert_eq!(
+            Event::parse("hooks/s3-relation-changed"),
+            hook("s3-relation-changed")
+        );
+        assert_eq!(Event::parse("hooks/stop"), Event::Parting("stop".into()));
+        assert_eq!(Event::parse("hooks/remove"), Event::Remove);
+        assert_eq!(Event::parse("actions/run"), Event::Action("run".into()));
+    }
+}

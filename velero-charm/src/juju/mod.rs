@@ -1,0 +1,14 @@
+//! Juju: the hook's environment and the hook tools.
+//!
+//! **Invariant:** nothing else in the charm reads the environment or starts a hook tool, and no
+//! secret is ever an argument of one.
+
+pub(crate) mod env;
+pub(crate) mod log;
+pub(crate) mod relation;
+mod tools;
+
+pub(crate) use self::{
+    env::{Event, Unit},
+    tools::{JujuError, Level, Status, Tools},
+};

@@ -1,0 +1,309 @@
+//! The hook tools, typed.
+//!
+//! **Invariant:** one call at a time (Juju serves no more), JSON in and out, and a failure names the
+//! tool and carries what it said.
+
+use std::{collections::BTreeMap, fmt, process::Stdio};
+
+use secrecy::SecretString;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use tokio::{io::AsyncWriteExt as _, process::Command, sync::Mutex};
+
+/// Linux takes no longer argument; Juju's own client library cuts at the same length.
+const LONGEST_ARGUMENT: usize = 131_071;
+
+/// The hook tools of the running hook.
+#[derive(Debug, Default)]
+pub(crate) struct Tools {
+    turn: Mutex<()>,
+}
+
+/// Why a hook tool failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JujuError {
+    #[error("`{tool}` could not be started: {source}")]
+    Start {
+        tool: &'static str,
+        source: std::io::Error,
+    },
+    #[error("`{tool}` failed: {message}")]
+    Failed { tool: &'static str, message: String },
+    #[error("`{tool}` gave an answer that is not understood: {source}")]
+    Answer {
+        tool: &'static str,
+        source: serde_json::Error,
+    },
+}
+
+/// The levels that a charm may set.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    Active,
+    Waiting,
+    Maintenance,
+    Blocked,
+    /// What Juju shows before a charm has said anything.
+    #[serde(other)]
+    Unset,
+}
+
+/// A unit's status.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub(crate) struct Status {
+    #[serde(rename = "status")]
+    pub(crate) level: Level,
+    #[serde(default)]
+    pub(crate) message: String,
+}
+
+/// What Juju plans for this application.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct GoalState {
+    #[serde(default)]
+    units: BTreeMap<String, Goal>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Goal {
+    status: String,
+}
+
+impl JujuError {
+    /// Juju said that the thing asked for is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Failed { message, .. } if message.contains("not found"))
+    }
+
+    /// Juju said that this application may not see it.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::Failed { message, .. }
+            if message.contains("permission denied") || message.contains("is not allowed"))
+    }
+}
+
+impl GoalState {
+    /// The unit is on its way out.
+    pub(crate) fn is_dying(&self, unit: &str) -> bool {
+        self.units
+            .get(unit)
+            .is_some_and(|goal| goal.status == "dying")
+    }
+
+    /// Another unit of the application stays.
+    pub(crate) fn has_other_survivor(&self, unit: &str) -> bool {
+        self.units
+            .iter()
+            .any(|(name, goal)| name != unit && goal.status != "dying")
+    }
+}
+
+impl Tools {
+    pub(crate) async fn is_leader(&self) -> Result<bool, JujuError> {
+        self.json("is-leader", &[]).await
+    }
+
+    pub(crate) async fn config(&self) -> Result<Map<String, Value>, JujuError> {
+        self.json("config-get", &[]).await
+    }
+
+    pub(crate) async fn goal_state(&self) -> Result<GoalState, JujuError> {
+        self.json("goal-state", &[]).await
+    }
+
+    pub(crate) async fn relation_ids(&self, endpoint: &str) -> Result<Vec<String>, JujuError> {
+        self.json("relation-ids", &[endpoint]).await
+    }
+
+    /// The application at the other end, if it is there yet.
+    pub(crate) async fn remote_app(&self, relation: &str) -> Result<Option<String>, JujuError> {
+        self.json("relation-list", &["--app", "-r", relation]).await
+    }
+
+    /// An application's data bag.
+    pub(crate) async fn data_bag(
+        &self,
+        relation: &str,
+        app: &str,
+    ) -> Result<BTreeMap<String, String>, JujuError> {
+        self.json("relation-get", &["--app", "-r", relation, "-", app])
+            .await
+    }
+
+    /// Changes our application's data bag; only the leader may.
+    pub(crate) async fn set_data_bag(
+        &self,
+        relation: &str,
+        fields: &BTreeMap<&str, String>,
+    ) -> Result<(), JujuError> {
+        let text = serde_json::to_string(fields).map_err(|source| JujuError::Answer {
+            tool: "relation-set",
+            source,
+        })?;
+        let arguments = ["-r", relation, "--app", "--file", "-"];
+        self.run("relation-set", &arguments, Some(&text))
+            .await
+            .map(drop)
+    }
+
+    /// The newest content of a secret; from now on Juju tells us when it changes.
+    pub(crate) async fn secret(
+        &self,
+        uri: &str,
+    ) -> Result<BTreeMap<String, SecretString>, JujuError> {
+        let content: BTreeMap<String, String> =
+            self.json("secret-get", &["--refresh", uri]).await?;
+        Ok(content
+            .into_iter()
+            .map(|(key, value)| (key, value.into()))
+            .collect())
+    }
+
+    pub(crate) async fn status(&self) -> Result<Status, JujuError> {
+        let shown: Option<Status> = self.json("status-get", &["--include-data"]).await?;
+        Ok(shown.unwrap_or(Status {
+            level: Level::Unset,
+            message: String::new(),
+        }))
+    }
+
+    pub(crate) async fn set_status(&self, status: &Status) -> Result<(), JujuError> {
+        let arguments = [&status.level.to_string(), "--", head(&status.message)];
+        self.run("status-set", &arguments, None).await.map(drop)
+    }
+
+    pub(crate) async fn set_version(&self, version: &str) -> Result<(), JujuError> {
+        self.run("application-version-set", &["--", version], None)
+            .await
+            .map(drop)
+    }
+
+    pub(crate) async fn action_params(&self) -> Result<Map<String, Value>, JujuError> {
+        self.json("action-get", &[]).await
+    }
+
+    pub(crate) async fn action_log(&self, text: &str) -> Result<(), JujuError> {
+        self.run("action-log", &["--", head(text)], None)
+            .await
+            .map(drop)
+    }
+
+    pub(crate) async fn action_set(&self, key: &str, value: &str) -> Result<(), JujuError> {
+        let pair = format!("{key}={value}");
+        self.run("action-set", &["--", head(&pair)], None)
+            .await
+            .map(drop)
+    }
+
+    pub(crate) async fn action_fail(&self, reason: &str) -> Result<(), JujuError> {
+        self.run("action-fail", &["--", head(reason)], None)
+            .await
+            .map(drop)
+    }
+
+    /// A tool's answer; an absent one is the default. Some tools say `null`, some nothing at all.
+    async fn json<T: DeserializeOwned + Default>(
+        &self,
+        tool: &'static str,
+        arguments: &[&str],
+    ) -> Result<T, JujuError> {
+        let mut all = vec!["--format=json"];
+        all.extend(arguments);
+        let text = self.run(tool, &all, None).await?;
+        let text = if text.trim().is_empty() {
+            "null"
+        } else {
+            text.as_str()
+        };
+        serde_json::from_str::<Option<T>>(text)
+            .map(Option::unwrap_or_default)
+            .map_err(|source| JujuError::Answer { tool, source })
+    }
+
+    async fn run(
+        &self,
+        tool: &'static str,
+        arguments: &[&str],
+        input: Option<&str>,
+    ) -> Result<String, JujuError> {
+        let _turn = self.turn.lock().await;
+        let start = |source| JujuError::Start { tool, source };
+        let mut child = Command::new(tool)
+            .args(arguments)
+            .stdin(if input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(start)?;
+        if let (Some(text), Some(mut pipe)) = (input, child.stdin.take()) {
+            // A tool that fails early closes its end; its own message is the better one.
+            let _ = pipe.write_all(text.as_bytes()).await;
+        }
+        let output = child.wait_with_output().await.map_err(start)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let message = String::from_utf8_lossy(&output.stderr);
+        let message = message.trim().trim_start_matches("ERROR ").to_owned();
+        Err(JujuError::Failed { tool, message })
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Waiting => "waiting",
+            Self::Maintenance => "maintenance",
+            Self::Blocked => "blocked",
+            Self::Unset => "unknown",
+        })
+    }
+}
+
+/// As much of a text as fits one argument.
+pub(super) fn head(text: &str) -> &str {
+    let end = text.floor_char_boundary(LONGEST_ARGUMENT);
+    text.get(..end).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_goal_state_tells_who_stays() {
+        let text =
+            r#"{"units":{"v/0":{"status":"dying"},"v/1":{"status":"active"}},"relations":{}}"#;
+        let goal: GoalState = serde_json::from_str(text).unwrap();
+
+        assert!(goal.is_dying("v/0") && !goal.is_dying("v/1"));
+        assert!(goal.has_other_survivor("v/0") && !goal.has_other_survivor("v/1"));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let text = "ä".repeat(LONGEST_ARGUMENT);
+        assert_eq!(head(&text).len(), LONGEST_ARGUMENT - 1);
+        assert_eq!(head("short"), "short");
+    }
+
+    #[test]
+    fn refusals_are_told_apart_in_both_dialects_of_juju() {
+        let failed = |message: &str| JujuError::Failed {
+            tool: "secret-get",
+            message: message.into(),
+        };
+
+        assert!(failed("getting latest secret revision: secret not found").is_not_found());
+        assert!(failed("secret \"9m4e\" not found").is_not_found());
+        assert!(failed("permission denied").is_denied());
+        assert!(failed("\"v/0\" is not allowed to read this secret").is_denied());
+    }
+}

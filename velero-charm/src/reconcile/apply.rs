@@ -1,0 +1,204 @@
+//! Fourth stage: carrying out the plan.
+//!
+//! **Invariant:** server-side apply in an order in which each object finds what it needs, deletions
+//! last. Killed between any two requests, the next hook's plan is what was left to do.
+
+use std::ops::ControlFlow;
+
+use futures::StreamExt as _;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, DynamicObject, ListParams, WatchEvent, WatchParams},
+};
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{
+    Error,
+    plan::{Deletion, Install, Place, Plan, Selection},
+    record::{Record, Seen},
+};
+use crate::{
+    cluster::{Cluster, ClusterError, ask, list},
+    velero::{self, cli::Cli, manifests},
+};
+
+/// Carries out a plan.
+pub(crate) async fn apply(
+    plan: Plan,
+    cluster: &Cluster,
+    cli: &Cli,
+    place: Place<'_>,
+    deadline: Instant,
+) -> Result<(), Error> {
+    // Taken apart without `..`: a field that is added must be carried out here.
+    let Plan {
+        install,
+        secrets,
+        locations,
+        deletions,
+    } = plan;
+    let prepared = match install {
+        Some(install) => Some(prepare(install, cluster, cli, place, deadline).await?),
+        None => None,
+    };
+    for secret in secrets {
+        cluster.apply(&as_dynamic(&secret)?).await?;
+        info!("Applied Secret `{}`.", secret.name_any());
+    }
+    for location in &locations {
+        cluster.apply(location).await?;
+        info!("Applied {}.", describe(location));
+    }
+    if let Some((install, workloads)) = prepared {
+        finish(install, &workloads, cluster, place).await?;
+    }
+    for deletion in deletions {
+        delete(&deletion, cluster).await?;
+    }
+    Ok(())
+}
+
+/// Everything that must be there before a Secret or a location can be.
+async fn prepare(
+    install: Install,
+    cluster: &Cluster,
+    cli: &Cli,
+    place: Place<'_>,
+    deadline: Instant,
+) -> Result<(Install, Vec<DynamicObject>), Error> {
+    let rendered = cli.render(&install.workload).await?;
+    let manifests = manifests::compose(rendered, &install.workload, place.owner);
+    let due: Vec<_> = manifests
+        .definitions
+        .into_iter()
+        .filter(|definition| !install.settled_definitions.contains(&definition.name_any()))
+        .collect();
+    for definition in &due {
+        cluster.apply(definition).await?;
+    }
+    if !due.is_empty() {
+        info!("Applied {} CustomResourceDefinitions.", due.len());
+        established(cluster, deadline).await?;
+    }
+    for account in &manifests.accounts {
+        cluster.apply(account).await?;
+        info!("Applied {}.", describe(account));
+    }
+    Ok((install, manifests.workloads))
+}
+
+/// The workloads, and the record of what the API server made of them.
+async fn finish(
+    install: Install,
+    workloads: &[DynamicObject],
+    cluster: &Cluster,
+    place: Place<'_>,
+) -> Result<(), Error> {
+    let mut record = Record {
+        inputs: install.inputs,
+        server: None,
+        node_agent: None,
+    };
+    for workload in workloads {
+        let live = cluster.apply(workload).await?;
+        info!("Applied {}.", describe(&live));
+        let seen = Seen::of(&live);
+        if live.name_any() == velero::SERVER {
+            record.server = seen;
+        } else {
+            record.node_agent = seen;
+        }
+    }
+    let map = record
+        .to_config_map(place.namespace, place.owner)
+        .map_err(Error::internal)?;
+    cluster.apply(&as_dynamic(&map)?).await?;
+    Ok(())
+}
+
+pub(crate) async fn delete(deletion: &Deletion, cluster: &Cluster) -> Result<(), ClusterError> {
+    let Deletion { resource, what } = deletion;
+    let parameters = DeleteParams::background();
+    match what {
+        Selection::Named(name) => {
+            cluster.delete(resource, name, &parameters).await?;
+            info!("Deleted {} `{name}`.", resource.kind);
+        }
+        Selection::Labelled(labels) => {
+            let select = ListParams::default().labels(labels);
+            let all = cluster.dynamic(resource);
+            let doing = format!("delete the {} objects of `{labels}`", resource.kind);
+            let gone = ask(doing, all.delete_collection(&parameters, &select)).await;
+            crate::cluster::present(gone)?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the API server serves all of Velero's kinds.
+async fn established(cluster: &Cluster, deadline: Instant) -> Result<(), ClusterError> {
+    let api = cluster.all::<CustomResourceDefinition>();
+    let select = ListParams::default().labels(velero::COMPONENT);
+    let found = list(&api, &select).await?;
+    let mut missing: std::collections::BTreeSet<String> = found
+        .items
+        .iter()
+        .filter(|crd| !is_established(crd))
+        .map(|crd| crd.name_any())
+        .collect();
+    let version = found.metadata.resource_version.unwrap_or_default();
+    let watch = WatchParams::default().labels(velero::COMPONENT);
+    let mut events = ask(
+        "watch the CustomResourceDefinitions",
+        api.watch(&watch, &version),
+    )
+    .await?
+    .boxed();
+    while !missing.is_empty() {
+        let step = match tokio::time::timeout_at(deadline, events.next()).await {
+            Ok(Some(Ok(WatchEvent::Added(crd) | WatchEvent::Modified(crd)))) => {
+                if is_established(&crd) {
+                    missing.remove(&crd.name_any());
+                }
+                ControlFlow::Continue(())
+            }
+            Ok(Some(Ok(_))) => ControlFlow::Continue(()),
+            Ok(Some(Err(_)) | None) | Err(_) => ControlFlow::Break(()),
+        };
+        if step.is_break() {
+            let missing = missing.into_iter().collect::<Vec<_>>().join("`, `");
+            return Err(ClusterError::silent(format!("establish `{missing}`")));
+        }
+    }
+    Ok(())
+}
+
+fn is_established(crd: &CustomResourceDefinition) -> bool {
+    let conditions = crd
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    conditions
+        .into_iter()
+        .any(|c| c.type_ == "Established" && c.status == "True")
+}
+
+fn as_dynamic<K>(object: &K) -> Result<DynamicObject, Error>
+where
+    K: kube::Resource<DynamicType = ()> + serde::Serialize,
+{
+    // k8s-openapi writes the type fields; a round trip is all it takes.
+    serde_json::to_value(object)
+        .and_then(serde_json::from_value)
+        .map_err(Error::internal)
+}
+
+fn describe(object: &DynamicObject) -> String {
+    let kind = object
+        .types
+        .as_ref()
+        .map_or("object", |types| types.kind.as_str());
+    format!("{kind} `{}`", object.name_any())
+}

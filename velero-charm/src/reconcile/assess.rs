@@ -1,0 +1,209 @@
+//! Fifth stage: how Velero is doing.
+//!
+//! **Invariant:** pure. Containers decide, not the Deployment's `Available`, which flickers in a crash
+//! loop; a verdict on the store counts only if it is younger than our last write and the running
+//! server.
+
+mod pods;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::{
+    apps::v1::{DaemonSet, Deployment},
+    core::v1::Pod,
+};
+
+use self::pods::Pods;
+use crate::{
+    cluster::follow::Running,
+    velero::{
+        self,
+        location::{self, Phase, Verdict},
+        manifests::NodeAgent,
+    },
+};
+
+/// How one part of Velero is doing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Part {
+    Good,
+    /// On its way; waiting can help.
+    Pending(String),
+    /// It will not come round by itself.
+    Bad(String),
+}
+
+/// How Velero is doing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Health {
+    pub(crate) server: Part,
+    pub(crate) node_agent: Part,
+    pub(crate) location: Part,
+}
+
+/// Which parts there should be.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    pub(crate) node_agent: NodeAgent,
+    pub(crate) location: Wanted,
+}
+
+/// Whether a location should be there, and which verdict on it is no news.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    No,
+    Yes,
+    /// It was just changed; this is what Velero had said before.
+    Changed {
+        before: Verdict,
+        passed: Passed,
+    },
+}
+
+/// How long ago a change was, as far as it matters: times of verdicts are whole seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Passed {
+    LessThanASecond,
+    More,
+}
+
+impl Health {
+    /// Everything is as it should be.
+    pub(crate) fn is_good(&self) -> bool {
+        self.parts().iter().all(|part| **part == Part::Good)
+    }
+
+    /// Nothing that is awaited can still make it good.
+    pub(crate) fn is_settled(&self) -> bool {
+        let parts = self.parts();
+        parts.iter().any(|part| matches!(part, Part::Bad(_))) || self.is_good()
+    }
+
+    fn parts(&self) -> [&Part; 3] {
+        [&self.server, &self.node_agent, &self.location]
+    }
+}
+
+/// Reads the health of what is expected.
+pub(crate) fn assess(running: &Running, expected: &Expected) -> Health {
+    let server = server(running.server(), &running.pods);
+    let node_agent = match expected.node_agent {
+        NodeAgent::On => node_agent(running.node_agent(), &running.pods),
+        NodeAgent::Off => Part::Good,
+    };
+    let location = match (&expected.location, &server) {
+        (Wanted::No, _) => Part::Good,
+        (_, Part::Good) => judged(running, &expected.location),
+        // Only a running server gives a verdict.
+        _ => Part::Pending(String::new()),
+    };
+    Health {
+        server,
+        node_agent,
+        location,
+    }
+}
+
+fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>) -> Part {
+    let Some(deployment) = deployment else {
+        return Part::Bad("the Velero Deployment is gone".into());
+    };
+    if let Some(reason) = refused(deployment) {
+        return Part::Bad(format!("the Velero server's pod was refused: {reason}"));
+    }
+    let pods = Pods::select(pods, velero::SERVER_PODS);
+    if let Some(reason) = pods.hopeless() {
+        return Part::Bad(format!("the Velero server does not start: {reason}"));
+    }
+    let status = deployment.status.clone().unwrap_or_default();
+    let wanted = deployment
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.replicas)
+        .unwrap_or(1);
+    let rolled_out = status.observed_generation >= deployment.metadata.generation
+        && status.updated_replicas.unwrap_or(0) == wanted
+        && status.replicas.unwrap_or(0) == wanted
+        && status.available_replicas.unwrap_or(0) == wanted;
+    if rolled_out && pods.are_steady() {
+        return Part::Good;
+    }
+    Part::Pending(pods.progress().map_or_else(
+        || "the Velero server to start".into(),
+        |what| format!("the Velero server to start ({what})"),
+    ))
+}
+
+/// The API server's reason for not letting a pod be made at all.
+fn refused(deployment: &Deployment) -> Option<String> {
+    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
+    let failure = conditions
+        .iter()
+        .find(|c| c.type_ == "ReplicaFailure" && c.status == "True")?;
+    failure.message.clone()
+}
+
+fn node_agent(daemon_set: Option<&DaemonSet>, pods: &BTreeMap<String, Pod>) -> Part {
+    let Some(daemon_set) = daemon_set else {
+        return Part::Bad("the node agent's DaemonSet is gone".into());
+    };
+    let pods = Pods::select(pods, velero::NODE_AGENT_PODS);
+    if let Some(reason) = pods.hopeless() {
+        return Part::Bad(format!("the node agent does not start: {reason}"));
+    }
+    let status = daemon_set.status.clone().unwrap_or_default();
+    let wanted = status.desired_number_scheduled;
+    let ready = status.number_ready;
+    let rolled_out = status.observed_generation >= daemon_set.metadata.generation
+        && status.observed_generation.is_some()
+        && status.updated_number_scheduled.unwrap_or(0) == wanted
+        && ready == wanted;
+    if rolled_out && pods.are_steady() {
+        return Part::Good;
+    }
+    Part::Pending(format!(
+        "the node agent to start ({ready} of {wanted} ready)"
+    ))
+}
+
+fn judged(running: &Running, wanted: &Wanted) -> Part {
+    let Some(live) = running.location() else {
+        return Part::Bad(format!(
+            "the BackupStorageLocation `{}` is gone",
+            velero::LOCATION
+        ));
+    };
+    let verdict = location::verdict(live);
+    let not_before = location::changed_at(live).max(server_started(&running.pods));
+    if !is_news(&verdict, not_before, wanted) {
+        return Part::Pending("Velero to check the object store".into());
+    }
+    match verdict.phase {
+        Some(Phase::Available) => Part::Good,
+        Some(Phase::Unavailable) => Part::Bad(location::plain_message(&verdict.message)),
+        None => Part::Pending("Velero to check the object store".into()),
+    }
+}
+
+fn is_news(verdict: &Verdict, not_before: Option<Timestamp>, wanted: &Wanted) -> bool {
+    let Some(given) = verdict.last_validation_time else {
+        return false;
+    };
+    let young = not_before.is_none_or(|moment| given.as_second() >= moment.as_second());
+    let repeated = match wanted {
+        Wanted::Changed {
+            before,
+            passed: Passed::LessThanASecond,
+        } => verdict == before,
+        _ => false,
+    };
+    young && !repeated
+}
+
+fn server_started(pods: &BTreeMap<String, Pod>) -> Option<Timestamp> {
+    Pods::select(pods, velero::SERVER_PODS).started(velero::SERVER)
+}
+
+#[cfg(test)]
+mod tests;

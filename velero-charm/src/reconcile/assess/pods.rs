@@ -1,0 +1,166 @@
+//! What pods say of themselves.
+//!
+//! **Invariant:** pods that are on their way out are never looked at.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+
+/// Waiting reasons that no waiting helps against. `ErrImagePull` is not among them: it is the first
+/// try, and turns into `ImagePullBackOff` if the second fails too.
+const HOPELESS: [&str; 7] = [
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+];
+
+/// The pods of one workload.
+#[derive(Debug)]
+pub(super) struct Pods<'a>(Vec<&'a Pod>);
+
+impl<'a> Pods<'a> {
+    /// Those that carry the label `key=value`.
+    pub(super) fn select(pods: &'a BTreeMap<String, Pod>, label: &str) -> Self {
+        let (key, value) = label.split_once('=').unwrap_or((label, ""));
+        let carries = |pod: &&Pod| {
+            pod.metadata.deletion_timestamp.is_none()
+                && pod
+                    .metadata
+                    .labels
+                    .as_ref()
+                    .and_then(|labels| labels.get(key))
+                    == Some(&value.to_owned())
+        };
+        Self(pods.values().filter(carries).collect())
+    }
+
+    /// Why one of them will not run, with the image where that is the cause.
+    pub(super) fn hopeless(&self) -> Option<String> {
+        self.0
+            .iter()
+            .find_map(|pod| unschedulable(pod))
+            .or_else(|| {
+                self.containers().find_map(|container| {
+                    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+                    let reason = waiting.reason.as_deref()?;
+                    HOPELESS
+                        .contains(&reason)
+                        .then(|| explain(container, reason, waiting.message.as_deref()))
+                })
+            })
+    }
+
+    /// What they are busy with.
+    pub(super) fn progress(&self) -> Option<String> {
+        self.containers().find_map(|container| {
+            let reason = container
+                .state
+                .as_ref()?
+                .waiting
+                .as_ref()?
+                .reason
+                .as_deref()?;
+            match reason {
+                "ErrImagePull" => Some(format!("`{reason}` of image `{}`", container.image)),
+                _ => None,
+            }
+        })
+    }
+
+    /// All containers run and have not just been restarted after a failure.
+    pub(super) fn are_steady(&self) -> bool {
+        self.0.iter().all(|pod| {
+            let statuses = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.container_statuses.as_ref());
+            statuses.is_some_and(|all| all.iter().all(|container| container.ready))
+        })
+    }
+
+    /// When the named container last started.
+    pub(super) fn started(&self, container: &str) -> Option<Timestamp> {
+        let named = self.containers().filter(|status| status.name == container);
+        named
+            .filter_map(|status| {
+                Some(
+                    status
+                        .state
+                        .as_ref()?
+                        .running
+                        .as_ref()?
+                        .started_at
+                        .as_ref()?
+                        .0,
+                )
+            })
+            .max()
+    }
+
+    fn containers(&self) -> impl Iterator<Item = &'a ContainerStatus> {
+        self.0
+            .iter()
+            .filter_map(|pod| pod.status.as_ref())
+            .flat_map(|status| {
+                let init = status.init_container_statuses.iter().flatten();
+                init.chain(status.container_statuses.iter().flatten())
+            })
+    }
+}
+
+fn unschedulable(pod: &Pod) -> Option<String> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let condition = conditions.iter().find(|condition| {
+        condition.type_ == "PodScheduled"
+            && condition.status == "False"
+            && condition.reason.as_deref() == Some("Unschedulable")
+    })?;
+    Some(
+        condition
+            .message
+            .clone()
+            .unwrap_or_else(|| "no node takes its pod".into()),
+    )
+}
+
+fn explain(container: &ContainerStatus, reason: &str, message: Option<&str>) -> String {
+    let image = &container.image;
+    match reason {
+        "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
+            format!("`{reason}` of image `{image}`")
+        }
+        "CrashLoopBackOff" => {
+            let ended = container
+                .last_state
+                .as_ref()
+                .and_then(|state| state.terminated.as_ref());
+            let words = ended
+                .and_then(|ended| ended.message.as_deref())
+                .and_then(last_line);
+            match (words, ended) {
+                (Some(words), _) => format!("`{reason}` of image `{image}`: {words}"),
+                (None, Some(ended)) => {
+                    format!(
+                        "`{reason}` of image `{image}`: exit code {}",
+                        ended.exit_code
+                    )
+                }
+                (None, None) => format!("`{reason}` of image `{image}`"),
+            }
+        }
+        _ => match message {
+            Some(message) => format!("`{reason}`: {message}"),
+            None => format!("`{reason}` of image `{image}`"),
+        },
+    }
+}
+
+/// A log ends with its cause.
+fn last_line(log: &str) -> Option<&str> {
+    log.lines().map(str::trim).rfind(|line| !line.is_empty())
+}

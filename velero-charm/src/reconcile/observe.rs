@@ -1,0 +1,181 @@
+//! First stage: what is there now.
+//!
+//! **Invariant:** reads only. The cluster is read beside the hook tools, which Juju serves one at a
+//! time; the first read is cluster-wide, so that it tells whether the charm is trusted.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{
+    api::{
+        core::v1::{ConfigMap, Secret, ServiceAccount},
+        rbac::v1::ClusterRoleBinding,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    ResourceExt as _,
+    api::{DynamicObject, ListParams},
+};
+use provider_api::Registry;
+use serde_json::{Map, Value};
+
+use super::{Error, record};
+use crate::{
+    cluster::{Cluster, ClusterError, ask, follow::Running, list, present},
+    juju::{Tools, Unit, relation, relation::StorageRelation},
+    velero::{self, Owner, credential},
+};
+
+/// Everything that a reconcile may base its decisions on.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    pub(crate) leadership: Leadership,
+    pub(crate) config: Map<String, Value>,
+    pub(crate) relations: Vec<StorageRelation>,
+    pub(crate) live: Live,
+}
+
+/// Whether this unit may write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Leadership {
+    Leader,
+    Follower,
+}
+
+/// What the cluster holds.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    /// The Velero version that each CRD is marked with, by the CRD's name.
+    pub(crate) definitions: BTreeMap<String, Option<String>>,
+    pub(crate) account: Option<ServiceAccount>,
+    pub(crate) binding: Option<ClusterRoleBinding>,
+    pub(crate) record: Option<ConfigMap>,
+    /// Secrets of ours that hold a store's credential.
+    pub(crate) credentials: Vec<Secret>,
+    pub(crate) snapshot_locations: Vec<DynamicObject>,
+    pub(crate) running: Running,
+}
+
+/// Reads Juju and the cluster.
+pub(crate) async fn observe(
+    tools: &Tools,
+    unit: &Unit,
+    registry: &Registry,
+    cluster: &Cluster,
+    owner: &Owner,
+) -> Result<Observed, Error> {
+    let juju = async {
+        let leadership = if tools.is_leader().await? {
+            Leadership::Leader
+        } else {
+            Leadership::Follower
+        };
+        let config = tools.config().await?;
+        let relations = relation::read(tools, registry, &unit.application).await?;
+        Ok::<_, Error>((leadership, config, relations))
+    };
+    let (juju, live) = tokio::join!(juju, Live::read(cluster, owner));
+    let (leadership, config, relations) = juju?;
+    Ok(Observed {
+        leadership,
+        config,
+        relations,
+        live: live?,
+    })
+}
+
+impl Live {
+    async fn read(cluster: &Cluster, owner: &Owner) -> Result<Self, Error> {
+        let definitions = definitions(cluster).await.map_err(|error| {
+            if error.is_forbidden() {
+                Error::NotTrusted
+            } else {
+                Error::Cluster(error)
+            }
+        })?;
+        let binding = velero::role_binding(cluster.namespace());
+        let accounts = cluster.api::<ServiceAccount>();
+        let bindings = cluster.all::<ClusterRoleBinding>();
+        let records = cluster.api::<ConfigMap>();
+        let record = record::name(owner);
+        let ours = ListParams::default().labels(&owner.selector());
+        let mut credentials = cluster.list(&cluster.api::<Secret>(), &ours).await?;
+        credentials.retain(credential::is_credential);
+        let snapshots = cluster.dynamic(&velero::kind("VolumeSnapshotLocation"));
+        Ok(Self {
+            definitions,
+            account: ask("read the ServiceAccount", accounts.get_opt(velero::SERVER)).await?,
+            binding: ask("read the ClusterRoleBinding", bindings.get_opt(&binding)).await?,
+            record: ask("read the charm's ConfigMap", records.get_opt(&record)).await?,
+            credentials,
+            snapshot_locations: cluster.list(&snapshots, &ListParams::default()).await?,
+            running: Running::read(cluster).await?,
+        })
+    }
+}
+
+/// The CRDs of Velero. Metadata only: the whole would be a megabyte.
+pub(crate) async fn definitions(
+    cluster: &Cluster,
+) -> Result<BTreeMap<String, Option<String>>, ClusterError> {
+    let api = cluster.all::<CustomResourceDefinition>();
+    let select = ListParams::default().labels(velero::COMPONENT);
+    let found = ask(
+        "list the CustomResourceDefinitions",
+        api.list_metadata(&select),
+    )
+    .await?;
+    let version = |metadata: &BTreeMap<String, String>| metadata.get(velero::CRD_VERSION).cloned();
+    Ok(found
+        .items
+        .iter()
+        .map(|crd| (crd.name_any(), version(crd.annotations())))
+        .collect())
+}
+
+/// A Backup or Restore that runs longer than this is taken for dead.
+const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(6);
+
+/// What Velero is busy with right now: `Kind name` of each Backup and Restore in progress.
+pub(crate) async fn in_flight(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    let mut busy = Vec::new();
+    for kind in ["Backup", "Restore"] {
+        let api = cluster.dynamic(&velero::kind(kind));
+        let found = present(list(&api, &ListParams::default()).await)?;
+        for object in found.into_iter().flatten() {
+            if is_in_progress(&object, Timestamp::now()) {
+                busy.push(format!("{kind} `{}`", object.name_any()));
+            }
+        }
+    }
+    Ok(busy)
+}
+
+fn is_in_progress(object: &DynamicObject, now: Timestamp) -> bool {
+    let field = |path| object.data.pointer(path).and_then(Value::as_str);
+    let started = field("/status/startTimestamp").and_then(|text| text.parse::<Timestamp>().ok());
+    field("/status/phase") == Some("InProgress")
+        && started.is_none_or(|started| now.duration_since(started) < LONGEST_RUN)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_runs_counts_unless_it_has_run_for_hours() {
+        let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let backup = |status: Value| {
+            DynamicObject::new("b", &velero::kind("Backup")).data(json!({"status": status}))
+        };
+        let since = |start: &str| backup(json!({"phase": "InProgress", "startTimestamp": start}));
+
+        assert!(is_in_progress(&since("2026-01-01T11:00:00Z"), now));
+        assert!(is_in_progress(&backup(json!({"phase": "InProgress"})), now));
+        assert!(!is_in_progress(&since("2026-01-01T05:59:00Z"), now));
+        assert!(!is_in_progress(&backup(json!({"phase": "Completed"})), now));
+    }
+}

@@ -1,0 +1,349 @@
+//! Third stage: what has to be done.
+//!
+//! **Invariant:** pure, and equal worlds give an empty plan. Whether something changed is decided
+//! without rendering a manifest: by generation for workloads, by content for the rest.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::{
+    apps::v1::Deployment, core::v1::Secret, core::v1::ServiceAccount, rbac::v1::ClusterRoleBinding,
+};
+use kube::{
+    ResourceExt as _,
+    api::{ApiResource, DynamicObject},
+};
+use provider_api::{Descriptor, Storage};
+use serde_json::{Value, json};
+
+use super::{
+    observe::Live,
+    record::{Inputs, Record, Seen},
+    validate::{Core, Desired, Intent},
+};
+use crate::{
+    cluster::{owned, resource},
+    velero::{
+        self, BUNDLED, LOCATION, LOCATION_LABEL, NODE_AGENT, Owner, credential, location,
+        manifests::{NodeAgent, Plugin, Workload},
+    },
+};
+
+/// What has to be done, in this order: definitions, accounts, Secrets, locations, workloads, and at
+/// last the deletions.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) install: Option<Install>,
+    pub(crate) secrets: Vec<Secret>,
+    pub(crate) locations: Vec<DynamicObject>,
+    pub(crate) deletions: Vec<Deletion>,
+}
+
+/// The manifests are to be rendered and applied.
+#[derive(Debug)]
+pub(crate) struct Install {
+    pub(crate) inputs: Inputs,
+    pub(crate) workload: Workload,
+    /// CRDs that are as new as ours or newer, and so are left alone.
+    pub(crate) settled_definitions: BTreeSet<String>,
+    pub(crate) effect: Effect,
+}
+
+/// What an install does to the server that runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Effect {
+    /// There is none yet, or its pods stay as they are.
+    Harmless,
+    /// Its pod is replaced, which fails what it is working on.
+    Restart,
+}
+
+/// One or more objects that have to go.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Deletion {
+    pub(crate) resource: ApiResource,
+    pub(crate) what: Selection,
+}
+
+/// Which objects of a kind.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Selection {
+    Named(String),
+    Labelled(String),
+}
+
+/// Where the objects live and whose they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) owner: &'a Owner,
+}
+
+impl Plan {
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            install,
+            secrets,
+            locations,
+            deletions,
+        } = self;
+        install.is_none() && secrets.is_empty() && locations.is_empty() && deletions.is_empty()
+    }
+
+    /// Carrying it out replaces the server's pod.
+    pub(crate) fn restarts_server(&self) -> bool {
+        self.install
+            .as_ref()
+            .is_some_and(|install| install.effect == Effect::Restart)
+    }
+}
+
+/// Compares what is asked for with what is there. Without a valid config nothing is done.
+pub(crate) fn plan(desired: &Desired, live: &Live, place: Place<'_>) -> Plan {
+    let Ok(core) = &desired.core else {
+        return Plan::default();
+    };
+    let mut plan = Plan {
+        install: install(core, &desired.storage, live, place),
+        ..Plan::default()
+    };
+    match &desired.storage {
+        Intent::Set {
+            descriptor,
+            storage,
+        } => set(&mut plan, descriptor, storage, live, place),
+        Intent::None => clear(&mut plan, live, place),
+        Intent::Keep(_) => {}
+    }
+    if core.node_agent == NodeAgent::Off
+        && live
+            .running
+            .node_agent()
+            .is_some_and(|agent| place.owner.owns(agent))
+    {
+        plan.deletions
+            .push(named(resource("apps", "v1", "DaemonSet"), NODE_AGENT));
+    }
+    plan
+}
+
+fn install(core: &Core, storage: &Intent, live: &Live, place: Place<'_>) -> Option<Install> {
+    let server = live.running.server();
+    let workload = Workload {
+        velero_image: core.velero_image.clone(),
+        node_agent: core.node_agent,
+        volume_backups: core.volume_backups,
+        plugin: match storage {
+            Intent::Set {
+                descriptor,
+                storage,
+            } => Some(Plugin::new(descriptor.name, &storage.plugin_image)),
+            Intent::Keep(_) => server.and_then(Plugin::of),
+            Intent::None => None,
+        },
+    };
+    let settled_definitions = settled_definitions(live);
+    let inputs = Inputs::new(workload.clone());
+    let record = Record::read(live.record.as_ref());
+    let same_inputs = record
+        .as_ref()
+        .is_some_and(|record| record.inputs == inputs);
+    let unchanged = same_inputs
+        && settled_definitions.len() >= velero::CUSTOM_RESOURCES.len()
+        && live
+            .account
+            .as_ref()
+            .is_some_and(|account| is_account(account, place))
+        && live
+            .binding
+            .as_ref()
+            .is_some_and(|binding| is_binding(binding, place))
+        && workloads_untouched(record.as_ref(), &workload, live, place);
+    if unchanged {
+        return None;
+    }
+    let effect = match server {
+        Some(server) if !runs(server, &workload) => Effect::Restart,
+        _ => Effect::Harmless,
+    };
+    Some(Install {
+        inputs,
+        workload,
+        settled_definitions,
+        effect,
+    })
+}
+
+/// The workloads are just what our last apply made of them.
+fn workloads_untouched(
+    record: Option<&Record>,
+    workload: &Workload,
+    live: &Live,
+    place: Place<'_>,
+) -> bool {
+    let Some(record) = record else {
+        return false;
+    };
+    let server = live.running.server();
+    let agent = live.running.node_agent();
+    let server_untouched = server.is_some_and(|live| place.owner.owns(live))
+        && server.and_then(Seen::of) == record.server;
+    let agent_untouched = workload.node_agent == NodeAgent::Off
+        || (agent.is_some_and(|live| place.owner.owns(live))
+            && agent.and_then(Seen::of) == record.node_agent);
+    server_untouched && agent_untouched
+}
+
+/// The server's pod would stay as it is under this workload.
+fn runs(server: &Deployment, workload: &Workload) -> bool {
+    let pod = server
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.spec.as_ref());
+    let container = pod.and_then(|pod| pod.containers.iter().find(|c| c.name == velero::SERVER));
+    let Some(container) = container else {
+        return false;
+    };
+    let fs_backup = container
+        .args
+        .iter()
+        .flatten()
+        .any(|argument| argument == "--default-volumes-to-fs-backup=true");
+    let wants_fs_backup = workload.volume_backups == velero::manifests::VolumeBackups::FileSystem;
+    container.image.as_deref() == Some(&workload.velero_image)
+        && fs_backup == wants_fs_backup
+        && Plugin::of(server) == workload.plugin
+}
+
+fn settled_definitions(live: &Live) -> BTreeSet<String> {
+    let settled = live.definitions.iter().filter(|(_, version)| {
+        version
+            .as_deref()
+            .and_then(numbers)
+            .is_some_and(|live| Some(live) >= numbers(BUNDLED))
+    });
+    settled.map(|(name, _)| name.clone()).collect()
+}
+
+/// A version in an order that compares as versions do.
+fn numbers(version: &str) -> Option<Vec<u32>> {
+    version.split('.').map(|part| part.parse().ok()).collect()
+}
+
+fn is_account(account: &ServiceAccount, place: Place<'_>) -> bool {
+    place.owner.owns(account)
+}
+
+fn is_binding(binding: &ClusterRoleBinding, place: Place<'_>) -> bool {
+    let ours = |subject: &k8s_openapi::api::rbac::v1::Subject| {
+        subject.kind == "ServiceAccount"
+            && subject.name == velero::SERVER
+            && subject.namespace.as_deref() == Some(place.namespace)
+    };
+    place.owner.owns(binding)
+        && binding.role_ref.name == "cluster-admin"
+        && binding.subjects.iter().flatten().any(ours)
+}
+
+fn set(plan: &mut Plan, descriptor: &Descriptor, storage: &Storage, live: &Live, place: Place<'_>) {
+    let Place { namespace, owner } = place;
+    let held = live
+        .credentials
+        .iter()
+        .find(|s| credential::holds(s, &storage.credential));
+    let secret_name = held.map_or_else(|| credential::fresh_name(owner), |s| s.name_any());
+    if held.is_none() {
+        plan.secrets.push(credential::secret(
+            &secret_name,
+            namespace,
+            owner,
+            &storage.credential,
+        ));
+    }
+    let wanted = location::backup_location(
+        descriptor.name,
+        &storage.location,
+        &secret_name,
+        namespace,
+        owner,
+    );
+    plan.locations
+        .extend(unless_as_wanted(live.running.location(), wanted));
+    let live_snapshots = live
+        .snapshot_locations
+        .iter()
+        .find(|l| l.name_any() == LOCATION);
+    match &storage.snapshots {
+        Some(snapshots) => {
+            let wanted = location::snapshot_location(
+                descriptor.name,
+                snapshots,
+                &secret_name,
+                namespace,
+                owner,
+            );
+            plan.locations
+                .extend(unless_as_wanted(live_snapshots, wanted));
+        }
+        None => delete_snapshot_location(plan, live_snapshots, owner),
+    }
+    delete_credentials(plan, live, Some(&secret_name));
+}
+
+fn clear(plan: &mut Plan, live: &Live, place: Place<'_>) {
+    if live
+        .running
+        .location()
+        .is_some_and(|location| place.owner.owns(location))
+    {
+        plan.deletions
+            .push(named(velero::kind("BackupStorageLocation"), LOCATION));
+        // They hold on to the store's address; Velero's own CLI deletes them too.
+        plan.deletions.push(Deletion {
+            resource: velero::kind("BackupRepository"),
+            what: Selection::Labelled(format!("{LOCATION_LABEL}={LOCATION}")),
+        });
+    }
+    let snapshots = live
+        .snapshot_locations
+        .iter()
+        .find(|l| l.name_any() == LOCATION);
+    delete_snapshot_location(plan, snapshots, place.owner);
+    delete_credentials(plan, live, None);
+}
+
+fn delete_snapshot_location(plan: &mut Plan, live: Option<&DynamicObject>, owner: &Owner) {
+    if live.is_some_and(|location| owner.owns(location)) {
+        plan.deletions
+            .push(named(velero::kind("VolumeSnapshotLocation"), LOCATION));
+    }
+}
+
+fn delete_credentials(plan: &mut Plan, live: &Live, keep: Option<&str>) {
+    let old = live.credentials.iter().map(kube::ResourceExt::name_any);
+    let old = old.filter(|name| Some(name.as_str()) != keep);
+    plan.deletions
+        .extend(old.map(|name| named(resource("", "v1", "Secret"), name)));
+}
+
+fn named(resource: ApiResource, name: impl Into<String>) -> Deletion {
+    Deletion {
+        resource,
+        what: Selection::Named(name.into()),
+    }
+}
+
+fn unless_as_wanted(live: Option<&DynamicObject>, wanted: DynamicObject) -> Option<DynamicObject> {
+    let as_wanted = live.is_some_and(|live| {
+        let managers = live.metadata.managed_fields.as_ref();
+        owned::is_as_wanted(&comparable(live), &comparable(&wanted), managers)
+    });
+    (!as_wanted).then_some(wanted)
+}
+
+/// Spec and labels, in the shape that ownership is told in.
+fn comparable(object: &DynamicObject) -> Value {
+    json!({"metadata": {"labels": object.labels()}, "spec": object.data["spec"]})
+}
+
+#[cfg(test)]
+mod tests;

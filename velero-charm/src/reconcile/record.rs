@@ -1,0 +1,88 @@
+//! What the last apply left behind, kept in one small ConfigMap.
+//!
+//! **Invariant:** losing it costs one apply and nothing else. It holds no secret and no hash of one.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{ResourceExt, api::ObjectMeta};
+use serde::{Deserialize, Serialize};
+
+use crate::velero::{BUNDLED, Owner, manifests::Workload};
+
+const KEY: &str = "applied";
+
+/// The inputs of the last apply, and what the API server made of them.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Record {
+    pub(crate) inputs: Inputs,
+    pub(crate) server: Option<Seen>,
+    pub(crate) node_agent: Option<Seen>,
+}
+
+/// Everything that the applied manifests depended on.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Inputs {
+    charm: String,
+    velero: String,
+    workload: Workload,
+}
+
+/// One state of an object's spec. Status and labels do not move it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Seen {
+    uid: String,
+    generation: i64,
+}
+
+impl Inputs {
+    pub(crate) fn new(workload: Workload) -> Self {
+        Self {
+            charm: env!("CARGO_PKG_VERSION").into(),
+            velero: BUNDLED.into(),
+            workload,
+        }
+    }
+}
+
+impl Seen {
+    pub(crate) fn of(object: &impl ResourceExt) -> Option<Self> {
+        let generation = object.meta().generation?;
+        Some(Self {
+            uid: object.uid()?,
+            generation,
+        })
+    }
+}
+
+impl Record {
+    /// Reads it back; one that is absent or not understood is none.
+    pub(crate) fn read(map: Option<&ConfigMap>) -> Option<Self> {
+        serde_json::from_str(map?.data.as_ref()?.get(KEY)?).ok()
+    }
+
+    /// The ConfigMap to apply.
+    pub(crate) fn to_config_map(
+        &self,
+        namespace: &str,
+        owner: &Owner,
+    ) -> serde_json::Result<ConfigMap> {
+        Ok(ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(name(owner)),
+                namespace: Some(namespace.into()),
+                labels: Some(owner.labels()),
+                ..ObjectMeta::default()
+            },
+            data: Some(BTreeMap::from([(KEY.into(), serde_json::to_string(self)?)])),
+            ..ConfigMap::default()
+        })
+    }
+}
+
+/// The ConfigMap's name.
+pub(crate) fn name(owner: &Owner) -> String {
+    format!("{}-applied", owner.application)
+}

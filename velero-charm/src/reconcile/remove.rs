@@ -1,0 +1,222 @@
+//! The way out: the application is being removed.
+//!
+//! **Invariant:** the order cannot hang and cannot reach into the object store: locations go before
+//! Restores, and Restores before the server that must let go of them. Every wait is bounded, and the
+//! hook never fails, since a failing `remove` holds the application for ever.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, ResourceExt as _,
+    api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams},
+};
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
+
+use super::{
+    Charm, Error,
+    apply::delete,
+    observe::definitions,
+    plan::{Deletion, Selection},
+};
+use crate::{
+    cluster::{Cluster, ClusterError, ask, list, present, resource},
+    juju::{Level, Status},
+    velero::{self, CUSTOM_RESOURCES},
+};
+
+/// Restores are let go in tenths of a second; a dead server never does it.
+const RESTORES: Duration = Duration::from_secs(5);
+/// A server that is in the middle of a Backup takes half a minute to stop.
+const PODS: Duration = Duration::from_secs(60);
+
+/// How objects are waited for.
+enum Gone {
+    Yes,
+    No,
+}
+
+impl Charm {
+    /// Takes away what the application made, if no unit of it stays.
+    pub(crate) async fn remove(&self) -> Result<(), Error> {
+        if self
+            .tools
+            .goal_state()
+            .await?
+            .has_other_survivor(&self.unit.name)
+        {
+            info!("Another unit stays: Velero stays too.");
+            return Ok(());
+        }
+        let status = Status {
+            level: Level::Maintenance,
+            message: "removing Velero".into(),
+        };
+        self.tools.set_status(&status).await?;
+        if let Err(error) = self.take_away().await {
+            warn!(
+                "{error}. What is left carries the label `{}`: delete it with `kubectl delete \
+                 all,secret,configmap,clusterrolebinding --selector {}`.",
+                self.owner.selector(),
+                self.owner.selector()
+            );
+        }
+        Ok(())
+    }
+
+    async fn take_away(&self) -> Result<(), Error> {
+        let cluster = Cluster::connect()?;
+        let server = cluster.api::<k8s_openapi::api::apps::v1::Deployment>();
+        let server = ask("read the Velero Deployment", server.get_opt(velero::SERVER)).await?;
+        if server.is_none_or(|server| self.owner.owns(&server)) {
+            custom_resources_that_act(&cluster).await?;
+            self.workloads(&cluster).await?;
+            remaining_custom_resources(&cluster).await?;
+        }
+        self.belongings(&cluster).await?;
+        unused_definitions(&cluster).await?;
+        info!("Velero is removed; the backups in the object store are untouched.");
+        Ok(())
+    }
+
+    async fn workloads(&self, cluster: &Cluster) -> Result<(), Error> {
+        for kind in ["Deployment", "DaemonSet"] {
+            self.delete_ours(&resource("apps", "v1", kind), cluster)
+                .await?;
+        }
+        let pods = cluster.api::<Pod>();
+        for label in [velero::SERVER_PODS, velero::NODE_AGENT_PODS] {
+            if let Gone::No = gone(&pods, label, Instant::now() + PODS).await? {
+                warn!("Pods of `{label}` have not ended yet.");
+            }
+        }
+        Ok(())
+    }
+
+    /// What gives Velero its rights and its credentials goes last.
+    async fn belongings(&self, cluster: &Cluster) -> Result<(), Error> {
+        for (group, kind) in [
+            ("", "Secret"),
+            ("", "ConfigMap"),
+            ("", "ServiceAccount"),
+            ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+        ] {
+            self.delete_ours(&resource(group, "v1", kind), cluster)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_ours(&self, kind: &ApiResource, cluster: &Cluster) -> Result<(), Error> {
+        let what = Selection::Labelled(self.owner.selector());
+        delete(
+            &Deletion {
+                resource: kind.clone(),
+                what,
+            },
+            cluster,
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// Schedules could start a Backup, and Restores would be deleted from the bucket through a location.
+async fn custom_resources_that_act(cluster: &Cluster) -> Result<(), Error> {
+    for kind in [
+        "Schedule",
+        "BackupStorageLocation",
+        "VolumeSnapshotLocation",
+        "Restore",
+    ] {
+        delete_all(&velero::kind(kind), cluster).await?;
+    }
+    let restores = cluster.dynamic(&velero::kind("Restore"));
+    if let Ok(Gone::No) = gone(&restores, "", Instant::now() + RESTORES).await {
+        info!("The Velero server does not let go of its Restores: they are let go for it.");
+    }
+    Ok(())
+}
+
+/// Nobody is left to clear a finalizer.
+async fn remaining_custom_resources(cluster: &Cluster) -> Result<(), Error> {
+    for (_, kind) in CUSTOM_RESOURCES {
+        let kind = velero::kind(kind);
+        delete_all(&kind, cluster).await?;
+        let api = cluster.dynamic(&kind);
+        for object in cluster.list(&api, &ListParams::default()).await? {
+            if object.finalizers().is_empty() {
+                continue;
+            }
+            let name = object.name_any();
+            let none = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+            let doing = format!("let go of {} `{name}`", kind.kind);
+            present(ask(doing, api.patch(&name, &PatchParams::default(), &none)).await)?;
+        }
+    }
+    Ok(())
+}
+
+async fn delete_all(kind: &ApiResource, cluster: &Cluster) -> Result<(), ClusterError> {
+    let doing = format!("delete the {} objects", kind.kind);
+    let all = cluster.dynamic(kind);
+    let (parameters, everything) = (DeleteParams::background(), ListParams::default());
+    present(ask(doing, all.delete_collection(&parameters, &everything)).await).map(drop)
+}
+
+/// The CRDs go if no Velero in any namespace has anything left in them.
+async fn unused_definitions(cluster: &Cluster) -> Result<(), Error> {
+    for (_, kind) in CUSTOM_RESOURCES {
+        let one = ListParams::default().limit(1);
+        let left = present(list(&cluster.everywhere(&velero::kind(kind)), &one).await)?;
+        if let Some(object) = left.and_then(|list| list.items.into_iter().next()) {
+            let namespace = object.namespace().unwrap_or_default();
+            info!("The CustomResourceDefinitions stay: namespace `{namespace}` uses them.");
+            return Ok(());
+        }
+    }
+    let crd = resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    for name in definitions(cluster)
+        .await?
+        .keys()
+        .filter(|name| name.ends_with(".velero.io"))
+    {
+        cluster
+            .delete(&crd, name, &DeleteParams::background())
+            .await?;
+    }
+    Ok(())
+}
+
+/// Waits until no object with the label is there.
+async fn gone<K>(api: &Api<K>, label: &str, deadline: Instant) -> Result<Gone, ClusterError>
+where
+    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug + kube::ResourceExt,
+{
+    let Some(found) = present(list(api, &ListParams::default().labels(label)).await)? else {
+        return Ok(Gone::Yes);
+    };
+    let mut names: std::collections::BTreeSet<_> = found
+        .items
+        .iter()
+        .map(kube::ResourceExt::name_any)
+        .collect();
+    let version = found.metadata.resource_version.unwrap_or_default();
+    let watch = WatchParams::default().labels(label);
+    let mut events = ask("watch what is being deleted", api.watch(&watch, &version))
+        .await?
+        .boxed();
+    while !names.is_empty() {
+        match timeout_at(deadline, events.next()).await {
+            Ok(Some(Ok(WatchEvent::Deleted(object)))) => {
+                names.remove(&object.name_any());
+            }
+            Ok(Some(Ok(_))) => {}
+            Ok(Some(Err(_)) | None) | Err(_) => return Ok(Gone::No),
+        }
+    }
+    Ok(Gone::Yes)
+}

@@ -1,0 +1,219 @@
+//! Last stage: what the user is told.
+//!
+//! **Invariant:** the only place that makes a Juju status. A message is one line that names the cause
+//! and the next step, and no secret is in it.
+
+use provider_api::{
+    Descriptor, Registry,
+    secrecy::{ExposeSecret as _, SecretString},
+};
+
+use super::{
+    Error,
+    assess::{Health, Part},
+    validate::{Desired, Intent, Why},
+};
+use crate::juju::{Level, Status, Unit};
+
+/// Longer messages are cut; the whole is in the log.
+const LONGEST: usize = 500;
+
+/// One thing to tell, the worse the smaller.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Finding {
+    /// The charm can do nothing until this is mended.
+    Barred(String),
+    /// Velero does not run.
+    Down(String),
+    /// There is no store to use, or it does not work.
+    NoStorage(String),
+    /// Things will be fine without anybody doing anything.
+    Awaited(String),
+}
+
+/// What is known at the end of a hook.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    pub(crate) unit: &'a Unit,
+    pub(crate) registry: &'a Registry,
+    pub(crate) desired: &'a Desired,
+    pub(crate) health: &'a Health,
+    /// What a change waits for, if it was held back.
+    pub(crate) held_by: &'a [String],
+    /// The provider whose location is in use.
+    pub(crate) provider: Option<&'static Descriptor>,
+}
+
+/// Everything there is to tell, the worst first.
+pub(crate) fn findings(report: &Report<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Err(problems) = &report.desired.core {
+        findings.push(Finding::Barred(format!("invalid config: {problems}")));
+    }
+    findings.extend(of_part(&report.health.server, Finding::Down));
+    findings.extend(of_part(&report.health.node_agent, Finding::Down));
+    findings.extend(of_part(&report.health.location, |cause| {
+        let advice = report
+            .provider
+            .and_then(|provider| provider.advice_for(&cause));
+        let advice = advice
+            .map(|advice| format!("; {advice}"))
+            .unwrap_or_default();
+        Finding::NoStorage(format!("object store unavailable: {cause}{advice}"))
+    }));
+    findings.extend(of_intent(report));
+    if let Some(first) = report.held_by.first() {
+        let more = count(report.held_by.len());
+        findings.push(Finding::Awaited(format!(
+            "change held back until {first}{more} has ended"
+        )));
+    }
+    findings.sort();
+    findings
+}
+
+fn of_part(part: &Part, bad: impl Fn(String) -> Finding) -> Option<Finding> {
+    match part {
+        Part::Good => None,
+        // Something else says why there is nothing to say.
+        Part::Pending(what) if what.is_empty() => None,
+        Part::Pending(what) => Some(Finding::Awaited(format!("waiting for {what}"))),
+        Part::Bad(cause) => Some(bad(cause.clone())),
+    }
+}
+
+fn of_intent(report: &Report<'_>) -> Option<Finding> {
+    let Unit { application, .. } = report.unit;
+    match &report.desired.storage {
+        Intent::Set { .. } => None,
+        Intent::None => {
+            let integrators: Vec<_> = report
+                .registry
+                .descriptors()
+                .map(|descriptor| descriptor.integrator)
+                .collect();
+            let (first, others) = integrators.split_first()?;
+            let others: String = others.iter().map(|name| format!(" or `{name}`")).collect();
+            Some(Finding::NoStorage(format!(
+                "no object store: run `juju integrate {application} {first}`{others}"
+            )))
+        }
+        Intent::Keep(Why::Waiting(what)) => Some(Finding::Awaited(format!("waiting for {what}"))),
+        Intent::Keep(Why::Invalid {
+            integrator,
+            problems,
+        }) => {
+            let text = format!("data from `{integrator}` is invalid: {problems}");
+            let retryable = problems.iter().all(provider_api::Problem::is_retryable);
+            Some(if retryable {
+                Finding::Awaited(text)
+            } else {
+                Finding::NoStorage(text)
+            })
+        }
+        Intent::Keep(Why::Several(integrators)) => {
+            let last = integrators.last()?;
+            Some(Finding::NoStorage(format!(
+                "more than one object store (`{}`): run `juju remove-relation {application} {last}` \
+                 or remove another",
+                integrators.join("`, `")
+            )))
+        }
+    }
+}
+
+/// The status for all that was found: the worst decides, the others are counted.
+pub(crate) fn status(findings: &[Finding], secrets: &[SecretString]) -> Status {
+    let Some(worst) = findings.first() else {
+        return Status {
+            level: Level::Active,
+            message: String::new(),
+        };
+    };
+    let message = format!("{}{}", worst.text(), count(findings.len()));
+    Status {
+        level: worst.level(),
+        message: one_line(&redact(&message, secrets)),
+    }
+}
+
+/// The status for a hook that could not be finished; none if Juju should run it again.
+pub(crate) fn of_error(error: &Error, unit: &Unit) -> Option<Status> {
+    let (level, message) = match error {
+        Error::NotTrusted => (
+            Level::Blocked,
+            format!(
+                "not trusted: run `juju trust {} --scope=cluster`",
+                unit.application
+            ),
+        ),
+        Error::Foreign { namespace } => (
+            Level::Blocked,
+            format!(
+                "namespace `{namespace}` has a Velero that is not this charm's: remove it, or \
+                 deploy into another model"
+            ),
+        ),
+        Error::Cluster(error) if error.is_retryable() => (Level::Waiting, error.to_string()),
+        Error::Cluster(error) => (Level::Blocked, error.to_string()),
+        Error::Cli(error) => (
+            Level::Blocked,
+            format!("{error}; run `juju refresh {}`", unit.application),
+        ),
+        Error::Deadline => (
+            Level::Waiting,
+            "the hook ran out of time; the next one goes on".into(),
+        ),
+        Error::Juju(_) | Error::Registry(_) | Error::Internal(_) => return None,
+    };
+    Some(Status {
+        level,
+        message: one_line(&message),
+    })
+}
+
+impl Finding {
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Barred(text) | Self::Down(text) | Self::NoStorage(text) | Self::Awaited(text) => {
+                text
+            }
+        }
+    }
+
+    fn level(&self) -> Level {
+        match self {
+            Self::Barred(_) | Self::Down(_) | Self::NoStorage(_) => Level::Blocked,
+            Self::Awaited(_) => Level::Waiting,
+        }
+    }
+}
+
+fn count(all: usize) -> String {
+    if all > 1 {
+        format!(" (and {} more)", all - 1)
+    } else {
+        String::new()
+    }
+}
+
+/// Replaces every secret in a text.
+pub(crate) fn redact(text: &str, secrets: &[SecretString]) -> String {
+    secrets
+        .iter()
+        .map(|secret| secret.expose_secret())
+        .filter(|secret| !secret.is_empty())
+        .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+}
+
+fn one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.len() <= LONGEST {
+        return line;
+    }
+    let end = line.floor_char_boundary(LONGEST);
+    format!("{}…", line.get(..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

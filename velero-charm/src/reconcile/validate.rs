@@ -1,0 +1,170 @@
+//! Second stage: what the user and the integrator ask for, checked.
+//!
+//! **Invariant:** pure. Later stages never see raw text. Core and storage are apart, so that a bad
+//! data bag never stops the installation; everything that is wrong is found at once.
+
+mod image;
+
+use provider_api::{
+    Descriptor, Inputs, Problem, Problems, Registry, RelationData, Storage, Verdict,
+};
+use serde_json::{Map, Value};
+
+use self::image::check_image;
+use crate::{
+    juju::relation::StorageRelation,
+    velero::{
+        DEFAULT_IMAGE,
+        manifests::{NodeAgent, VolumeBackups},
+    },
+};
+
+const VELERO_IMAGE: &str = "velero-image";
+const USE_NODE_AGENT: &str = "use-node-agent";
+const FS_BACKUP: &str = "default-volumes-to-fs-backup";
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Desired {
+    pub(crate) core: Result<Core, Problems>,
+    pub(crate) storage: Intent,
+}
+
+/// Velero without any store.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Core {
+    pub(crate) velero_image: String,
+    pub(crate) node_agent: NodeAgent,
+    pub(crate) volume_backups: VolumeBackups,
+}
+
+/// What is to become of the store.
+#[derive(Debug)]
+pub(crate) enum Intent {
+    /// Use this one.
+    Set {
+        descriptor: &'static Descriptor,
+        storage: Box<Storage>,
+    },
+    /// Leave what is there as it is.
+    Keep(Why),
+    /// There is no storage relation: use none.
+    None,
+}
+
+/// Why a store is left as it is.
+#[derive(Debug)]
+pub(crate) enum Why {
+    /// The integrator has not answered.
+    Waiting(String),
+    /// What it sent cannot work.
+    Invalid {
+        integrator: String,
+        problems: Problems,
+    },
+    /// More than one integrator is related.
+    Several(Vec<String>),
+}
+
+/// Checks config and relations.
+pub(crate) fn validate(
+    config: &Map<String, Value>,
+    relations: &[StorageRelation],
+    registry: &Registry,
+) -> Desired {
+    Desired {
+        core: core(config, registry),
+        storage: storage(config, relations),
+    }
+}
+
+fn core(config: &Map<String, Value>, registry: &Registry) -> Result<Core, Problems> {
+    let mut problems = Vec::new();
+    let velero_image = text(config, VELERO_IMAGE, DEFAULT_IMAGE);
+    problems.extend(check_image(VELERO_IMAGE, &velero_image, DEFAULT_IMAGE).err());
+    problems.extend(image::check_minor(VELERO_IMAGE, &velero_image).err());
+    for plugin in registry.descriptors().map(|descriptor| descriptor.plugin) {
+        let image = text(config, plugin.option, plugin.default);
+        problems.extend(check_image(plugin.option, &image, plugin.default).err());
+    }
+    let node_agent = if flag(config, USE_NODE_AGENT) {
+        NodeAgent::On
+    } else {
+        NodeAgent::Off
+    };
+    let volume_backups = if flag(config, FS_BACKUP) {
+        VolumeBackups::FileSystem
+    } else {
+        VolumeBackups::Snapshot
+    };
+    if (volume_backups, node_agent) == (VolumeBackups::FileSystem, NodeAgent::Off) {
+        problems.push(Problem::invalid(
+            FS_BACKUP,
+            "needs the node agent",
+            format!("set `{USE_NODE_AGENT}` to true, or `{FS_BACKUP}` to false"),
+        ));
+    }
+    Problems::or(
+        problems,
+        Core {
+            velero_image,
+            node_agent,
+            volume_backups,
+        },
+    )
+}
+
+/// An option's text. Juju gives unset options their default; a blank one is the user's mistake.
+fn text(config: &Map<String, Value>, option: &str, default: &str) -> String {
+    config
+        .get(option)
+        .and_then(Value::as_str)
+        .unwrap_or(default)
+        .trim()
+        .to_owned()
+}
+
+fn flag(config: &Map<String, Value>, option: &str) -> bool {
+    config
+        .get(option)
+        .and_then(Value::as_bool)
+        .unwrap_or_default()
+}
+
+fn storage(config: &Map<String, Value>, relations: &[StorageRelation]) -> Intent {
+    let (first, others) = match relations {
+        [] => return Intent::None,
+        [first, others @ ..] => (first, others),
+    };
+    if !others.is_empty() {
+        return Intent::Keep(Why::Several(relations.iter().map(integrator).collect()));
+    }
+    let descriptor = first.provider.descriptor();
+    let inputs = Inputs {
+        storage: first.data.clone(),
+        further: std::iter::empty::<(String, RelationData)>().collect(),
+        plugin_image: text(config, descriptor.plugin.option, descriptor.plugin.default),
+    };
+    match first.provider.validate(&inputs) {
+        Ok(Verdict::Ready(storage)) => Intent::Set {
+            descriptor,
+            storage,
+        },
+        Ok(Verdict::Waiting(what)) => Intent::Keep(Why::Waiting(what)),
+        Err(problems) => Intent::Keep(Why::Invalid {
+            integrator: integrator(first),
+            problems,
+        }),
+    }
+}
+
+/// The other end as the user knows it.
+fn integrator(relation: &StorageRelation) -> String {
+    relation
+        .remote_app
+        .clone()
+        .unwrap_or_else(|| relation.id.clone())
+}
+
+#[cfg(test)]
+mod tests;

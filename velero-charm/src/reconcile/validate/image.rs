@@ -1,0 +1,154 @@
+//! Image references.
+//!
+//! **Invariant:** what passes is a reference that a container runtime can parse.
+
+use provider_api::Problem;
+
+use crate::velero::{BUNDLED, DEFAULT_IMAGE};
+
+/// Checks the form of an image reference.
+pub(super) fn check_image(option: &str, image: &str, example: &str) -> Result<(), Problem> {
+    if is_reference(image) {
+        return Ok(());
+    }
+    let reason = if image.is_empty() {
+        "is empty"
+    } else {
+        "is not an image reference"
+    };
+    Err(Problem::invalid(
+        option,
+        reason,
+        format!("set it to an image such as `{example}`"),
+    ))
+}
+
+/// The server must be of the CLI's minor version: the CLI brings the CRDs and the manifests. A tag
+/// that is no version says nothing either way.
+pub(super) fn check_minor(option: &str, image: &str) -> Result<(), Problem> {
+    let Some(server) = tag(image).and_then(minor) else {
+        return Ok(());
+    };
+    if Some(&server) == minor(BUNDLED).as_ref() {
+        return Ok(());
+    }
+    let (major, minor) = server;
+    let reason = format!("is Velero {major}.{minor}, but this charm brings Velero {BUNDLED}");
+    Err(Problem::invalid(
+        option,
+        reason,
+        format!("set it to `{DEFAULT_IMAGE}`"),
+    ))
+}
+
+fn is_reference(image: &str) -> bool {
+    let (name, digest) = match image.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (image, None),
+    };
+    let tag = tag(name);
+    let path = tag.map_or(name, |tag| {
+        name.strip_suffix(tag).unwrap_or(name).trim_end_matches(':')
+    });
+    digest.is_none_or(is_digest)
+        && tag.is_none_or(|tag| {
+            tag.len() <= 128
+                && tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+                && tag
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        })
+        && path
+            .split('/')
+            .enumerate()
+            .all(|(index, part)| is_component(part, index))
+}
+
+fn is_digest(digest: &str) -> bool {
+    digest.strip_prefix("sha256:").is_some_and(|hex| {
+        hex.len() == 64
+            && hex
+                .chars()
+                .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+    })
+}
+
+/// The first component may be a registry with a port.
+fn is_component(part: &str, index: usize) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    part.starts_with(plain)
+        && part.ends_with(plain)
+        && part
+            .chars()
+            .all(|c| plain(c) || "._-".contains(c) || (index == 0 && c == ':'))
+}
+
+/// What follows the last colon, unless that is a registry's port.
+fn tag(image: &str) -> Option<&str> {
+    let name = image.split('@').next().unwrap_or(image);
+    name.rsplit_once(':')
+        .map(|(_, tag)| tag)
+        .filter(|tag| !tag.contains('/'))
+}
+
+/// Major and minor of `v1.18.3` or `1.18.3-rc.1`.
+fn minor(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.strip_prefix('v').unwrap_or(version).split('.');
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next()?.split('-').next()?.parse().ok()?;
+    Some((major, minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_told_from_other_text() {
+        let digest = format!("velero/velero@sha256:{}", "a".repeat(64));
+        for good in [
+            "velero",
+            "velero/velero:v1.18.3",
+            "host:5000/a/b",
+            "host:5000/a/b:t",
+            &digest,
+        ] {
+            assert!(is_reference(good), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "a b",
+            "Velero/x",
+            "a//b",
+            "a:",
+            "a:-t",
+            "/a",
+            "a/",
+            "a@sha256:zz",
+            "é",
+        ] {
+            assert!(!is_reference(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn another_minor_version_is_refused_with_the_image_to_set() {
+        for fine in [
+            "velero/velero:v1.18.0",
+            "velero/velero:main",
+            "velero/velero",
+            "h:1/v:1.18.9",
+        ] {
+            assert_eq!(check_minor("velero-image", fine), Ok(()), "{fine}");
+        }
+        for off in [
+            "velero/velero:v1.15.2",
+            "velero/velero:v1.19.0-rc.1",
+            "h:1/v:2.18",
+        ] {
+            let problem = check_minor("velero-image", off).unwrap_err();
+            assert!(problem.to_string().contains(DEFAULT_IMAGE), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+use provider_api::{Descriptor, StorageProvider, Value as Field, doctest_descriptor};
+use serde_json::json;
+
+use super::*;
+
+static TAPE: Descriptor = doctest_descriptor();
+
+#[derive(Debug)]
+struct Tape;
+
+impl StorageProvider for Tape {
+    fn descriptor(&self) -> &'static Descriptor {
+        &TAPE
+    }
+
+    fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
+        match inputs.storage.plain("reel") {
+            Some(_) => Err(Problem::invalid("reel", "is torn", "replace it").into()),
+            None => Ok(Verdict::Waiting("a tape".into())),
+        }
+    }
+}
+
+fn relation(id: &str, fields: &[(&str, &str)]) -> StorageRelation {
+    StorageRelation {
+        id: id.into(),
+        provider: &Tape,
+        remote_app: Some(format!("app-of-{id}")),
+        data: fields
+            .iter()
+            .map(|(key, value)| (*key, Field::from(*value)))
+            .collect(),
+        handshake: std::collections::BTreeMap::new(),
+    }
+}
+
+fn check(config: Value, relations: &[StorageRelation]) -> Desired {
+    let registry = Registry::new(vec![&Tape]).unwrap();
+    validate(config.as_object().unwrap(), relations, &registry)
+}
+
+#[test]
+fn defaults_are_a_plain_velero() {
+    let desired = check(json!({}), &[]);
+
+    let core = desired.core.unwrap();
+    assert_eq!(core.velero_image, DEFAULT_IMAGE);
+    assert_eq!(core.node_agent, NodeAgent::Off);
+    assert!(matches!(desired.storage, Intent::None));
+}
+
+#[test]
+fn every_bad_option_is_named_at_once() {
+    let config = json!({
+        "velero-image": "",
+        "velero-tape-plugin-image": "no image",
+        "default-volumes-to-fs-backup": true,
+    });
+
+    let problems = check(config, &[]).core.unwrap_err();
+
+    let fields: Vec<_> = problems
+        .iter()
+        .map(|problem| problem.field.as_str())
+        .collect();
+    assert_eq!(
+        fields,
+        [VELERO_IMAGE, "velero-tape-plugin-image", FS_BACKUP]
+    );
+}
+
+#[test]
+fn bad_relation_data_leaves_core_alone_and_storage_as_it_is() {
+    let desired = check(json!({}), &[relation("tape:1", &[("reel", "x")])]);
+
+    assert!(desired.core.is_ok());
+    let Intent::Keep(Why::Invalid {
+        integrator,
+        problems,
+    }) = desired.storage
+    else {
+        panic!("{:?}", desired.storage);
+    };
+    assert_eq!(integrator, "app-of-tape:1");
+    assert!(problems.to_string().contains("is torn"));
+}
+
+#[test]
+fn an_unanswered_relation_leaves_storage_as_it_is() {
+    let desired = check(json!({}), &[relation("tape:1", &[])]);
+    assert!(matches!(desired.storage, Intent::Keep(Why::Waiting(what)) if what == "a tape"));
+}
+
+#[test]
+fn of_several_relations_none_is_taken() {
+    let desired = check(
+        json!({}),
+        &[relation("tape:1", &[]), relation("tape:2", &[])],
+    );
+    assert!(
+        matches!(desired.storage, Intent::Keep(Why::Several(apps)) if apps == ["app-of-tape:1", "app-of-tape:2"])
+    );
+}

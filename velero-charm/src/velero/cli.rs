@@ -1,0 +1,139 @@
+//! The bundled Velero CLI.
+//!
+//! **Invariant:** it runs by its absolute path, in a process group of its own, with an empty folder
+//! as home and working directory and nothing in its environment but the way to the API server. No
+//! secret is ever an argument.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use kube::api::DynamicObject;
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::manifests::{NodeAgent, VolumeBackups, Workload};
+use crate::juju;
+
+/// Rendering takes a tenth of a second and sends no request.
+const RENDER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The CLI in the charm's folder, aimed at one namespace.
+#[derive(Clone, Debug)]
+pub(crate) struct Cli {
+    path: PathBuf,
+    namespace: String,
+}
+
+/// Why the CLI was of no use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error("the bundled Velero CLI could not be started: {0}")]
+    Start(#[from] std::io::Error),
+    #[error("the bundled Velero CLI failed with exit code {code}: {message}")]
+    Failed { code: i32, message: String },
+    #[error("the bundled Velero CLI gave no manifests: {0}")]
+    Answer(String),
+    #[error("the bundled Velero CLI did not answer within {} s", RENDER_TIMEOUT.as_secs())]
+    Silent,
+}
+
+/// A command that is ready to start.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) command: Command,
+    /// Its home and working directory, which must outlive it.
+    _home: TempDir,
+}
+
+#[derive(Deserialize)]
+struct List {
+    items: Vec<DynamicObject>,
+}
+
+impl Cli {
+    pub(crate) fn new(charm_dir: &Path, namespace: &str) -> Self {
+        Self {
+            path: charm_dir.join("velero"),
+            namespace: namespace.into(),
+        }
+    }
+
+    /// A command of the CLI, in our namespace.
+    pub(crate) fn prepare(&self, arguments: &[impl AsRef<str>]) -> Result<Prepared, CliError> {
+        let home = tempfile::Builder::new().prefix("velero-cli-").tempdir()?;
+        let mut command = Command::new(&self.path);
+        command
+            // Before the user's words: after them it could be taken for the value of a flag.
+            .arg(format!("--namespace={}", self.namespace))
+            .args(arguments.iter().map(AsRef::as_ref))
+            .env_clear()
+            .envs(juju::env::in_cluster())
+            .env("HOME", home.path())
+            .current_dir(home.path())
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Ok(Prepared { command, _home: home })
+    }
+
+    /// The manifests of the bundled Velero.
+    pub(crate) async fn render(&self, workload: &Workload) -> Result<Vec<DynamicObject>, CliError> {
+        let mut prepared = self.prepare(&install_arguments(workload))?;
+        let output = tokio::time::timeout(RENDER_TIMEOUT, prepared.command.output())
+            .await
+            .map_err(|_| CliError::Silent)??;
+        if !output.status.success() {
+            return Err(CliError::Failed {
+                code: output.status.code().unwrap_or(-1),
+                message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            });
+        }
+        parse(&output.stdout)
+    }
+}
+
+fn install_arguments(workload: &Workload) -> Vec<String> {
+    let node_agent = workload.node_agent == NodeAgent::On;
+    let fs_backup = workload.volume_backups == VolumeBackups::FileSystem;
+    vec![
+        "install".into(),
+        "--dry-run".into(),
+        "--output=json".into(),
+        "--no-default-backup-location".into(),
+        "--no-secret".into(),
+        "--use-volume-snapshots=false".into(),
+        format!("--image={}", workload.velero_image),
+        format!("--use-node-agent={node_agent}"),
+        format!("--default-volumes-to-fs-backup={fs_backup}"),
+    ]
+}
+
+/// Warnings may come before the list.
+fn parse(output: &[u8]) -> Result<Vec<DynamicObject>, CliError> {
+    let start = output
+        .iter()
+        .position(|byte| *byte == b'{')
+        .unwrap_or(output.len());
+    let json = output.get(start..).unwrap_or_default();
+    serde_json::from_slice::<List>(json)
+        .map(|list| list.items)
+        .map_err(|error| CliError::Answer(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_before_the_list_are_passed_over() {
+        let output = b"warning: old uploader\n{\"kind\":\"List\",\"items\":[{\"kind\":\"Namespace\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"x\"}}]}";
+        assert_eq!(parse(output).unwrap().len(), 1);
+        assert!(matches!(parse(b"no list"), Err(CliError::Answer(_))));
+    }
+}

@@ -1,0 +1,67 @@
+//! The one Kubernetes Secret that holds the store's credential.
+//!
+//! **Invariant:** immutable, and of a new name for each new content, so that pointing the location at
+//! it makes Velero judge anew at once. The name tells nothing about the content. This is the only
+//! place where a credential is exposed.
+
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+};
+
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{ResourceExt as _, api::ObjectMeta};
+use provider_api::secrecy::{ExposeSecret as _, SecretString};
+
+use super::Owner;
+
+/// The key in the Secret that the location names.
+pub(crate) const KEY: &str = "cloud";
+/// Tells this Secret from others of ours.
+const ROLE: (&str, &str) = ("velero-operator/role", "storage-credential");
+
+/// A name for a Secret with new content.
+pub(crate) fn fresh_name(owner: &Owner) -> String {
+    let random = RandomState::new().build_hasher().finish();
+    format!("{}-storage-{:08x}", owner.application, random >> 32)
+}
+
+/// The Secret to apply.
+pub(crate) fn secret(name: &str, namespace: &str, owner: &Owner, file: &SecretString) -> Secret {
+    let mut labels = owner.labels();
+    labels.insert(ROLE.0.into(), ROLE.1.into());
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(name.into()),
+            namespace: Some(namespace.into()),
+            labels: Some(labels),
+            ..ObjectMeta::default()
+        },
+        data: Some(BTreeMap::from([(
+            KEY.into(),
+            ByteString(file.expose_secret().as_bytes().to_vec()),
+        )])),
+        immutable: Some(true),
+        type_: Some("Opaque".into()),
+        ..Secret::default()
+    }
+}
+
+/// A Secret of this kind.
+pub(crate) fn is_credential(secret: &Secret) -> bool {
+    secret
+        .labels()
+        .get(ROLE.0)
+        .is_some_and(|role| role == ROLE.1)
+}
+
+/// The Secret holds this file and nothing else.
+pub(crate) fn holds(secret: &Secret, file: &SecretString) -> bool {
+    secret.immutable == Some(true)
+        && secret.data.as_ref().is_some_and(|data| {
+            data.len() == 1
+                && data
+                    .get(KEY)
+                    .is_some_and(|live| live.0 == file.expose_secret().as_bytes())
+        })
+}

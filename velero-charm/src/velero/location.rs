@@ -1,0 +1,142 @@
+//! Velero's locations: what we ask for, and what Velero says of it.
+//!
+//! **Invariant:** a location is built from a provider's data alone, and a verdict is read with the
+//! time at which Velero gave it.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use kube::api::DynamicObject;
+use provider_api::{Location, SnapshotLocation};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{LOCATION, Owner, credential, kind};
+use crate::cluster::owned;
+
+/// Velero's own word on a location.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Verdict {
+    pub(crate) phase: Option<Phase>,
+    pub(crate) message: String,
+    pub(crate) last_validation_time: Option<Timestamp>,
+}
+
+/// The phases of a location.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+pub(crate) enum Phase {
+    Available,
+    Unavailable,
+}
+
+/// The location to apply.
+pub(crate) fn backup_location(
+    provider: &str,
+    location: &Location,
+    secret_name: &str,
+    namespace: &str,
+    owner: &Owner,
+) -> DynamicObject {
+    let mut store = json!({"bucket": location.bucket});
+    if let Some(prefix) = &location.prefix {
+        store["prefix"] = json!(prefix);
+    }
+    if let Some(certificates) = &location.ca_certificates {
+        store["caCert"] = json!(STANDARD.encode(certificates));
+    }
+    let mut spec = json!({
+        "provider": provider,
+        "default": true,
+        "objectStorage": store,
+        "credential": {"name": secret_name, "key": credential::KEY},
+    });
+    if !location.config.is_empty() {
+        spec["config"] = json!(location.config);
+    }
+    object("BackupStorageLocation", spec, namespace, owner)
+}
+
+/// The snapshot location to apply.
+pub(crate) fn snapshot_location(
+    provider: &str,
+    location: &SnapshotLocation,
+    secret_name: &str,
+    namespace: &str,
+    owner: &Owner,
+) -> DynamicObject {
+    let spec = json!({
+        "provider": provider,
+        "config": location.config,
+        "credential": {"name": secret_name, "key": credential::KEY},
+    });
+    object("VolumeSnapshotLocation", spec, namespace, owner)
+}
+
+fn object(name: &str, spec: Value, namespace: &str, owner: &Owner) -> DynamicObject {
+    let mut object = DynamicObject::new(LOCATION, &kind(name)).within(namespace);
+    let mut labels = owner.labels();
+    labels.insert("component".into(), "velero".into());
+    object.metadata.labels = Some(labels);
+    object.data(json!({ "spec": spec }))
+}
+
+/// What Velero says of a location.
+pub(crate) fn verdict(location: &DynamicObject) -> Verdict {
+    location
+        .data
+        .get("status")
+        .and_then(|status| Verdict::deserialize(status).ok())
+        .unwrap_or_default()
+}
+
+/// When we last changed a location. Velero writes to it too, so its generation says nothing.
+pub(crate) fn changed_at(location: &DynamicObject) -> Option<Timestamp> {
+    owned::our_entry(location.metadata.managed_fields.as_ref())?
+        .time
+        .as_ref()
+        .map(|time| time.0)
+}
+
+/// Velero's message without what wraps it, and without what differs at every try.
+pub(crate) fn plain_message(message: &str) -> String {
+    let message = message
+        .split_once(" is unavailable: ")
+        .map_or(message, |(_, cause)| cause)
+        .trim_start_matches("rpc error: code = Unknown desc = ");
+    let kept: Vec<&str> = message
+        .split(", ")
+        .filter(|part| !part.starts_with("RequestID:") && !part.starts_with("HostID:"))
+        .collect();
+    kept.join(", ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_the_same_at_every_try() {
+        let message = |id: &str| {
+            format!(
+                "BackupStorageLocation \"default\" is unavailable: rpc error: code = Unknown desc = \
+                 operation error S3: ListObjectsV2, https response error StatusCode: 403, RequestID: \
+                 {id}, HostID: , api error SignatureDoesNotMatch: The signature does not match."
+            )
+        };
+        assert_eq!(plain_message(&message("1")), plain_message(&message("2")));
+        assert_eq!(
+            plain_message(&message("1")),
+            "operation error S3: ListObjectsV2, https response error StatusCode: 403, \
+             api error SignatureDoesNotMatch: The signature does not match."
+        );
+    }
+
+    #[test]
+    fn a_location_that_was_never_judged_has_no_phase() {
+        let location = DynamicObject::new("x", &kind("BackupStorageLocation")).data(json!({}));
+        assert_eq!(verdict(&location), Verdict::default());
+    }
+}

@@ -1,0 +1,117 @@
+//! Velero: its CLI, its objects, and what they are called.
+//!
+//! **Invariant:** what is Velero's own (names, kinds, labels, phases) stands here once; what the
+//! charm decides about it stands elsewhere.
+
+pub(crate) mod cli;
+pub(crate) mod credential;
+pub(crate) mod location;
+pub(crate) mod manifests;
+
+use std::collections::BTreeMap;
+
+use kube::{ResourceExt, api::ApiResource};
+
+use crate::cluster::resource;
+
+/// The version of the CLI in the charm, and so of the CRDs and manifests.
+pub(crate) const BUNDLED: &str = "1.18.3";
+/// The server image of that version.
+pub(crate) const DEFAULT_IMAGE: &str = "velero/velero:v1.18.3";
+
+/// The server's Deployment, its container and the ServiceAccount of everything.
+pub(crate) const SERVER: &str = "velero";
+/// The node agent's DaemonSet and its container.
+pub(crate) const NODE_AGENT: &str = "node-agent";
+/// The location that backups go to unless they say otherwise.
+pub(crate) const LOCATION: &str = "default";
+
+/// Selects the server's pods.
+pub(crate) const SERVER_PODS: &str = "deploy=velero";
+/// Selects the node agent's pods.
+pub(crate) const NODE_AGENT_PODS: &str = "name=node-agent";
+/// Selects what Velero's own manifests make, the CRDs among it.
+pub(crate) const COMPONENT: &str = "component=velero";
+/// Names the location that an object belongs to.
+pub(crate) const LOCATION_LABEL: &str = "velero.io/storage-location";
+
+/// Juju leaves alone what carries this: the CRDs serve every Velero of the cluster.
+pub(crate) const UNSWEPT: (&str, &str) = ("model.juju.is/disable-webhook", "true");
+/// On CRDs: the Velero that they were made for.
+pub(crate) const CRD_VERSION: &str = "velero-operator/velero-version";
+
+/// Velero's custom resources that live in a namespace, as `(version, kind)`.
+pub(crate) const CUSTOM_RESOURCES: [(&str, &str); 13] = [
+    ("v1", "Schedule"),
+    ("v1", "BackupStorageLocation"),
+    ("v1", "VolumeSnapshotLocation"),
+    ("v1", "Restore"),
+    ("v1", "Backup"),
+    ("v1", "BackupRepository"),
+    ("v1", "DeleteBackupRequest"),
+    ("v1", "DownloadRequest"),
+    ("v1", "PodVolumeBackup"),
+    ("v1", "PodVolumeRestore"),
+    ("v1", "ServerStatusRequest"),
+    ("v2alpha1", "DataDownload"),
+    ("v2alpha1", "DataUpload"),
+];
+
+/// Whose an object is: the application, in the model, that made it.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    pub(crate) application: String,
+    pub(crate) model_uuid: String,
+}
+
+impl Owner {
+    const APPLICATION: &str = "velero-operator/application";
+    const MODEL: &str = "velero-operator/model";
+
+    /// The labels that everything of ours carries.
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
+        let pairs = [
+            (Self::APPLICATION, &self.application),
+            (Self::MODEL, &self.model_uuid),
+        ];
+        pairs
+            .map(|(key, value)| (key.to_owned(), value.clone()))
+            .into()
+    }
+
+    /// Selects everything of ours.
+    pub(crate) fn selector(&self) -> String {
+        format!(
+            "{}={},{}={}",
+            Self::APPLICATION,
+            self.application,
+            Self::MODEL,
+            self.model_uuid
+        )
+    }
+
+    /// The object carries our label.
+    pub(crate) fn owns(&self, object: &impl ResourceExt) -> bool {
+        self.labels()
+            .iter()
+            .all(|(key, value)| object.labels().get(key) == Some(value))
+    }
+}
+
+/// A kind of Velero's.
+pub(crate) fn kind(kind: &str) -> ApiResource {
+    let version = CUSTOM_RESOURCES
+        .iter()
+        .find_map(|(version, name)| (*name == kind).then_some(*version))
+        .unwrap_or("v1");
+    resource("velero.io", version, kind)
+}
+
+/// The binding that makes the server an administrator. Cluster-wide, hence the namespace in it.
+pub(crate) fn role_binding(namespace: &str) -> String {
+    if namespace == SERVER {
+        SERVER.into()
+    } else {
+        format!("{SERVER}-{namespace}")
+    }
+}
