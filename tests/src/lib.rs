@@ -1,4 +1,6 @@
 //! What the suites and the demo stand on: the real stack and a Juju emulator.
 
 pub mod juju;
+pub mod operator;
+pub mod shop;
 pub mod stack;

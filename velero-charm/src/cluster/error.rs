@@ -48,8 +48,9 @@ impl ClusterError {
         }
     }
 
+    /// The object is not there, or its whole kind is not served: the latter comes without a reason.
     pub(crate) fn is_not_found(&self) -> bool {
-        matches!(&self.cause, Cause::Refused(status) if status.is_not_found())
+        matches!(&self.cause, Cause::Refused(status) if status.code == 404)
     }
 
     /// The ServiceAccount may not do this, or is gone.

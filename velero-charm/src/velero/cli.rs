@@ -79,7 +79,10 @@ impl Cli {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        Ok(Prepared { command, _home: home })
+        Ok(Prepared {
+            command,
+            _home: home,
+        })
     }
 
     /// The manifests of the bundled Velero.

@@ -1,1 +1,249 @@
+use kube::ResourceExt as _;
+use serde_json::{Value, json};
 
+use super::*;
+
+const STARTED: &str = "2026-01-01T10:00:00Z";
+
+fn deployment(status: &Value) -> Deployment {
+    serde_json::from_value(json!({
+        "metadata": {"name": "velero", "generation": 2},
+        "spec": {"replicas": 1, "selector": {}, "template": {}},
+        "status": status,
+    }))
+    .unwrap()
+}
+
+fn rolled_out() -> Value {
+    json!({"observedGeneration": 2, "updatedReplicas": 1, "replicas": 1, "availableReplicas": 1})
+}
+
+fn pod(statuses: &Value) -> Pod {
+    serde_json::from_value(json!({
+        "metadata": {"name": "velero-1", "labels": {"deploy": "velero"}},
+        "status": statuses,
+    }))
+    .unwrap()
+}
+
+fn container(state: &Value, ready: bool) -> Value {
+    json!({"name": "velero", "image": "velero:v1", "imageID": "", "restartCount": 0, "ready": ready, "state": state})
+}
+
+fn healthy_pod() -> Pod {
+    let state = json!({"running": {"startedAt": STARTED}});
+    pod(&json!({"containerStatuses": [container(&state, true)]}))
+}
+
+fn waiting_pod(list: &str, reason: &str) -> Pod {
+    let state = json!({"waiting": {"reason": reason, "message": "because"}});
+    pod(&json!({list: [container(&state, false)]}))
+}
+
+fn location(phase: &str, validated: &str, changed: &str) -> DynamicObject {
+    serde_json::from_value(json!({
+        "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+        "metadata": {"name": "default", "managedFields": [
+            {"manager": "velero-operator", "operation": "Apply", "time": changed},
+            {"manager": "velero-server", "operation": "Update", "time": "2027-01-01T00:00:00Z"},
+        ]},
+        "status": {"phase": phase, "message": "it is unavailable: no such thing",
+                   "lastValidationTime": validated},
+    }))
+    .unwrap()
+}
+
+use kube::api::DynamicObject;
+
+fn running(server: Deployment, pods: Vec<Pod>, location: Option<DynamicObject>) -> Running {
+    Running {
+        servers: [(server.name_any(), server)].into(),
+        pods: pods.into_iter().map(|pod| (pod.name_any(), pod)).collect(),
+        locations: location
+            .into_iter()
+            .map(|live| (live.name_any(), live))
+            .collect(),
+        ..Running::default()
+    }
+}
+
+fn expected(location: Wanted) -> Expected {
+    Expected {
+        node_agent: NodeAgent::Off,
+        location,
+    }
+}
+
+fn server_of(status: &Value, pods: Vec<Pod>) -> Part {
+    assess(
+        &running(deployment(status), pods, None),
+        &expected(Wanted::No),
+    )
+    .server
+}
+
+fn location_of(live: DynamicObject, wanted: Wanted) -> Part {
+    let world = running(deployment(&rolled_out()), vec![healthy_pod()], Some(live));
+    assess(&world, &expected(wanted)).location
+}
+
+fn is_pending(part: &Part) -> bool {
+    matches!(part, Part::Pending(_))
+}
+
+#[test]
+fn a_rolled_out_server_with_a_ready_pod_is_good() {
+    assert_eq!(server_of(&rolled_out(), vec![healthy_pod()]), Part::Good);
+}
+
+#[test]
+fn an_older_generation_or_too_few_replicas_is_on_its_way() {
+    for (field, value) in [
+        ("observedGeneration", 1),
+        ("updatedReplicas", 0),
+        ("availableReplicas", 0),
+    ] {
+        let mut status = rolled_out();
+        status[field] = json!(value);
+        assert!(
+            is_pending(&server_of(&status, vec![healthy_pod()])),
+            "{field}"
+        );
+    }
+}
+
+#[test]
+fn containers_decide_even_when_the_deployment_says_available() {
+    let part = server_of(
+        &rolled_out(),
+        vec![waiting_pod("containerStatuses", "CrashLoopBackOff")],
+    );
+    assert!(matches!(part, Part::Bad(text) if text.contains("`CrashLoopBackOff`")));
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_named_the_plugins_too() {
+    for list in ["containerStatuses", "initContainerStatuses"] {
+        let part = server_of(&rolled_out(), vec![waiting_pod(list, "ImagePullBackOff")]);
+        assert!(
+            matches!(part, Part::Bad(text) if text.contains("`ImagePullBackOff` of image `velero:v1`"))
+        );
+    }
+}
+
+#[test]
+fn the_first_failed_pull_is_not_the_last_word() {
+    let mut status = rolled_out();
+    status["availableReplicas"] = json!(0);
+    let part = server_of(
+        &status,
+        vec![waiting_pod("containerStatuses", "ErrImagePull")],
+    );
+    assert!(
+        matches!(part, Part::Pending(text) if text.contains("`ErrImagePull` of image `velero:v1`"))
+    );
+}
+
+#[test]
+fn an_unschedulable_pod_gives_the_schedulers_reason() {
+    let pod = pod(&json!({"conditions": [{
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": "0/1 nodes are available: 1 Insufficient cpu.",
+    }]}));
+    let part = server_of(&rolled_out(), vec![pod]);
+    assert!(matches!(part, Part::Bad(text) if text.contains("Insufficient cpu")));
+}
+
+#[test]
+fn a_pod_on_its_way_out_is_not_looked_at() {
+    let mut leaving = waiting_pod("containerStatuses", "CrashLoopBackOff");
+    leaving.metadata.name = Some("velero-0".into());
+    leaving.metadata.deletion_timestamp = serde_json::from_value(json!(STARTED)).unwrap();
+    assert_eq!(
+        server_of(&rolled_out(), vec![leaving, healthy_pod()]),
+        Part::Good
+    );
+}
+
+#[test]
+fn a_refused_pod_gives_the_api_servers_reason() {
+    let part = server_of(
+        &json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "too bold"}]}),
+        vec![],
+    );
+    assert!(matches!(part, Part::Bad(text) if text.contains("too bold")));
+}
+
+#[test]
+fn a_verdict_counts_if_it_is_younger_than_write_and_server() {
+    let early = "2026-01-01T09:00:00Z";
+    let late = "2026-01-01T11:00:00Z";
+
+    let good =
+        |validated, changed| location_of(location("Available", validated, changed), Wanted::Yes);
+    assert_eq!(good(late, early), Part::Good);
+    assert_eq!(good(late, late), Part::Good, "times are whole seconds");
+    assert!(is_pending(&good(early, early)), "older than the server");
+    assert!(is_pending(&good(STARTED, late)), "older than our write");
+}
+
+#[test]
+fn a_bad_verdict_gives_veleros_reason() {
+    let late = "2026-01-01T11:00:00Z";
+    let part = location_of(location("Unavailable", late, STARTED), Wanted::Yes);
+    assert_eq!(part, Part::Bad("no such thing".into()));
+}
+
+#[test]
+fn what_was_said_before_a_change_in_the_same_second_is_no_news() {
+    let live = location("Unavailable", STARTED, STARTED);
+    let before = location::verdict(&live);
+    let wanted = |passed| Wanted::Changed {
+        before: before.clone(),
+        passed,
+    };
+
+    assert!(is_pending(&location_of(
+        live.clone(),
+        wanted(Passed::LessThanASecond)
+    )));
+    assert!(matches!(
+        location_of(live.clone(), wanted(Passed::More)),
+        Part::Bad(_)
+    ));
+    let changed = location("Available", STARTED, STARTED);
+    assert_eq!(
+        location_of(changed, wanted(Passed::LessThanASecond)),
+        Part::Good
+    );
+}
+
+#[test]
+fn nothing_is_said_of_a_location_while_no_server_judges_it() {
+    let live = location("Available", "2026-01-01T11:00:00Z", STARTED);
+    let world = running(deployment(&json!({})), vec![], Some(live));
+    let health = assess(&world, &expected(Wanted::Yes));
+
+    assert_eq!(health.location, Part::Pending(String::new()));
+    assert!(!health.is_settled());
+}
+
+#[test]
+fn a_node_agent_is_good_when_all_of_it_is_ready() {
+    let agent = |ready: i32| -> DaemonSet {
+        serde_json::from_value(json!({
+            "metadata": {"name": "node-agent", "generation": 1},
+            "status": {"observedGeneration": 1, "desiredNumberScheduled": 2, "numberReady": ready,
+                       "currentNumberScheduled": 2, "numberMisscheduled": 0,
+                       "updatedNumberScheduled": 2},
+        }))
+        .unwrap()
+    };
+    assert_eq!(node_agent(Some(&agent(2)), &BTreeMap::new()), Part::Good);
+    let part = node_agent(Some(&agent(1)), &BTreeMap::new());
+    assert_eq!(
+        part,
+        Part::Pending("the node agent to start (1 of 2 ready)".into())
+    );
+    assert!(matches!(node_agent(None, &BTreeMap::new()), Part::Bad(_)));
+}

@@ -1,1 +1,322 @@
+use std::collections::BTreeMap;
 
+use k8s_openapi::{
+    api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
+};
+use provider_api::{Location, Problem, doctest_descriptor};
+use serde_json::json;
+
+use super::*;
+use crate::{
+    cluster::follow::Running,
+    reconcile::validate::Why,
+    velero::{DEFAULT_IMAGE, manifests::VolumeBackups},
+};
+
+static TAPE: Descriptor = doctest_descriptor();
+
+fn owner() -> Owner {
+    Owner {
+        application: "velero".into(),
+        model_uuid: "m".into(),
+    }
+}
+
+fn core() -> Core {
+    Core {
+        velero_image: DEFAULT_IMAGE.into(),
+        node_agent: NodeAgent::Off,
+        volume_backups: VolumeBackups::Snapshot,
+    }
+}
+
+fn storage(prefix: Option<&str>, credential: &str) -> Storage {
+    Storage {
+        plugin_image: "tape/plugin:v1".into(),
+        credential: credential.to_owned().into(),
+        canaries: vec![],
+        location: Location {
+            bucket: "reel".into(),
+            prefix: prefix.map(Into::into),
+            ca_certificates: None,
+            config: BTreeMap::from([("speed".into(), "".into())]),
+        },
+        snapshots: None,
+        remarks: vec![],
+    }
+}
+
+fn set(storage: Storage) -> Intent {
+    Intent::Set {
+        descriptor: &TAPE,
+        storage: Box::new(storage),
+    }
+}
+
+fn kept() -> Intent {
+    Intent::Keep(Why::Invalid {
+        integrator: "tape".into(),
+        problems: Problem::missing("reel", "insert one").into(),
+    })
+}
+
+fn planned(core: Core, storage: Intent, live: &Live) -> Plan {
+    let desired = Desired {
+        core: Ok(core),
+        storage,
+    };
+    plan(
+        &desired,
+        live,
+        Place {
+            namespace: "ns",
+            owner: &owner(),
+        },
+    )
+}
+
+/// The world after a plan was carried out, as the API server would show it.
+fn world(core: &Core, intent: Intent) -> Live {
+    let plan = planned(core.clone(), intent, &Live::default());
+    let install = plan.install.unwrap();
+    let labels = json!(owner().labels());
+    let init = install
+        .workload
+        .plugin
+        .as_ref()
+        .map(|plugin| json!([{"name": plugin.container, "image": plugin.image}]));
+    let server: Deployment = serde_json::from_value(json!({
+        "metadata": {"name": "velero", "uid": "u", "generation": 3, "labels": labels},
+        "spec": {"selector": {}, "template": {"spec": {
+            "initContainers": init,
+            "containers": [{"name": "velero", "image": core.velero_image}],
+        }}},
+    }))
+    .unwrap();
+    let record = Record {
+        inputs: install.inputs,
+        server: Seen::of(&server),
+        node_agent: None,
+    };
+    let mut locations = plan.locations;
+    for location in &mut locations {
+        let fields =
+            json!({"f:metadata": {"f:labels": {}}, "f:spec": owned_fields(&location.data["spec"])});
+        location.metadata.managed_fields = Some(vec![ManagedFieldsEntry {
+            manager: Some("velero-operator".into()),
+            operation: Some("Apply".into()),
+            fields_v1: Some(serde_json::from_value(fields).unwrap()),
+            ..ManagedFieldsEntry::default()
+        }]);
+    }
+    let labelled = json!({"metadata": {"name": "velero", "labels": labels}});
+    Live {
+        definitions: velero::CUSTOM_RESOURCES
+            .iter()
+            .map(|(_, kind)| ((*kind).to_owned(), Some(BUNDLED.to_owned())))
+            .collect(),
+        account: serde_json::from_value(labelled).unwrap(),
+        binding: serde_json::from_value(json!({
+            "metadata": {"name": "velero-ns", "labels": labels},
+            "roleRef": {"apiGroup": "", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": "velero", "namespace": "ns"}],
+        }))
+        .unwrap(),
+        record: Some(config_map(&record)),
+        credentials: plan.secrets,
+        snapshot_locations: vec![],
+        running: Running {
+            servers: [("velero".to_owned(), server)].into(),
+            locations: locations.into_iter().map(|l| (l.name_any(), l)).collect(),
+            ..Running::default()
+        },
+    }
+}
+
+fn owned_fields(spec: &Value) -> Value {
+    match spec {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, below)| (format!("f:{key}"), owned_fields(below)))
+            .collect(),
+        _ => json!({}),
+    }
+}
+
+fn config_map(record: &Record) -> ConfigMap {
+    record.to_config_map("ns", &owner()).unwrap()
+}
+
+fn restarts(plan: &Plan) -> bool {
+    plan.restarts_server()
+}
+
+#[test]
+fn equal_worlds_give_an_empty_plan() {
+    for intent in [|| Intent::None, || set(storage(None, "file")), kept] {
+        let live = world(&core(), intent());
+        let plan = planned(core(), intent(), &live);
+        assert!(plan.is_empty(), "{plan:?}");
+    }
+}
+
+#[test]
+fn an_empty_cluster_gets_everything_and_nothing_is_restarted() {
+    let plan = planned(core(), set(storage(None, "file")), &Live::default());
+
+    assert!(plan.install.is_some() && !restarts(&plan));
+    assert_eq!((plan.secrets.len(), plan.locations.len()), (1, 1));
+    assert_eq!(plan.deletions, []);
+}
+
+#[test]
+fn a_rotated_credential_gets_a_new_secret_and_restarts_nothing() {
+    let live = world(&core(), set(storage(None, "old")));
+    let old = live.credentials[0].name_any();
+
+    let plan = planned(core(), set(storage(None, "new")), &live);
+
+    assert!(plan.install.is_none());
+    let new = plan.secrets[0].name_any();
+    assert_ne!(new, old);
+    assert_eq!(
+        plan.locations[0].data["spec"]["credential"]["name"],
+        json!(new)
+    );
+    assert_eq!(plan.deletions, [named(resource("", "v1", "Secret"), old)]);
+}
+
+#[test]
+fn a_setting_that_is_gone_from_the_data_goes_from_the_location() {
+    let live = world(&core(), set(storage(Some("shelf"), "file")));
+    let plan = planned(core(), set(storage(None, "file")), &live);
+
+    assert_eq!(
+        plan.locations[0].data["spec"]["objectStorage"],
+        json!({"bucket": "reel"})
+    );
+    assert!(plan.install.is_none() && plan.secrets.is_empty());
+}
+
+#[test]
+fn bad_data_keeps_location_secret_and_plugin() {
+    let live = world(&core(), set(storage(None, "file")));
+    let changed = Core {
+        velero_image: "velero/velero:v1.18.2".into(),
+        ..core()
+    };
+
+    assert!(planned(core(), kept(), &live).is_empty());
+    let plan = planned(changed, kept(), &live);
+    assert_eq!(
+        plan.install.unwrap().workload.plugin,
+        Some(Plugin::new("tape", "tape/plugin:v1"))
+    );
+    assert_eq!(plan.deletions, []);
+}
+
+#[test]
+fn the_end_of_the_relation_takes_storage_away() {
+    let live = world(&core(), set(storage(None, "file")));
+    let plan = planned(core(), Intent::None, &live);
+
+    assert!(restarts(&plan), "the plugin goes");
+    let kinds: Vec<_> = plan
+        .deletions
+        .iter()
+        .map(|d| d.resource.kind.as_str())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["BackupStorageLocation", "BackupRepository", "Secret"]
+    );
+}
+
+#[test]
+fn a_location_that_is_not_ours_is_never_deleted() {
+    let mut live = world(&core(), set(storage(None, "file")));
+    for location in live.running.locations.values_mut() {
+        location.metadata.labels = None;
+    }
+    let plan = planned(core(), Intent::None, &live);
+    assert!(
+        plan.deletions.iter().all(|d| d.resource.kind == "Secret"),
+        "{:?}",
+        plan.deletions
+    );
+}
+
+#[test]
+fn an_edit_of_the_server_is_undone_without_looking_at_it() {
+    let mut live = world(&core(), Intent::None);
+    let server = live.running.servers.get_mut("velero").unwrap();
+    server.metadata.generation = Some(4);
+    assert!(planned(core(), Intent::None, &live).install.is_some());
+}
+
+#[test]
+fn a_lost_record_costs_one_apply() {
+    let live = Live {
+        record: None,
+        ..world(&core(), Intent::None)
+    };
+    let plan = planned(core(), Intent::None, &live);
+    assert!(plan.install.is_some() && !restarts(&plan));
+}
+
+#[test]
+fn definitions_are_brought_up_but_never_down() {
+    let mut live = world(&core(), Intent::None);
+    live.definitions
+        .insert("Backup".into(), Some("1.99.0".into()));
+    assert!(
+        planned(core(), Intent::None, &live).is_empty(),
+        "newer is fine"
+    );
+
+    live.definitions
+        .insert("Restore".into(), Some("1.9.0".into()));
+    let settled = planned(core(), Intent::None, &live)
+        .install
+        .unwrap()
+        .settled_definitions;
+    assert!(settled.contains("Backup") && !settled.contains("Restore"));
+}
+
+#[test]
+fn a_changed_image_restarts_and_an_unwanted_node_agent_goes() {
+    let mut live = world(&core(), Intent::None);
+    let agent = json!({"metadata": {"name": "node-agent", "labels": owner().labels()}});
+    live.running
+        .node_agents
+        .insert("node-agent".into(), serde_json::from_value(agent).unwrap());
+
+    let changed = Core {
+        velero_image: "velero/velero:v1.18.2".into(),
+        ..core()
+    };
+    let plan = planned(changed, Intent::None, &live);
+
+    assert!(restarts(&plan));
+    assert_eq!(
+        plan.deletions,
+        [named(resource("apps", "v1", "DaemonSet"), "node-agent")]
+    );
+}
+
+#[test]
+fn invalid_config_leaves_the_cluster_untouched() {
+    let desired = Desired {
+        core: Err(Problem::missing("velero-image", "set it").into()),
+        storage: set(storage(None, "file")),
+    };
+    let plan = plan(
+        &desired,
+        &Live::default(),
+        Place {
+            namespace: "ns",
+            owner: &owner(),
+        },
+    );
+    assert!(plan.is_empty());
+}

@@ -1,1 +1,192 @@
+use provider_api::{Problem, Problems, doctest_descriptor};
 
+use super::*;
+use crate::{
+    reconcile::validate::Core,
+    velero::{
+        DEFAULT_IMAGE,
+        manifests::{NodeAgent, VolumeBackups},
+    },
+};
+
+static TAPE: Descriptor = doctest_descriptor();
+
+fn unit() -> Unit {
+    Unit {
+        name: "velero/0".into(),
+        application: "velero".into(),
+        model_uuid: "m".into(),
+        charm_dir: "/charm".into(),
+    }
+}
+
+fn health(location: Part) -> Health {
+    Health {
+        server: Part::Good,
+        node_agent: Part::Good,
+        location,
+    }
+}
+
+fn core() -> Core {
+    Core {
+        velero_image: DEFAULT_IMAGE.into(),
+        node_agent: NodeAgent::Off,
+        volume_backups: VolumeBackups::Snapshot,
+    }
+}
+
+fn told(
+    core: Result<Core, Problems>,
+    storage: Intent,
+    health: &Health,
+    held_by: &[String],
+) -> Status {
+    let report = Report {
+        unit: &unit(),
+        registry: &providers::registry().unwrap(),
+        desired: &Desired { core, storage },
+        health,
+        held_by,
+        provider: Some(&TAPE),
+    };
+    status(&findings(&report), &["canary".into()])
+}
+
+fn kept(why: Why) -> Status {
+    told(Ok(core()), Intent::Keep(why), &health(Part::Good), &[])
+}
+
+fn blocked(message: &str) -> Status {
+    Status {
+        level: Level::Blocked,
+        message: message.into(),
+    }
+}
+
+fn waiting(message: &str) -> Status {
+    Status {
+        level: Level::Waiting,
+        message: message.into(),
+    }
+}
+
+#[test]
+fn no_store_names_the_command_that_brings_one() {
+    let status = told(Ok(core()), Intent::None, &health(Part::Good), &[]);
+    assert_eq!(
+        status,
+        blocked("no object store: run `juju integrate velero s3-integrator`")
+    );
+}
+
+#[test]
+fn an_unanswered_relation_is_waited_for() {
+    assert_eq!(
+        kept(Why::Waiting("a tape".into())),
+        waiting("waiting for a tape")
+    );
+}
+
+#[test]
+fn invalid_data_is_blocked_and_unreadable_data_waited_for() {
+    let why = |problem: Problem| Why::Invalid {
+        integrator: "tape".into(),
+        problems: problem.into(),
+    };
+    assert_eq!(
+        kept(why(Problem::missing("reel", "insert one"))),
+        blocked("data from `tape` is invalid: `reel` is missing: insert one")
+    );
+    let status = kept(why(Problem::unreadable(
+        "pin",
+        "not granted to us",
+        "integrate anew",
+    )));
+    assert_eq!(status.level, Level::Waiting);
+}
+
+#[test]
+fn several_stores_are_all_named() {
+    assert_eq!(
+        kept(Why::Several(vec!["a".into(), "b".into()])),
+        blocked(
+            "more than one object store (`a`, `b`): run `juju remove-relation velero b` or remove \
+             another"
+        )
+    );
+}
+
+#[test]
+fn a_bad_verdict_comes_with_advice_and_without_secrets() {
+    let health = health(Part::Bad("the tape is torn by canary".into()));
+    let status = told(
+        Ok(core()),
+        Intent::Keep(Why::Waiting("x".into())),
+        &health,
+        &[],
+    );
+    assert_eq!(
+        status,
+        blocked("object store unavailable: the tape is torn by ***; replace the tape (and 1 more)")
+    );
+}
+
+#[test]
+fn the_worst_decides_and_the_others_are_counted() {
+    let bad_config: Problems = Problem::invalid("velero-image", "is empty", "set it").into();
+    let health = Health {
+        server: Part::Bad("the Velero Deployment is gone".into()),
+        node_agent: Part::Pending("the node agent to start".into()),
+        location: Part::Pending(String::new()),
+    };
+    let status = told(Err(bad_config), Intent::None, &health, &[]);
+    assert_eq!(
+        status,
+        blocked("invalid config: `velero-image` is empty: set it (and 3 more)")
+    );
+}
+
+#[test]
+fn a_change_that_is_held_back_names_what_it_waits_for() {
+    let held = ["Backup `a`".to_owned(), "Restore `b`".to_owned()];
+    let status = told(
+        Ok(core()),
+        Intent::Keep(Why::Waiting("x".into())),
+        &health(Part::Good),
+        &held,
+    );
+    assert_eq!(
+        status,
+        waiting("change held back until Backup `a` (and 1 more) has ended (and 1 more)")
+    );
+}
+
+#[test]
+fn all_well_is_active() {
+    assert_eq!(
+        status(&[], &[]),
+        Status {
+            level: Level::Active,
+            message: String::new()
+        }
+    );
+}
+
+#[test]
+fn a_message_is_one_line_of_bounded_length() {
+    let long = Finding::Down(format!("one\ntwo {}", "ä".repeat(LONGEST)));
+    let status = status(&[long], &[]);
+    assert!(status.message.starts_with("one two "));
+    assert!(status.message.len() <= LONGEST + "…".len());
+}
+
+#[test]
+fn missing_trust_names_the_command() {
+    assert_eq!(
+        of_error(&Error::NotTrusted, &unit()),
+        Some(blocked(
+            "not trusted: run `juju trust velero --scope=cluster`"
+        ))
+    );
+}

@@ -1,0 +1,111 @@
+//! Our charm, as built, on the stack.
+//!
+//! Invariant: the charm that runs is the program that `cargo build` makes, beside the Velero CLI and
+//! `charmcraft.yaml`; nothing of it is replaced.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Map, Value};
+use tokio::process::Command;
+
+use crate::juju::{ActionOutcome, CharmSource, Cluster, DeployOptions, Juju, S3Settings};
+use crate::stack::{S3Store, Stack};
+
+/// The application's name in demo and tests.
+pub const APP: &str = "velero-operator";
+/// Its first unit.
+pub const UNIT: &str = "velero-operator/0";
+/// The integrator's name.
+pub const S3: &str = "s3-integrator";
+
+/// The workspace's folder.
+#[must_use]
+pub fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// Builds the charm's program and says where it is. With `CHARM_PROFILE=dev` in seconds, but then it
+/// is not the program that ships.
+pub async fn program() -> Result<PathBuf> {
+    let profile = std::env::var("CHARM_PROFILE").unwrap_or_else(|_| "release".into());
+    let output = Command::new(env!("CARGO"))
+        .current_dir(workspace())
+        .args(["build", "--locked", "--package", "velero-charm"])
+        .args([
+            "--message-format",
+            "json-render-diagnostics",
+            "--profile",
+            &profile,
+        ])
+        .output()
+        .await
+        .context("cargo does not start")?;
+    if !output.status.success() {
+        bail!(
+            "the charm does not build:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut programs = text.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message.get("executable")?.as_str()?))
+    });
+    programs.next().context("cargo built no program")
+}
+
+/// The charm as charmcraft would pack it.
+pub async fn charm(stack: &Stack) -> Result<CharmSource> {
+    Ok(CharmSource::Parts {
+        charmcraft: workspace().join("charmcraft.yaml"),
+        dispatch: program().await?,
+        files: vec![(stack.bin("velero"), "velero".into())],
+    })
+}
+
+/// What an integrator offers for a bucket of the stack's store.
+#[must_use]
+pub fn s3_settings(store: &S3Store, bucket: &str) -> S3Settings {
+    S3Settings::path_style(&store.endpoint, &store.region, bucket)
+        .credentials(&store.access_key, &store.secret_key)
+}
+
+/// A fresh model on the stack.
+pub async fn model(stack: &Stack, dir: &Path, name: &str) -> Result<Juju> {
+    Juju::bootstrap(dir, name, Some(Cluster::of(stack).await?)).await
+}
+
+/// Deploys the charm and lets it come to rest.
+pub async fn deploy(juju: &mut Juju, stack: &Stack, options: DeployOptions) -> Result<()> {
+    juju.deploy(&charm(stack).await?, APP, options).await?;
+    juju.settle().await.map(drop)
+}
+
+/// `level: message` of the first unit.
+#[must_use]
+pub fn status(juju: &Juju) -> String {
+    let status = juju.unit_status(UNIT);
+    status.map_or_else(String::new, |status| {
+        format!("{}: {}", status.level, status.message)
+    })
+}
+
+/// Runs `run` with a command, and gives the outcome whatever it is.
+pub async fn run(juju: &mut Juju, command: &str) -> Result<ActionOutcome> {
+    let params = Map::from_iter([("command".to_owned(), Value::from(command))]);
+    juju.run_action(UNIT, "run", &params).await
+}
+
+/// Runs `run`, which must succeed.
+pub async fn run_well(juju: &mut Juju, command: &str) -> Result<ActionOutcome> {
+    let outcome = run(juju, command).await?;
+    ensure!(
+        outcome.status == "completed",
+        "`{command}`: {} {:?}",
+        outcome.message,
+        outcome.results
+    );
+    Ok(outcome)
+}

@@ -1,0 +1,163 @@
+//! Something to lose: a namespace with a pod, a volume and settings.
+//!
+//! Invariant: what is compared after a restore is what the pod's own file system says.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::stack::Stack;
+use crate::stack::versions::BUSYBOX_IMAGE;
+
+const FILES: u32 = 3;
+
+/// The namespace, by its name.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    stack: Stack,
+    namespace: String,
+}
+
+impl Shop {
+    /// Opens a shop: a pod with three megabytes of random files on a volume, and a ConfigMap.
+    pub async fn open(stack: &Stack, namespace: &str) -> Result<Self> {
+        let shop = Self {
+            stack: stack.clone(),
+            namespace: namespace.to_owned(),
+        };
+        shop.kubectl(&["apply", "-f", "-"], &manifests(namespace))
+            .await?;
+        shop.ready().await?;
+        let write = format!(
+            "for i in $(seq {FILES}); do head -c 1048576 /dev/urandom > /data/file$i; done; sync"
+        );
+        shop.within(&write).await?;
+        Ok(shop)
+    }
+
+    /// The checksums of the files on the volume.
+    pub async fn checksums(&self) -> Result<String> {
+        self.within("cd /data && sha256sum file*").await
+    }
+
+    /// The ConfigMap's content.
+    pub async fn motto(&self) -> Result<String> {
+        let path = "jsonpath={.data.motto}";
+        self.kubectl(
+            &[
+                "-n",
+                &self.namespace,
+                "get",
+                "configmap",
+                "shop",
+                "-o",
+                path,
+            ],
+            "",
+        )
+        .await
+    }
+
+    /// Deletes it all and waits until it is gone.
+    pub async fn lose(&self) -> Result<()> {
+        delete_namespace(&self.stack, &self.namespace).await
+    }
+
+    /// Waits until the pod runs.
+    pub async fn ready(&self) -> Result<()> {
+        let wait = [
+            "-n",
+            &self.namespace,
+            "wait",
+            "pod/shop",
+            "--for=condition=Ready",
+        ];
+        self.kubectl(&[&wait[..], &["--timeout=60s"]].concat(), "")
+            .await
+            .map(drop)
+    }
+
+    async fn within(&self, script: &str) -> Result<String> {
+        let exec = [
+            "-n",
+            &self.namespace,
+            "exec",
+            "shop",
+            "--",
+            "/bin/sh",
+            "-c",
+            script,
+        ];
+        self.kubectl(&exec, "").await
+    }
+
+    async fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String> {
+        kubectl(&self.stack, arguments, input).await
+    }
+}
+
+/// Deletes a namespace, if it is there, and waits until it is gone.
+pub async fn delete_namespace(stack: &Stack, namespace: &str) -> Result<()> {
+    let delete = [
+        "delete",
+        "namespace",
+        namespace,
+        "--ignore-not-found",
+        "--timeout=60s",
+    ];
+    kubectl(stack, &delete, "").await.map(drop)
+}
+
+/// Runs kubectl as an admin.
+pub async fn kubectl(stack: &Stack, arguments: &[&str], input: &str) -> Result<String> {
+    let mut child = tokio::process::Command::new(stack.bin("kubectl"))
+        .arg("--kubeconfig")
+        .arg(stack.kubeconfig())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("kubectl does not start")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).await?;
+    }
+    let output = child.wait_with_output().await?;
+    if !output.status.success() {
+        bail!(
+            "kubectl {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn manifests(namespace: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: Namespace
+metadata: {{name: {namespace}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: shop, namespace: {namespace}}}
+data: {{motto: never lose anything}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: shop, namespace: {namespace}}}
+spec:
+  terminationGracePeriodSeconds: 0
+  automountServiceAccountToken: false
+  containers:
+  - name: shop
+    image: {BUSYBOX_IMAGE}
+    command: [/bin/sh, -c, 'exec sleep 2147483647']
+    volumeMounts: [{{name: data, mountPath: /data}}]
+  volumes:
+  - {{name: data, emptyDir: {{}}}}
+"
+    )
+}
