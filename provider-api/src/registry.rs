@@ -116,27 +116,28 @@ mod tests {
         },
         ..doctest_descriptor()
     };
-    static OTHER_TAPE: Descriptor = Descriptor {
+    static OTHER: Descriptor = Descriptor {
         name: "other-tape",
         ..doctest_descriptor()
     };
+    static TAPES: Fixed = Fixed(&TAPE);
+    static DISKS: Fixed = Fixed(&DISK);
+    static OTHER_TAPES: Fixed = Fixed(&OTHER);
 
     #[test]
     fn providers_are_sorted_and_found() {
-        let registry = Registry::new(vec![&Fixed(&TAPE), &Fixed(&DISK)]).unwrap();
+        let registry = Registry::new(vec![&TAPES, &DISKS]).unwrap();
 
-        assert_eq!(
-            registry.descriptors().map(|d| d.name).collect::<Vec<_>>(),
-            ["disk", "tape"]
-        );
+        let names: Vec<_> = registry.descriptors().map(|d| d.name).collect();
+        assert_eq!(names, ["disk", "tape"]);
         assert!(registry.by_name("tape").is_some());
         assert!(registry.by_name("drum").is_none());
     }
 
     #[test]
     fn providers_that_cannot_be_told_apart_are_refused() {
-        let same_name = Registry::new(vec![&Fixed(&TAPE), &Fixed(&TAPE)]);
-        let same_endpoint = Registry::new(vec![&Fixed(&TAPE), &Fixed(&OTHER_TAPE)]);
+        let same_name = Registry::new(vec![&TAPES, &TAPES]);
+        let same_endpoint = Registry::new(vec![&TAPES, &OTHER_TAPES]);
 
         assert_eq!(same_name.unwrap_err(), RegistryError::DuplicateName("tape"));
         assert_eq!(

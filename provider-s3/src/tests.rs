@@ -239,7 +239,7 @@ proptest! {
                 let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
                 let value = line.strip_prefix('=').unwrap();
                 let cut = [" #", " ;", "\t#", "\t;"].iter().filter_map(|c| value.find(c)).min();
-                value[..cut.unwrap_or(value.len())].trim().to_owned()
+                value.split_at(cut.unwrap_or(value.len())).0.trim().to_owned()
             };
             prop_assert_eq!(read("aws_access_key_id"), access);
             prop_assert_eq!(read("aws_secret_access_key"), secret);

@@ -4,3 +4,4 @@ pub mod juju;
 pub mod operator;
 pub mod shop;
 pub mod stack;
+pub mod world;

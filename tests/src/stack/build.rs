@@ -150,10 +150,12 @@ impl Component {
     }
 
     async fn build(&self, layout: &Layout) -> Result<()> {
-        let fresh = layout.root().join("fresh").join(self.module);
-        if fresh.exists() {
-            fs::remove_dir_all(&fresh)?;
+        // A name of our own: a compiler that outlived a killed caller may still write to that one's.
+        let all = layout.root().join("fresh");
+        if all.exists() {
+            fs::remove_dir_all(&all)?;
         }
+        let fresh = all.join(format!("{}-{}", self.module, std::process::id()));
         fs::create_dir_all(&fresh)?;
         let mut go = Command::new("go");
         go.current_dir(self.folder())
@@ -176,7 +178,7 @@ impl Component {
         for (built, name) in self.programs {
             install(&fresh.join(built), &layout.bin(name))?;
         }
-        Ok(fs::remove_dir_all(fresh)?)
+        Ok(fs::remove_dir_all(all)?)
     }
 }
 

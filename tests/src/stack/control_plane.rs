@@ -163,6 +163,12 @@ impl ControlPlane {
             file("kubelet-client-key", &pki.key_of(pki::KUBELET_CLIENT)),
             file("audit-policy-file", &self.audit_policy()),
             file("audit-log-path", &self.audit_log()),
+            // Nobody comes through a front proxy, but the controllers wait seconds for its authority.
+            file("requestheader-client-ca-file", &pki.ca()),
+            "--requestheader-allowed-names=front-proxy".to_owned(),
+            "--requestheader-username-headers=X-Remote-User".to_owned(),
+            "--requestheader-group-headers=X-Remote-Group".to_owned(),
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
             // An event is in the file before the request is answered to its end.
             "--audit-log-mode=blocking".to_owned(),
             // One file per run: a reader's place in it stays right.

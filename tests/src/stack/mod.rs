@@ -54,6 +54,13 @@ pub struct Stack {
     api: ApiEndpoint,
 }
 
+/// Which running stack will do.
+#[derive(Debug, Clone, Copy)]
+enum Adopt {
+    Any,
+    OfTheseSources,
+}
+
 /// Where the API server is, as a pod would be told.
 #[derive(Debug, Clone)]
 pub struct ApiEndpoint {
@@ -94,12 +101,34 @@ impl Stack {
 
     /// A stack of the present sources: adopted when it runs whole and healthy, else started afresh.
     pub async fn up(progress: &Progress) -> Result<Self> {
+        Self::adopt_or_start(Adopt::OfTheseSources, progress).await
+    }
+
+    /// The stack that runs.
+    pub async fn attach() -> Result<Self> {
+        let stack = Self::new(Layout::here()?);
+        if !stack.fits(Adopt::Any).await? {
+            bail!(
+                "no stack runs in {}: start it with `cargo stack up`",
+                stack.dir().display()
+            );
+        }
+        Ok(stack)
+    }
+
+    /// For tests: the stack that runs, or a new one. Never restarts one that other tests may be using.
+    pub async fn shared() -> Result<Self> {
+        match Self::attach().await {
+            Ok(stack) => Ok(stack),
+            Err(_) => Self::adopt_or_start(Adopt::Any, &Progress::to_stderr()).await,
+        }
+    }
+
+    async fn adopt_or_start(which: Adopt, progress: &Progress) -> Result<Self> {
         Self::build(progress).await?;
-        let layout = Layout::here()?;
+        let stack = Self::new(Layout::here()?);
         let _alone = Lock::take(&Path::new(MACHINE).join("lock"), progress).await?;
-        let fingerprint = fingerprint()?;
-        let stack = Self::new(layout);
-        if stack.started_from() == Some(fingerprint) && stack.is_healthy().await {
+        if stack.fits(which).await? {
             progress.note("the stack runs already");
             return Ok(stack);
         }
@@ -109,28 +138,8 @@ impl Stack {
             .await?;
         // Boxed: it is far bigger than what its callers want to carry.
         Box::pin(stack.start(progress)).await?;
-        fs::write(stack.layout.state(), fingerprint.to_string())?;
+        fs::write(stack.layout.state(), fingerprint()?.to_string())?;
         Ok(stack)
-    }
-
-    /// The stack that runs.
-    pub async fn attach() -> Result<Self> {
-        let stack = Self::new(Layout::here()?);
-        if stack.started_from().is_none() || !stack.is_healthy().await {
-            bail!(
-                "no stack runs in {}: start it with `cargo stack up`",
-                stack.dir().display()
-            );
-        }
-        Ok(stack)
-    }
-
-    /// For tests: the stack that runs, or a new one.
-    pub async fn shared() -> Result<Self> {
-        match Self::attach().await {
-            Ok(stack) => Ok(stack),
-            Err(_) => Self::up(&Progress::to_stderr()).await,
-        }
     }
 
     /// Ends the stack. Succeeds when there is none.
@@ -241,8 +250,16 @@ impl Stack {
             .await
     }
 
-    fn started_from(&self) -> Option<u64> {
-        fs::read_to_string(self.layout.state()).ok()?.parse().ok()
+    /// Whether a stack runs that may be adopted.
+    async fn fits(&self, which: Adopt) -> Result<bool> {
+        let Ok(started_from) = fs::read_to_string(self.layout.state()) else {
+            return Ok(false);
+        };
+        let fits = match which {
+            Adopt::Any => true,
+            Adopt::OfTheseSources => started_from == fingerprint()?.to_string(),
+        };
+        Ok(fits && self.is_healthy().await)
     }
 
     /// Whether all runs and serves. A busy stack is given time to answer: its restart would be felt by

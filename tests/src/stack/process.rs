@@ -265,6 +265,20 @@ mod tests {
             of_folder(folder.path()).is_empty(),
             "a reader of a log is not ours to end"
         );
+        let program = folder.path().join("bin/sleep");
+        fs::create_dir(folder.path().join("bin")).unwrap();
+        fs::copy("/bin/sleep", &program).unwrap();
+        let mut ours = std::process::Command::new(program)
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let found = of_folder(folder.path());
+        assert_eq!(
+            found,
+            Vec::from_iter(Identity::of(ours.id().try_into().unwrap()))
+        );
+        ours.kill().unwrap();
+        ours.wait().unwrap();
         reader.kill().unwrap();
         reader.wait().unwrap();
     }

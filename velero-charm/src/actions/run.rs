@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How long an action may take if the user does not say.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
 /// Output is logged at least this often.
 const LOG_EVERY: Duration = Duration::from_secs(2);
 /// How long the CLI may take to end when it is asked to.

@@ -30,20 +30,20 @@ impl ClusterError {
         }
     }
 
-    pub(crate) fn silent(doing: impl ToString) -> Self {
+    pub(crate) fn silent(doing: impl Into<String>) -> Self {
         Self {
-            doing: doing.to_string(),
+            doing: doing.into(),
             cause: Cause::Silent,
         }
     }
 
-    pub(super) fn request(doing: impl ToString, source: kube::Error) -> Self {
+    pub(super) fn request(doing: impl Into<String>, source: kube::Error) -> Self {
         let cause = match source {
             kube::Error::Api(status) => Cause::Refused(status),
             other => Cause::Unreachable(other),
         };
         Self {
-            doing: doing.to_string(),
+            doing: doing.into(),
             cause,
         }
     }

@@ -133,7 +133,7 @@ where
         field_selector: select.field_selector.clone(),
         ..WatchParams::default()
     };
-    let doing = format_args!("watch `{}`", api.resource_url()).to_string();
+    let doing = format!("watch `{}`", api.resource_url());
     let events = ask(doing, api.watch(&parameters, &version)).await?;
     let changes = events.map(move |event| -> Result<Change, Lost> {
         match event {

@@ -90,7 +90,7 @@ impl Cluster {
         let resource = resource_of(object);
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         ask(
-            format_args!("apply {} `{name}`", resource.kind),
+            format!("apply {} `{name}`", resource.kind),
             self.dynamic(&resource)
                 .patch(&name, &parameters, &Patch::Apply(object)),
         )
@@ -132,7 +132,7 @@ where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
     ask(
-        format_args!("list `{}`", api.resource_url()),
+        format!("list `{}`", api.resource_url()),
         api.list(parameters),
     )
     .await
@@ -140,7 +140,7 @@ where
 
 /// Sends a request under the time limit.
 pub(crate) async fn ask<T>(
-    doing: impl ToString,
+    doing: impl Into<String>,
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, ClusterError> {
     match tokio::time::timeout(REQUEST_TIMEOUT, request).await {

@@ -146,7 +146,7 @@ async fn established(cluster: &Cluster, deadline: Instant) -> Result<(), Cluster
         .items
         .iter()
         .filter(|crd| !is_established(crd))
-        .map(|crd| crd.name_any())
+        .map(kube::ResourceExt::name_any)
         .collect();
     let version = found.metadata.resource_version.unwrap_or_default();
     let watch = WatchParams::default().labels(velero::COMPONENT);

@@ -57,15 +57,7 @@ pub(crate) enum Wanted {
     /// It was just changed; this is what Velero had said before.
     Changed {
         before: Verdict,
-        passed: Passed,
     },
-}
-
-/// How long ago a change was, as far as it matters: times of verdicts are whole seconds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Passed {
-    LessThanASecond,
-    More,
 }
 
 impl Health {
@@ -175,8 +167,12 @@ fn judged(running: &Running, wanted: &Wanted) -> Part {
         ));
     };
     let verdict = location::verdict(live);
-    let not_before = location::changed_at(live).max(server_started(&running.pods));
-    if !is_news(&verdict, not_before, wanted) {
+    if !is_news(
+        &verdict,
+        wanted,
+        location::changed_at(live),
+        server_started(&running.pods),
+    ) {
         return Part::Pending("Velero to check the object store".into());
     }
     match verdict.phase {
@@ -186,19 +182,23 @@ fn judged(running: &Running, wanted: &Wanted) -> Part {
     }
 }
 
-fn is_news(verdict: &Verdict, not_before: Option<Timestamp>, wanted: &Wanted) -> bool {
+/// The verdict is on the location as it is now. The hook that changed it goes by what Velero said
+/// before; later ones can only compare times.
+fn is_news(
+    verdict: &Verdict,
+    wanted: &Wanted,
+    changed: Option<Timestamp>,
+    server_started: Option<Timestamp>,
+) -> bool {
     let Some(given) = verdict.last_validation_time else {
         return false;
     };
-    let young = not_before.is_none_or(|moment| given.as_second() >= moment.as_second());
-    let repeated = match wanted {
-        Wanted::Changed {
-            before,
-            passed: Passed::LessThanASecond,
-        } => verdict == before,
-        _ => false,
+    let not_before = |moment: Timestamp| given.as_second() >= moment.as_second();
+    let on_this_location = match wanted {
+        Wanted::Changed { before } => verdict != before,
+        Wanted::Yes | Wanted::No => changed.is_none_or(not_before),
     };
-    young && !repeated
+    on_this_location && server_started.is_none_or(not_before)
 }
 
 fn server_started(pods: &BTreeMap<String, Pod>) -> Option<Timestamp> {

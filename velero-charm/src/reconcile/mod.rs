@@ -14,12 +14,13 @@ mod validate;
 
 use std::{ops::ControlFlow, time::Duration};
 
+use jiff::Timestamp;
 use provider_api::{Descriptor, Registry, RegistryError, secrecy::SecretString};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use self::{
-    assess::{Expected, Health, Passed, Wanted, assess},
+    assess::{Expected, Health, Wanted, assess},
     observe::{Leadership, Observed},
     plan::{Place, Plan},
     status::Report,
@@ -31,7 +32,7 @@ use crate::{
     velero::{
         BUNDLED, Owner,
         cli::{Cli, CliError},
-        location,
+        location::{self, Verdict},
         manifests::NodeAgent,
     },
 };
@@ -39,7 +40,7 @@ use crate::{
 /// A hook that finds nothing to do waits no longer than this for what is on its way.
 const STEADY: Duration = Duration::from_secs(30);
 /// A hook that changes something.
-const CHANGING: Duration = Duration::from_secs(180);
+const CHANGING: Duration = Duration::from_mins(3);
 
 /// Why a hook could not be finished.
 #[derive(Debug, thiserror::Error)]
@@ -201,6 +202,9 @@ impl Charm {
         let removes_location = matches!(desired.storage, Intent::None);
         if changed {
             self.announce(&plan, &observed).await?;
+            if relocated {
+                until_a_new_verdict_would_differ(&before).await;
+            }
             let cli = Cli::new(&self.unit.charm_dir, cluster.namespace());
             let place = Place {
                 namespace: cluster.namespace(),
@@ -211,7 +215,6 @@ impl Charm {
         if installs {
             self.tools.set_version(BUNDLED).await?;
         }
-        let written = Instant::now();
         let deadline = begun + if changed { CHANGING } else { STEADY };
         let expected = |running: &Running| Expected {
             node_agent: desired.core.as_ref().map_or_else(
@@ -228,11 +231,6 @@ impl Charm {
                 _ if removes_location => Wanted::No,
                 (_, true) => Wanted::Changed {
                     before: before.clone(),
-                    passed: if written.elapsed() < Duration::from_secs(1) {
-                        Passed::LessThanASecond
-                    } else {
-                        Passed::More
-                    },
                 },
                 (None, false) if !matches!(desired.storage, Intent::Set { .. }) => Wanted::No,
                 (_, false) => Wanted::Yes,
@@ -339,4 +337,17 @@ async fn hold(plan: &mut Plan, cluster: &Cluster) -> Result<Vec<String>, Error> 
         *plan = Plan::default();
     }
     Ok(busy)
+}
+
+/// Verdicts carry whole seconds. One that follows another in the same second and says the same could
+/// not be told from it, so a change waits for that second's end.
+async fn until_a_new_verdict_would_differ(before: &Verdict) {
+    let Some(given) = before.last_validation_time else {
+        return;
+    };
+    let next = given.as_second() * 1000 + 1000;
+    let left = next - Timestamp::now().as_millisecond();
+    if let Ok(left @ 1..=1000) = u64::try_from(left) {
+        tokio::time::sleep(Duration::from_millis(left)).await;
+    }
 }

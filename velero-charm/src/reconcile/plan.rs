@@ -250,7 +250,10 @@ fn set(plan: &mut Plan, descriptor: &Descriptor, storage: &Storage, live: &Live,
         .credentials
         .iter()
         .find(|s| credential::holds(s, &storage.credential));
-    let secret_name = held.map_or_else(|| credential::fresh_name(owner), |s| s.name_any());
+    let secret_name = held.map_or_else(
+        || credential::fresh_name(owner),
+        kube::ResourceExt::name_any,
+    );
     if held.is_none() {
         plan.secrets.push(credential::secret(
             &secret_name,

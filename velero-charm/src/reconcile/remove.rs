@@ -31,7 +31,7 @@ use crate::{
 /// Restores are let go in tenths of a second; a dead server never does it.
 const RESTORES: Duration = Duration::from_secs(5);
 /// A server that is in the middle of a Backup takes half a minute to stop.
-const PODS: Duration = Duration::from_secs(60);
+const PODS: Duration = Duration::from_mins(1);
 
 /// How objects are waited for.
 enum Gone {

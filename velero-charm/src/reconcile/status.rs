@@ -3,10 +3,7 @@
 //! **Invariant:** the only place that makes a Juju status. A message is one line that names the cause
 //! and the next step, and no secret is in it.
 
-use provider_api::{
-    Descriptor, Registry,
-    secrecy::{ExposeSecret as _, SecretString},
-};
+use provider_api::{Descriptor, Registry, secrecy::SecretString};
 
 use super::{
     Error,
@@ -92,10 +89,9 @@ fn of_intent(report: &Report<'_>) -> Option<Finding> {
                 .descriptors()
                 .map(|descriptor| descriptor.integrator)
                 .collect();
-            let (first, others) = integrators.split_first()?;
-            let others: String = others.iter().map(|name| format!(" or `{name}`")).collect();
             Some(Finding::NoStorage(format!(
-                "no object store: run `juju integrate {application} {first}`{others}"
+                "no object store: run `juju integrate {application} {}`",
+                integrators.join("` or `")
             )))
         }
         Intent::Keep(Why::Waiting(what)) => Some(Finding::Awaited(format!("waiting for {what}"))),
@@ -201,7 +197,7 @@ fn count(all: usize) -> String {
 pub(crate) fn redact(text: &str, secrets: &[SecretString]) -> String {
     secrets
         .iter()
-        .map(|secret| secret.expose_secret())
+        .map(secrecy::ExposeSecret::expose_secret)
         .filter(|secret| !secret.is_empty())
         .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
 }

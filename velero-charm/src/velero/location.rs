@@ -53,7 +53,7 @@ pub(crate) fn backup_location(
     if !location.config.is_empty() {
         spec["config"] = json!(location.config);
     }
-    object("BackupStorageLocation", spec, namespace, owner)
+    object("BackupStorageLocation", &spec, namespace, owner)
 }
 
 /// The snapshot location to apply.
@@ -69,10 +69,10 @@ pub(crate) fn snapshot_location(
         "config": location.config,
         "credential": {"name": secret_name, "key": credential::KEY},
     });
-    object("VolumeSnapshotLocation", spec, namespace, owner)
+    object("VolumeSnapshotLocation", &spec, namespace, owner)
 }
 
-fn object(name: &str, spec: Value, namespace: &str, owner: &Owner) -> DynamicObject {
+fn object(name: &str, spec: &Value, namespace: &str, owner: &Owner) -> DynamicObject {
     let mut object = DynamicObject::new(LOCATION, &kind(name)).within(namespace);
     let mut labels = owner.labels();
     labels.insert("component".into(), "velero".into());

@@ -39,7 +39,7 @@ fn storage(prefix: Option<&str>, credential: &str) -> Storage {
             bucket: "reel".into(),
             prefix: prefix.map(Into::into),
             ca_certificates: None,
-            config: BTreeMap::from([("speed".into(), "".into())]),
+            config: BTreeMap::from([("speed".into(), String::new())]),
         },
         snapshots: None,
         remarks: vec![],

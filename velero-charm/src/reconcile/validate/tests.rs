@@ -34,14 +34,14 @@ fn relation(id: &str, fields: &[(&str, &str)]) -> StorageRelation {
     }
 }
 
-fn check(config: Value, relations: &[StorageRelation]) -> Desired {
+fn check(config: &Value, relations: &[StorageRelation]) -> Desired {
     let registry = Registry::new(vec![&Tape]).unwrap();
     validate(config.as_object().unwrap(), relations, &registry)
 }
 
 #[test]
 fn defaults_are_a_plain_velero() {
-    let desired = check(json!({}), &[]);
+    let desired = check(&json!({}), &[]);
 
     let core = desired.core.unwrap();
     assert_eq!(core.velero_image, DEFAULT_IMAGE);
@@ -57,7 +57,7 @@ fn every_bad_option_is_named_at_once() {
         "default-volumes-to-fs-backup": true,
     });
 
-    let problems = check(config, &[]).core.unwrap_err();
+    let problems = check(&config, &[]).core.unwrap_err();
 
     let fields: Vec<_> = problems
         .iter()
@@ -71,7 +71,7 @@ fn every_bad_option_is_named_at_once() {
 
 #[test]
 fn bad_relation_data_leaves_core_alone_and_storage_as_it_is() {
-    let desired = check(json!({}), &[relation("tape:1", &[("reel", "x")])]);
+    let desired = check(&json!({}), &[relation("tape:1", &[("reel", "x")])]);
 
     assert!(desired.core.is_ok());
     let Intent::Keep(Why::Invalid {
@@ -87,14 +87,14 @@ fn bad_relation_data_leaves_core_alone_and_storage_as_it_is() {
 
 #[test]
 fn an_unanswered_relation_leaves_storage_as_it_is() {
-    let desired = check(json!({}), &[relation("tape:1", &[])]);
+    let desired = check(&json!({}), &[relation("tape:1", &[])]);
     assert!(matches!(desired.storage, Intent::Keep(Why::Waiting(what)) if what == "a tape"));
 }
 
 #[test]
 fn of_several_relations_none_is_taken() {
     let desired = check(
-        json!({}),
+        &json!({}),
         &[relation("tape:1", &[]), relation("tape:2", &[])],
     );
     assert!(

@@ -1,0 +1,310 @@
+//! The Kubernetes side of a model: its namespace, and what Juju makes for each application.
+//!
+//! Invariant: a charm gets the rights of `facts/juju.md` §1.5, by trust, and never the admin's.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::model::Model;
+use super::paths::UnitPaths;
+use crate::stack::Stack;
+
+/// A cluster, seen with an admin's eyes, and where pods find it.
+#[derive(Clone)]
+pub struct Cluster {
+    /// An admin's client.
+    pub client: Client,
+    /// The API server's address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The file with its CA certificate.
+    pub ca: PathBuf,
+}
+
+/// Whether an application may do everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// `juju trust`.
+    Given,
+    /// Not, or taken back.
+    Withheld,
+}
+
+impl From<bool> for Trust {
+    fn from(trusted: bool) -> Self {
+        if trusted { Self::Given } else { Self::Withheld }
+    }
+}
+
+impl Cluster {
+    /// The stack's.
+    pub async fn of(stack: &Stack) -> Result<Self> {
+        let api = stack.api();
+        Ok(Self {
+            client: stack.client().await?,
+            host: api.host.clone(),
+            port: api.port,
+            ca: api.ca_pem.clone(),
+        })
+    }
+
+    /// The variables by which a pod finds it, of those that an agent hands on.
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        let Self { host, port, .. } = self;
+        let mut all = vec![
+            ("KUBERNETES_PORT".to_owned(), format!("tcp://{host}:{port}")),
+            ("KUBERNETES_SERVICE_HOST".to_owned(), host.clone()),
+            ("KUBERNETES_SERVICE_PORT".to_owned(), port.to_string()),
+            ("KUBERNETES_SERVICE_PORT_HTTPS".to_owned(), port.to_string()),
+        ];
+        // The names hold the number; an agent hands on those of 443 alone.
+        if *port == 443 {
+            let values = [
+                ("", format!("tcp://{host}:443")),
+                ("_ADDR", host.clone()),
+                ("_PORT", "443".to_owned()),
+                ("_PROTO", "tcp".to_owned()),
+            ];
+            let named = |(end, value)| (format!("KUBERNETES_PORT_443_TCP{end}"), value);
+            all.extend(values.map(named));
+        }
+        all
+    }
+
+    /// Makes the model's namespace.
+    pub(crate) async fn ensure_model(&self, model: &Model) -> Result<()> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {
+                "name": model.name,
+                "labels": labels(model),
+                "annotations": {"model.juju.is/id": model.uuid},
+            },
+        });
+        apply(&api, &model.name, body).await
+    }
+
+    /// The Kubernetes version, as a charm is told.
+    pub(crate) async fn version(&self) -> Result<String> {
+        let version = self.client.apiserver_version().await?.git_version;
+        Ok(version.trim_start_matches('v').to_owned())
+    }
+
+    /// Makes an application's service account and roles, or brings its roles up to its trust.
+    pub(crate) async fn ensure_application(
+        &self,
+        model: &Model,
+        app: &str,
+        trust: Trust,
+    ) -> Result<()> {
+        let (space, wide) = (&model.name, format!("{}-{app}", model.name));
+        let client = || self.client.clone();
+        let of = |kind, name, more| object(model, app, kind, name, more);
+        let account: Api<ServiceAccount> = Api::namespaced(client(), space);
+        let body = of(
+            "ServiceAccount",
+            app,
+            json!({"automountServiceAccountToken": false}),
+        );
+        apply(&account, app, body).await?;
+        let role: Api<Role> = Api::namespaced(client(), space);
+        let rules = json!({"rules": role_rules(space, trust)});
+        apply(&role, app, of("Role", app, rules)).await?;
+        let bound: Api<RoleBinding> = Api::namespaced(client(), space);
+        apply(
+            &bound,
+            app,
+            of("RoleBinding", app, binding(space, app, "Role", app)),
+        )
+        .await?;
+        let role: Api<ClusterRole> = Api::all(client());
+        let rules = json!({"rules": cluster_role_rules(trust)});
+        apply(&role, &wide, of("ClusterRole", &wide, rules)).await?;
+        let bound: Api<ClusterRoleBinding> = Api::all(client());
+        let body = binding(space, app, "ClusterRole", &wide);
+        apply(&bound, &wide, of("ClusterRoleBinding", &wide, body)).await?;
+        self.in_force(space, app, trust).await
+    }
+
+    /// Waits until the API server judges by the roles just written: it learns of them by a watch of
+    /// its own, a moment later, and no hook is to run into that moment.
+    async fn in_force(&self, space: &str, app: &str, trust: Trust) -> Result<()> {
+        let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(format!("system:serviceaccount:{space}:{app}")),
+                resource_attributes: Some(ResourceAttributes {
+                    verb: Some("delete".to_owned()),
+                    group: Some("*".to_owned()),
+                    resource: Some("*".to_owned()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let wanted = trust == Trust::Given;
+        let asked = async {
+            loop {
+                let answer = reviews.create(&PostParams::default(), &review).await?;
+                if answer.status.is_some_and(|status| status.allowed == wanted) {
+                    return anyhow::Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), asked)
+            .await
+            .context("the API server does not take the roles up")?
+    }
+
+    /// Takes away what [`Cluster::ensure_application`] made.
+    ///
+    /// Juju also sweeps the objects that its webhook has labelled for the application; there is no
+    /// webhook yet, so there is nothing to sweep. That belongs here, before the roles go.
+    pub(crate) async fn remove_application(&self, model: &Model, app: &str) -> Result<()> {
+        let (space, wide) = (&model.name, format!("{}-{app}", model.name));
+        let client = || self.client.clone();
+        delete::<RoleBinding>(&Api::namespaced(client(), space), app).await?;
+        delete::<Role>(&Api::namespaced(client(), space), app).await?;
+        delete::<ClusterRoleBinding>(&Api::all(client()), &wide).await?;
+        delete::<ClusterRole>(&Api::all(client()), &wide).await?;
+        delete::<ServiceAccount>(&Api::namespaced(client(), space), app).await
+    }
+
+    /// Writes a unit's service-account files, with a fresh token.
+    pub(crate) async fn write_account(
+        &self,
+        model: &Model,
+        app: &str,
+        paths: &UnitPaths,
+    ) -> Result<()> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &model.name);
+        let request = TokenRequest {
+            spec: TokenRequestSpec {
+                expiration_seconds: Some(24 * 3600),
+                ..TokenRequestSpec::default()
+            },
+            ..TokenRequest::default()
+        };
+        let answer = accounts
+            .create_token_request(app, &PostParams::default(), &request)
+            .await?;
+        let token = answer
+            .status
+            .context("a token request without an answer")?
+            .token;
+        fs::create_dir_all(&paths.service_account)?;
+        fs::write(paths.service_account.join("token"), token)?;
+        fs::write(paths.service_account.join("namespace"), &model.name)?;
+        fs::copy(&self.ca, paths.service_account.join("ca.crt"))?;
+        Ok(())
+    }
+}
+
+/// An object of an application: its head, and `more`.
+fn object(model: &Model, app: &str, kind: &str, name: &str, more: Value) -> Value {
+    let version = if kind == "ServiceAccount" {
+        "v1"
+    } else {
+        "rbac.authorization.k8s.io/v1"
+    };
+    let mut object = json!({
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": name, "labels": labels(model)},
+    });
+    object["metadata"]["labels"]["app.kubernetes.io/name"] = Value::from(app);
+    if !kind.starts_with("Cluster") {
+        object["metadata"]["namespace"] = Value::from(model.name.as_str());
+    }
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more);
+    }
+    object
+}
+
+fn binding(namespace: &str, app: &str, kind: &str, role: &str) -> Value {
+    json!({
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": app, "namespace": namespace}],
+    })
+}
+
+fn labels(model: &Model) -> Value {
+    json!({
+        "app.kubernetes.io/managed-by": "juju",
+        "model.juju.is/name": model.name,
+        "model.juju.is/id": model.uuid,
+    })
+}
+
+fn role_rules(namespace: &str, trust: Trust) -> Value {
+    match trust {
+        Trust::Given => everything(),
+        Trust::Withheld => json!([
+            {
+                "apiGroups": [""],
+                "resources": ["namespaces"],
+                "verbs": ["get", "list"],
+                "resourceNames": [namespace],
+            },
+            {
+                "apiGroups": [""],
+                "resources": ["pods", "services"],
+                "verbs": ["get", "list", "patch"],
+            },
+            {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"]},
+        ]),
+    }
+}
+
+fn cluster_role_rules(trust: Trust) -> Value {
+    match trust {
+        Trust::Given => everything(),
+        Trust::Withheld => json!([
+            {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list"]},
+        ]),
+    }
+}
+
+fn everything() -> Value {
+    json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])
+}
+
+async fn apply<K>(api: &Api<K>, name: &str, body: Value) -> Result<()>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let how = PatchParams::apply("juju").force();
+    api.patch(name, &how, &Patch::Apply(body))
+        .await
+        .map(drop)
+        .with_context(|| name.to_owned())
+}
+
+async fn delete<K>(api: &Api<K>, name: &str) -> Result<()>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    match api.delete(name, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(drop).with_context(|| name.to_owned()),
+    }
+}

@@ -1,0 +1,250 @@
+//! What a charm sees and asks for while it runs.
+//!
+//! Invariant: nothing that Juju holds back until a hook's end reaches the model before
+//! [`HookContext::commit`]; what Juju does at once is done at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde_json::{Map, Value};
+
+use super::event::{Event, RelationKind};
+use super::model::{Bag, Life, Model, RelationSeen, Side, Status, split_unit};
+use super::run::{LogLine, ToolCall};
+
+/// One run of a charm, seen from the agent.
+pub(crate) struct HookContext<'a> {
+    /// The controller's data.
+    pub model: &'a mut Model,
+    /// The unit.
+    pub unit: String,
+    /// What the charm was started for.
+    pub event: Event,
+    /// What a tool must know to be let in.
+    pub id: String,
+    /// Where the unit's `/var/lib/juju` is on the host.
+    pub data: PathBuf,
+    /// Changes that wait for the end.
+    pub pending: Pending,
+    /// What the action has said so far.
+    pub action: ActionSoFar,
+    /// What is kept of the run.
+    pub record: Record,
+    /// Hears `action-log` as it is called.
+    pub listener: &'a mut dyn FnMut(SystemTime, &str),
+}
+
+/// Changes that wait for the hook's end.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// The unit's own bags, by relation.
+    pub unit_bags: BTreeMap<u32, Bag>,
+    /// The application's own bags, by relation.
+    pub app_bags: BTreeMap<u32, Bag>,
+}
+
+/// What an action has said so far.
+#[derive(Debug, Default)]
+pub(crate) struct ActionSoFar {
+    /// `action-set`.
+    pub results: Map<String, Value>,
+    /// `action-fail`.
+    pub failure: Option<String>,
+    /// `action-log`.
+    pub log: Vec<(SystemTime, String)>,
+}
+
+/// What is kept of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// Tools called.
+    pub tool_calls: Vec<ToolCall>,
+    /// Lines logged.
+    pub log: Vec<LogLine>,
+    /// Statuses set.
+    pub statuses: Vec<Status>,
+}
+
+/// Whose bag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// The unit's.
+    Unit,
+    /// The application's.
+    App,
+}
+
+impl HookContext<'_> {
+    /// The application's name.
+    pub(crate) fn app(&self) -> &str {
+        split_unit(&self.unit).map_or("", |(app, _)| app)
+    }
+
+    /// Whether the unit leads.
+    pub(crate) fn is_leader(&self) -> bool {
+        self.model.is_leader(&self.unit)
+    }
+
+    /// Whether Juju 3 is played, whose texts differ here and there.
+    pub(crate) fn is_juju_3(&self) -> bool {
+        self.model.juju_version.starts_with("3.")
+    }
+
+    /// Adds a line to the model's log and to the run's.
+    pub(crate) fn log(&mut self, level: &str, logger: &str, text: &str) {
+        let line = LogLine {
+            at: SystemTime::now(),
+            entity: format!("unit-{}", self.unit.replace('/', "-")),
+            level: level.to_owned(),
+            module: format!("unit.{}.{logger}", self.unit),
+            text: text.to_owned(),
+        };
+        self.record.log.push(line.clone());
+        self.model.log.push(line);
+    }
+
+    /// A path as the charm means it, on the host.
+    pub(crate) fn on_host(&self, directory: &str, path: &str) -> PathBuf {
+        let full = Path::new(directory).join(path);
+        match full.strip_prefix("/var/lib/juju") {
+            Ok(inner) => self.data.join(inner),
+            Err(_) => full,
+        }
+    }
+
+    /// The number in a relation's id, if the unit has entered that relation.
+    pub(crate) fn relation_id(&self, text: &str) -> Result<u32, String> {
+        let number = text.rsplit_once(':').map_or(text, |(_, number)| number);
+        let number: i64 = number
+            .parse()
+            .map_err(|_| "invalid relation id".to_owned())?;
+        u32::try_from(number)
+            .ok()
+            .filter(|id| self.seen(*id).is_some())
+            .ok_or_else(|| "relation not found".to_owned())
+    }
+
+    fn seen(&self, id: u32) -> Option<&RelationSeen> {
+        self.model.unit(&self.unit)?.agent.relations.get(&id)
+    }
+
+    /// Ids of the relations of an endpoint that are not over.
+    pub(crate) fn relation_ids(&self, endpoint: &str) -> Vec<String> {
+        let listed = |id: &u32| {
+            let broken = self
+                .event
+                .relation()
+                .is_some_and(|event| event.id == *id && event.kind == RelationKind::Broken);
+            let dying = self
+                .model
+                .relations
+                .get(id)
+                .is_none_or(|r| r.life == Life::Dying);
+            let hidden = broken || (dying && self.members(*id).is_empty());
+            !hidden
+        };
+        let on_endpoint = |id: &u32| {
+            self.local(*id)
+                .is_some_and(|side| side.endpoint == endpoint)
+        };
+        let Some(unit) = self.model.unit(&self.unit) else {
+            return Vec::new();
+        };
+        let ids = unit
+            .agent
+            .relations
+            .keys()
+            .filter(|id| on_endpoint(id) && listed(id));
+        // Juju sorts them as text.
+        let sorted: BTreeSet<String> = ids.map(|id| format!("{endpoint}:{id}")).collect();
+        sorted.into_iter().collect()
+    }
+
+    /// The remote units that have joined, as this hook sees them.
+    pub(crate) fn members(&self, id: u32) -> Vec<String> {
+        let mut members: BTreeSet<String> = self
+            .seen(id)
+            .map(|seen| seen.members.keys().cloned().collect())
+            .unwrap_or_default();
+        if let Some(event) = self.event.relation().filter(|event| event.id == id) {
+            match (event.kind, &event.remote_unit) {
+                (RelationKind::Broken, _) => members.clear(),
+                (RelationKind::Departed, Some(unit)) => {
+                    members.remove(unit);
+                }
+                (_, Some(unit)) => {
+                    members.insert(unit.clone());
+                }
+                (_, None) => {}
+            }
+        }
+        members.into_iter().collect()
+    }
+
+    /// The unit's own end.
+    pub(crate) fn local(&self, id: u32) -> Option<&Side> {
+        self.model.relations.get(&id)?.local(self.app())
+    }
+
+    /// The other end.
+    pub(crate) fn remote(&self, id: u32) -> Option<&Side> {
+        self.model.relations.get(&id)?.remote(self.app())
+    }
+
+    /// One of the unit's own bags, with what it has just set.
+    pub(crate) fn own_bag(&self, id: u32, whose: Whose) -> Bag {
+        let committed = self.local(id).and_then(|side| match whose {
+            Whose::Unit => side.unit_bag(&self.unit),
+            Whose::App => Some(&side.bag.data),
+        });
+        let mut bag = committed.cloned().unwrap_or_default();
+        let pending = match whose {
+            Whose::Unit => self.pending.unit_bags.get(&id),
+            Whose::App => self.pending.app_bags.get(&id),
+        };
+        for (key, value) in pending.into_iter().flatten() {
+            if value.is_empty() {
+                bag.remove(key);
+            } else {
+                bag.insert(key.clone(), value.clone());
+            }
+        }
+        bag
+    }
+
+    /// Sets keys of one of the unit's own bags, once the hook has succeeded.
+    pub(crate) fn set_bag(&mut self, id: u32, whose: Whose, changes: Bag) {
+        let bags = match whose {
+            Whose::Unit => &mut self.pending.unit_bags,
+            Whose::App => &mut self.pending.app_bags,
+        };
+        bags.entry(id).or_default().extend(changes);
+    }
+
+    /// Hands all that was held back to the controller.
+    pub(crate) fn commit(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        let app = self.app().to_owned();
+        for (id, changes) in pending.unit_bags {
+            let side = self
+                .model
+                .relations
+                .get_mut(&id)
+                .and_then(|r| r.local_mut(&app));
+            if let Some(unit) = side.and_then(|side| side.units.get_mut(&self.unit)) {
+                unit.bag.apply(&changes);
+            }
+        }
+        for (id, changes) in pending.app_bags {
+            let side = self
+                .model
+                .relations
+                .get_mut(&id)
+                .and_then(|r| r.local_mut(&app));
+            if let Some(side) = side {
+                side.bag.apply(&changes);
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A charm's environment.
+//!
+//! Invariant: the variables of `facts/juju.md` §1.2, and no other; none of this process's own.
+
+use std::collections::BTreeMap;
+
+use super::event::Event;
+use super::model::Model;
+use super::paths::UnitPaths;
+
+/// The agent's `PATH` in a charm container.
+const AGENT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/charm/bin";
+
+/// Builds it.
+pub(crate) fn build(
+    model: &Model,
+    unit: &str,
+    paths: &UnitPaths,
+    event: &Event,
+    cluster: &[(String, String)],
+    context_id: &str,
+) -> BTreeMap<String, String> {
+    let charm = paths.charm_inside().display().to_string();
+    let socket = paths
+        .agent_inside()
+        .join("agent.socket")
+        .display()
+        .to_string();
+    let path = format!("{}:{AGENT_PATH}", paths.tools_inside().display());
+    let fixed = [
+        ("APT_LISTCHANGES_FRONTEND", "none"),
+        ("CHARM_DIR", &charm),
+        ("CLOUD_API_VERSION", &model.cloud_api_version),
+        ("DEBIAN_FRONTEND", "noninteractive"),
+        ("JUJU_AGENT_SOCKET_ADDRESS", &socket),
+        ("JUJU_AGENT_SOCKET_NETWORK", "unix"),
+        ("JUJU_API_ADDRESSES", &model.api_addresses),
+        ("JUJU_AVAILABILITY_ZONE", ""),
+        ("JUJU_CHARM_DIR", &charm),
+        ("JUJU_CHARM_FTP_PROXY", ""),
+        ("JUJU_CHARM_HTTPS_PROXY", ""),
+        ("JUJU_CHARM_HTTP_PROXY", ""),
+        ("JUJU_CHARM_NO_PROXY", ""),
+        ("JUJU_CONTEXT_ID", context_id),
+        ("JUJU_MACHINE_ID", ""),
+        ("JUJU_MODEL_NAME", &model.name),
+        ("JUJU_MODEL_UUID", &model.uuid),
+        ("JUJU_PRINCIPAL_UNIT", ""),
+        ("JUJU_UNIT_NAME", unit),
+        ("JUJU_VERSION", &model.juju_version),
+        ("LANG", "C.UTF-8"),
+        ("PATH", &path),
+        ("TERM", "tmux-256color"),
+    ];
+    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    let mut all: BTreeMap<String, String> = fixed.iter().map(own).collect();
+    all.extend(by_version(model).iter().map(own));
+    all.extend(
+        event
+            .variables()
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value)),
+    );
+    all.extend(cluster.iter().cloned());
+    all
+}
+
+/// What only one of the two Juju versions sets.
+fn by_version(model: &Model) -> &'static [(&'static str, &'static str)] {
+    if model.juju_version.starts_with("3.") {
+        &[("JUJU_SLA", "")]
+    } else {
+        &[
+            ("JUJU_CHARM_TRACE_CONFIG_CA_CERT", ""),
+            ("JUJU_CHARM_TRACE_CONFIG_GRPC", ""),
+            ("JUJU_CHARM_TRACE_CONFIG_HTTP", ""),
+        ]
+    }
+}

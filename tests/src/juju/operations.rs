@@ -1,0 +1,345 @@
+//! What a user of Juju does to a model.
+//!
+//! Invariant: an operation changes what is wanted and runs no hook; [`Juju::settle`] does.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::Juju;
+use super::charm::{Charm, CharmSource, Role};
+use super::cluster::Trust;
+use super::integrations::side;
+use super::model::{Application, Counters, Kind, Life, Model, Status, Unit, split_unit};
+use super::s3::{S3Integrator, S3Settings};
+use super::scripted::Peer;
+use super::secrets::random;
+
+/// How an application is deployed.
+#[derive(Debug, Clone)]
+pub struct DeployOptions {
+    /// `--trust`.
+    pub trust: bool,
+    /// `--config`.
+    pub config: BTreeMap<String, String>,
+    /// `--num-units`.
+    pub units: u32,
+}
+
+impl Default for DeployOptions {
+    fn default() -> Self {
+        Self {
+            trust: false,
+            config: BTreeMap::new(),
+            units: 1,
+        }
+    }
+}
+
+impl DeployOptions {
+    /// One unit, trusted.
+    #[must_use]
+    pub fn trusted() -> Self {
+        Self {
+            trust: true,
+            ..Self::default()
+        }
+    }
+}
+
+impl Juju {
+    /// `juju deploy`.
+    pub async fn deploy(
+        &mut self,
+        source: &CharmSource,
+        app: &str,
+        options: DeployOptions,
+    ) -> Result<()> {
+        self.require_free(app)?;
+        let directory = self.charm_store(app, 0);
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory)?;
+        }
+        let charm = Charm::unpack(source, &directory)?;
+        let config = options
+            .config
+            .iter()
+            .map(|(key, value)| Ok((key.clone(), typed(&charm, key, value)?)));
+        let config = config.collect::<Result<_>>()?;
+        if let Some(cluster) = &self.cluster {
+            cluster
+                .ensure_application(&self.model, app, Trust::from(options.trust))
+                .await?;
+        }
+        let peers: Vec<_> = charm
+            .endpoints
+            .iter()
+            .filter(|(_, endpoint)| endpoint.role == Role::Peer)
+            .map(|(name, endpoint)| (name.clone(), endpoint.interface.clone()))
+            .collect();
+        let mut application = application(app, Kind::Charm(charm));
+        application.config = config;
+        application.trusted = options.trust;
+        self.model.applications.insert(app.to_owned(), application);
+        for (endpoint, interface) in peers {
+            self.add_relation(interface, vec![side(app, &endpoint)]);
+        }
+        for _ in 0..options.units {
+            self.add_unit(app)?;
+        }
+        self.save()
+    }
+
+    /// Deploys the played `s3-integrator`.
+    pub fn deploy_s3_integrator(&mut self, app: &str, settings: S3Settings) -> Result<()> {
+        self.require_free(app)?;
+        let kind = Kind::Scripted(Peer::S3(S3Integrator { settings }));
+        self.model
+            .applications
+            .insert(app.to_owned(), application(app, kind));
+        self.add_unit(app)?;
+        let name = format!("{app}/0");
+        if let Some(unit) = self.model.unit_mut(&name) {
+            unit.status.push(Status::now("active", ""));
+        }
+        self.save()
+    }
+
+    fn require_free(&self, app: &str) -> Result<()> {
+        if self.model.applications.contains_key(app) {
+            bail!("application {app:?} already exists");
+        }
+        Ok(())
+    }
+
+    fn charm_store(&self, app: &str, revision: u32) -> std::path::PathBuf {
+        self.store
+            .dir()
+            .join("charms")
+            .join(format!("{app}-{revision}"))
+    }
+
+    /// `juju add-unit`, for one unit; the first one leads.
+    pub fn add_unit(&mut self, app: &str) -> Result<String> {
+        let application = self.application_mut(app)?;
+        let number = application.next_unit;
+        application.next_unit += 1;
+        let unit = Unit {
+            number,
+            address: address(app, number),
+            status: vec![Status::now("waiting", "installing agent")],
+            ..Unit::default()
+        };
+        application.leader.get_or_insert(number);
+        application.units.insert(number, unit);
+        self.save()?;
+        Ok(format!("{app}/{number}"))
+    }
+
+    fn application_mut(&mut self, app: &str) -> Result<&mut Application> {
+        let found = self.model.applications.get_mut(app);
+        found.with_context(|| format!("application {app:?} not found"))
+    }
+
+    /// `juju config app key=value …`.
+    pub fn config(&mut self, app: &str, settings: &[(&str, &str)]) -> Result<()> {
+        let application = self.application_mut(app)?;
+        match &mut application.kind {
+            Kind::Charm(charm) => {
+                let typed: BTreeMap<String, Value> = settings
+                    .iter()
+                    .map(|(key, value)| Ok(((*key).to_owned(), typed(charm, key, value)?)))
+                    .collect::<Result<_>>()?;
+                let before = application.config.clone();
+                application.config.extend(typed);
+                application.config_version += u64::from(before != application.config);
+            }
+            Kind::Scripted(peer) => {
+                for (key, value) in settings {
+                    peer.scripted_mut().configure(key, &Value::from(*value))?;
+                }
+            }
+        }
+        self.save()
+    }
+
+    /// `juju config app --reset key,…`.
+    pub fn reset_config(&mut self, app: &str, keys: &[&str]) -> Result<()> {
+        let application = self.application_mut(app)?;
+        for key in keys {
+            application.config_version += u64::from(application.config.remove(*key).is_some());
+        }
+        self.save()
+    }
+
+    /// `juju trust app --scope=cluster`.
+    pub async fn trust(&mut self, app: &str) -> Result<()> {
+        self.set_trust(app, Trust::Given).await
+    }
+
+    /// `juju trust app --remove --scope=cluster`.
+    pub async fn untrust(&mut self, app: &str) -> Result<()> {
+        self.set_trust(app, Trust::Withheld).await
+    }
+
+    async fn set_trust(&mut self, app: &str, trust: Trust) -> Result<()> {
+        self.application_mut(app)?.trusted = trust == Trust::Given;
+        if let Some(cluster) = &self.cluster {
+            cluster.ensure_application(&self.model, app, trust).await?;
+        }
+        self.save()
+    }
+
+    /// `juju refresh`.
+    pub fn refresh(&mut self, app: &str, source: &CharmSource) -> Result<()> {
+        let revision = self.application_mut(app)?.charm_revision + 1;
+        let charm = Charm::unpack(source, &self.charm_store(app, revision))?;
+        let application = self.application_mut(app)?;
+        application.charm_revision = revision;
+        application.kind = Kind::Charm(charm);
+        self.save()
+    }
+
+    /// `juju remove-unit`, or scaling down, for one unit.
+    pub fn remove_unit(&mut self, unit: &str) -> Result<()> {
+        self.require_unit(unit)?;
+        let (app, number) = split_unit(unit).context("not a unit's name")?;
+        let application = self.application_mut(app)?;
+        if let Some(unit) = application.units.get_mut(&number) {
+            unit.life = Life::Dying;
+        }
+        if application.leader == Some(number) {
+            let next = application
+                .units
+                .values()
+                .find(|unit| unit.life == Life::Alive);
+            // The last one leads until it is gone.
+            application.leader = next.map(|unit| unit.number).or(Some(number));
+        }
+        self.save()
+    }
+
+    /// `juju remove-application`.
+    pub fn remove_application(&mut self, app: &str) -> Result<()> {
+        let application = self.application_mut(app)?;
+        application.life = Life::Dying;
+        for unit in application.units.values_mut() {
+            unit.life = Life::Dying;
+        }
+        if application.charm().is_none() {
+            // No agent says goodbye for it.
+            application.units.clear();
+        }
+        for relation in self.model.relations.values_mut() {
+            if relation.local(app).is_some() {
+                relation.life = Life::Dying;
+            }
+        }
+        self.save()
+    }
+}
+
+/// An empty model.
+pub(crate) fn new_model(name: &str) -> Result<Model> {
+    let mut bytes = random()?;
+    // The marks of a random UUID.
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
+    let mut letters = hex.chars();
+    let parts: Vec<String> = [8, 4, 4, 4, 12]
+        .into_iter()
+        .map(|n| letters.by_ref().take(n).collect())
+        .collect();
+    Ok(Model {
+        name: name.to_owned(),
+        uuid: parts.join("-"),
+        juju_version: "4.0.15".to_owned(),
+        on_cluster: false,
+        cloud_api_version: String::new(),
+        api_addresses: "10.152.183.10:17070".to_owned(),
+        applications: BTreeMap::new(),
+        relations: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        next: Counters::default(),
+        log: Vec::new(),
+    })
+}
+
+fn application(name: &str, kind: Kind) -> Application {
+    Application {
+        name: name.to_owned(),
+        kind,
+        config: BTreeMap::new(),
+        config_version: 0,
+        charm_revision: 0,
+        trusted: false,
+        life: Life::Alive,
+        leader: None,
+        units: BTreeMap::new(),
+        next_unit: 0,
+        status: Vec::new(),
+        version: String::new(),
+    }
+}
+
+/// An address of its own for each unit, the same each time.
+fn address(app: &str, number: u32) -> String {
+    let sum: u32 = app.bytes().map(u32::from).sum();
+    format!("10.1.{}.{}", sum % 250, number + 10)
+}
+
+/// A setting in the type of its option.
+fn typed(charm: &Charm, key: &str, value: &str) -> Result<Value> {
+    let option = charm
+        .options
+        .get(key)
+        .with_context(|| format!("unknown option {key:?}"))?;
+    let wrong = || format!("option {key:?} expected {}, got {value:?}", option.kind);
+    Ok(match option.kind.as_str() {
+        "int" => Value::from(value.parse::<i64>().with_context(wrong)?),
+        "float" => Value::from(value.parse::<f64>().with_context(wrong)?),
+        "boolean" => Value::from(value.to_lowercase().parse::<bool>().with_context(wrong)?),
+        _ => Value::from(value),
+    })
+}
+
+/// Units that have run `remove`.
+pub(crate) fn finished_units(model: &Model) -> Vec<String> {
+    let units = model.applications.values().flat_map(|app| {
+        app.units
+            .values()
+            .filter(|unit| unit.agent.removed)
+            .map(|u| app.unit_name(u.number))
+    });
+    units.collect()
+}
+
+/// Forgets a unit.
+pub(crate) fn forget_unit(model: &mut Model, unit: &str) {
+    if let Some((app, number)) = split_unit(unit)
+        && let Some(app) = model.applications.get_mut(app)
+    {
+        app.units.remove(&number);
+        if app.leader == Some(number) {
+            app.leader = app.units.keys().next().copied();
+        }
+    }
+    for secret in model.secrets.values_mut() {
+        secret.consumers.remove(unit);
+    }
+}
+
+/// Forgets an application and its secrets.
+pub(crate) fn forget_application(model: &mut Model, app: &str) {
+    model.applications.remove(app);
+    let own = |name: &str| split_unit(name).is_some_and(|(owner, _)| owner == app);
+    model.secrets.retain(|_, secret| match &secret.owner {
+        super::secrets::Owner::Application(name) => name != app,
+        super::secrets::Owner::Unit(name) => !own(name),
+    });
+    model
+        .relations
+        .retain(|_, relation| relation.local(app).is_none());
+}

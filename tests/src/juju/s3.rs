@@ -1,0 +1,125 @@
+//! `s3-integrator`, speaking the v1 dialect of the `s3` interface.
+//!
+//! Invariant: credentials leave it only as a secret, or in plain text to a requirer that asked for
+//! no secret, as the real one does.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::model::Bag;
+use super::scripted::{Answer, Scripted, View};
+use super::secrets::encode;
+
+/// What the integrator was told about a store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct S3Settings {
+    /// The access key.
+    pub access_key: String,
+    /// The secret key.
+    pub secret_key: String,
+    /// `bucket`, `endpoint`, `region`, `path`, `s3-uri-style`, `tls-ca-chain` and so on, as they go
+    /// into the bag.
+    pub options: BTreeMap<String, String>,
+}
+
+/// The player.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct S3Integrator {
+    /// What it was told.
+    pub settings: S3Settings,
+}
+
+impl S3Settings {
+    /// Settings of a store that wants the bucket in the path.
+    #[must_use]
+    pub fn path_style(endpoint: &str, region: &str, bucket: &str) -> Self {
+        let options = [
+            ("endpoint", endpoint),
+            ("region", region),
+            ("bucket", bucket),
+            ("s3-uri-style", "path"),
+        ];
+        Self {
+            options: options
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+            ..Self::default()
+        }
+    }
+
+    /// The same with these keys.
+    #[must_use]
+    pub fn credentials(mut self, access_key: &str, secret_key: &str) -> Self {
+        access_key.clone_into(&mut self.access_key);
+        secret_key.clone_into(&mut self.secret_key);
+        self
+    }
+}
+
+impl Scripted for S3Integrator {
+    fn endpoints(&self) -> Vec<(&'static str, &'static str)> {
+        vec![("s3-credentials", "s3")]
+    }
+
+    /// `access-key` and `secret-key` are not options of the real one but a secret that it is given;
+    /// here they are set the same way.
+    fn configure(&mut self, key: &str, value: &Value) -> Result<()> {
+        let text = value
+            .as_str()
+            .context("this integrator's options are texts")?
+            .to_owned();
+        match key {
+            "access-key" => self.settings.access_key = text,
+            "secret-key" => self.settings.secret_key = text,
+            _ => {
+                // Kept when empty, so that the key is also taken out of the bag.
+                self.settings.options.insert(key.to_owned(), text);
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, view: &View<'_>) -> Answer {
+        let mut answer = Answer::default();
+        answer.bag.insert("version".to_owned(), "1".to_owned());
+        let asked = view.remote.contains_key("version") || view.remote.contains_key("bucket");
+        let known = !self.settings.access_key.is_empty() && !self.settings.secret_key.is_empty();
+        if !asked || !known {
+            return answer;
+        }
+        answer.bag.extend(self.settings.options.clone());
+        self.fill_in_requests(view.remote, &mut answer.bag);
+        let credentials = BTreeMap::from([
+            ("access-key".to_owned(), self.settings.access_key.clone()),
+            ("secret-key".to_owned(), self.settings.secret_key.clone()),
+        ]);
+        if view.remote.contains_key("requested-secrets") {
+            answer
+                .secrets
+                .insert("secret-extra".to_owned(), encode(&credentials));
+        } else {
+            answer.bag.extend(credentials);
+        }
+        answer
+    }
+}
+
+impl S3Integrator {
+    /// What the requirer asks for counts where the user has set nothing; but one that asks for no
+    /// secret is of the old dialect, whose `bucket` is only a sign of life.
+    fn fill_in_requests(&self, remote: &Bag, bag: &mut Bag) {
+        for key in ["bucket", "path"] {
+            let unset = self.settings.options.get(key).is_none_or(String::is_empty);
+            if let Some(wish) = remote.get(key).filter(|_| unset && is_v1(remote)) {
+                bag.insert(key.to_owned(), wish.clone());
+            }
+        }
+    }
+}
+
+fn is_v1(remote: &Bag) -> bool {
+    remote.contains_key("requested-secrets")
+}

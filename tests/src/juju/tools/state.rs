@@ -1,0 +1,82 @@
+//! `goal-state`.
+//!
+//! Invariant: it tells what the model is to become: every unit that is there, those that go as
+//! `dying`, and the relations that stay.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use super::flags::{OUTPUT, YAML, flag};
+use super::output::Out;
+use super::{Call, Outcome, parse, print};
+use crate::juju::context::HookContext;
+use crate::juju::model::{Application, Life, Relation, Unit};
+use crate::juju::resolver::app_status;
+use crate::juju::views::stamp;
+
+pub(super) fn goal_state(context: &mut HookContext<'_>, call: &Call) -> Outcome {
+    let parsed = parse(context, call, &[flag("format", YAML), OUTPUT])?;
+    parsed.finish()?;
+    let Some(app) = context.model.app_of(&context.unit) else {
+        return print(context, call, &parsed, "yaml", &Out::Null);
+    };
+    let mut relations: BTreeMap<String, Vec<(String, Out)>> = BTreeMap::new();
+    for relation in context.model.relations_of(&app.name) {
+        let alive = relation.life == Life::Alive && !relation.is_peer();
+        if let (true, Some(local)) = (alive, relation.local(&app.name)) {
+            let goals = relations.entry(local.endpoint.clone()).or_default();
+            goals.extend(remote_goals(context, relation, &app.name));
+        }
+    }
+    let relations = relations.into_iter().map(|(endpoint, mut goals)| {
+        goals.sort_by(|one, two| one.0.cmp(&two.0));
+        (endpoint, Out::Map(goals))
+    });
+    let value = Out::map([
+        ("units", Out::Map(units(app))),
+        ("relations", Out::map(relations)),
+    ]);
+    print(context, call, &parsed, "yaml", &value)
+}
+
+fn remote_goals(context: &HookContext<'_>, relation: &Relation, app: &str) -> Vec<(String, Out)> {
+    let remote = relation
+        .remote(app)
+        .and_then(|side| context.model.applications.get(&side.app));
+    let Some(remote) = remote else {
+        return Vec::new();
+    };
+    let mut goals = vec![(
+        remote.name.clone(),
+        goal("joined", app_status(remote).since),
+    )];
+    goals.extend(units(remote));
+    goals
+}
+
+fn units(app: &Application) -> Vec<(String, Out)> {
+    let goal = |unit: &Unit| {
+        let status = unit.status.last();
+        let level = status.map_or("waiting", |status| status.level.as_str());
+        let level = if unit.life == Life::Dying {
+            "dying"
+        } else {
+            level
+        };
+        goal(
+            level,
+            status.map_or(SystemTime::UNIX_EPOCH, |status| status.since),
+        )
+    };
+    app.units
+        .values()
+        .map(|unit| (app.unit_name(unit.number), goal(unit)))
+        .collect()
+}
+
+fn goal(status: &str, since: SystemTime) -> Out {
+    Out::map([
+        ("status", Out::text(status)),
+        ("since", Out::text(stamp(since))),
+    ])
+}
