@@ -156,9 +156,8 @@ impl World {
     #[must_use]
     pub fn log(&self) -> String {
         let lines = self.juju.logs().iter();
-        lines
-            .map(|line| format!("{} {}: {}\n", line.level, line.module, line.text))
-            .collect()
+        let lines = lines.map(|line| format!("{} {}: {}", line.level, line.module, line.text));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// The arguments of each start of the CLI so far.

@@ -141,9 +141,9 @@ async fn work(task: Task) -> Result<ExitCode> {
         }
         Task::Trust { app, remove, .. } => {
             if remove {
-                juju.untrust(&app).await?
+                juju.untrust(&app).await?;
             } else {
-                juju.trust(&app).await?
+                juju.trust(&app).await?;
             }
             settle(&mut juju).await?;
         }
@@ -260,8 +260,8 @@ async fn act(juju: &mut Juju, unit: &str, action: &str, params: &[String]) -> Re
         match value {
             Value::String(text) if text.contains('\n') => {
                 say(&format!("{key}: |-\n"))?;
-                let indented: String = text.lines().map(|line| format!("  {line}\n")).collect();
-                say(&indented)?;
+                let indented: Vec<_> = text.lines().map(|line| format!("  {line}")).collect();
+                say(&format!("{}\n", indented.join("\n")))?;
             }
             Value::String(text) => say(&format!("{key}: {text}\n"))?,
             other => say(&format!("{key}: {other}\n"))?,

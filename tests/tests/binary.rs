@@ -1,0 +1,162 @@
+//! The built program by itself: what is linked into it, and what it makes of relation data.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tests::operator;
+use tests::stack::{Stack, versions};
+
+async fn start(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(operator::program().await.unwrap())
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    child.wait_with_output().unwrap()
+}
+
+async fn print(arguments: &[&str], input: &str) -> String {
+    let output = start(arguments, input).await;
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn charmcraft() -> Value {
+    let text = std::fs::read_to_string(operator::workspace().join("charmcraft.yaml")).unwrap();
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+/// A crate that is listed but not named is not linked, and nothing else would tell.
+#[tokio::test]
+async fn exactly_these_providers_are_linked() {
+    let listed = print(&["providers"], "").await;
+    let names: Vec<_> = listed
+        .lines()
+        .map(|line| line.split('\t').next().unwrap())
+        .collect();
+    assert_eq!(names, ["aws"]);
+}
+
+#[test]
+fn charmcraft_declares_what_the_providers_ask_for() {
+    let charmcraft = charmcraft();
+    let registry = providers::registry().unwrap();
+
+    let mut endpoints = Vec::new();
+    for descriptor in registry.descriptors() {
+        let endpoint = &charmcraft["requires"][descriptor.endpoint.name];
+        assert_eq!(endpoint["interface"], descriptor.endpoint.interface);
+        let option = &charmcraft["config"]["options"][descriptor.plugin.option];
+        assert_eq!(option["default"], descriptor.plugin.default);
+        endpoints.push(descriptor.endpoint.name);
+    }
+    let declared: Vec<_> = charmcraft["requires"].as_object().unwrap().keys().collect();
+    assert_eq!(declared, endpoints, "an endpoint that nobody serves");
+}
+
+#[test]
+fn the_default_images_are_those_of_the_bundled_velero() {
+    let options = &charmcraft()["config"]["options"];
+    assert_eq!(
+        options["velero-image"]["default"],
+        json!(versions::velero_image())
+    );
+    assert_eq!(
+        options["velero-aws-plugin-image"]["default"],
+        json!(versions::plugin_aws_image())
+    );
+}
+
+#[tokio::test]
+async fn a_location_is_what_veleros_own_cli_would_make() {
+    let stack = Stack::shared().await.unwrap();
+    let data = json!({
+        "bucket": "backups", "path": "shop/a", "region": "eu-central-1",
+        "endpoint": "https://s3.example.com", "s3-uri-style": "path",
+        "access-key": "AKIA", "secret-key": "secret",
+    });
+    let ours = print(&["render", "--provider", "aws"], &data.to_string()).await;
+    assert!(
+        !ours.contains("AKIA") && !ours.contains("\"secret\""),
+        "{ours}"
+    );
+    let mut ours: Value = serde_json::from_str(&ours).unwrap();
+
+    let config = "region=eu-central-1,s3Url=https://s3.example.com,s3ForcePathStyle=true,\
+                  checksumAlgorithm=";
+    let output = Command::new(stack.bin("velero"))
+        .args([
+            "backup-location",
+            "create",
+            "default",
+            "--provider=aws",
+            "--bucket=backups",
+        ])
+        .args([
+            "--prefix=shop/a",
+            "--default",
+            "--credential=SECRET=cloud",
+            "--output=json",
+        ])
+        .args([
+            "--config",
+            config,
+            "--namespace=velero",
+            "--labels=component=velero",
+        ])
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut theirs: Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    // What the CLI adds and we leave to the user: the mode, so that `ReadOnly` stays.
+    theirs["spec"].as_object_mut().unwrap().remove("accessMode");
+    theirs["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("creationTimestamp");
+    theirs.as_object_mut().unwrap().remove("status");
+    // What we add: whose it is.
+    let labels = ours["metadata"]["labels"].as_object_mut().unwrap();
+    labels.retain(|key, _| !key.starts_with("velero-operator/"));
+    assert_eq!(ours, theirs);
+}
+
+#[tokio::test]
+async fn bad_data_and_unknown_providers_are_named() {
+    let output = start(&["render", "--provider", "aws"], r#"{"bucket": "a/b"}"#).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success());
+    for field in [
+        "`bucket` contains a `/`",
+        "`access-key` is missing",
+        "`secret-key` is missing",
+    ] {
+        assert!(text.contains(field), "{text}");
+    }
+    let output = start(&["render", "--provider", "tape"], "{}").await;
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("there are `aws`")
+    );
+}
