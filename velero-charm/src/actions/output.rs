@@ -29,14 +29,14 @@ impl Batch {
         self.0.len() >= BATCH
     }
 
-    /// The whole lines so far; a batch that is full without any goes as it is.
-    pub(super) fn take_lines(&mut self) -> Option<String> {
-        let end = match self.0.iter().rposition(|byte| *byte == b'\n') {
-            Some(newline) => newline + 1,
-            None if self.is_full() => self.0.len(),
-            None => return None,
-        };
-        let rest = self.0.split_off(end);
+    /// What has come so far, but for the beginning of a character that is still on its way.
+    pub(super) fn take(&mut self) -> Option<String> {
+        let started = self
+            .0
+            .utf8_chunks()
+            .last()
+            .map_or(0, |last| last.invalid().len());
+        let rest = self.0.split_off(self.0.len() - started);
         text(&std::mem::replace(&mut self.0, rest))
     }
 
@@ -100,21 +100,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_end_at_lines_and_lose_nothing() {
+    fn batches_lose_nothing_and_cut_no_character() {
         let mut batch = Batch::default();
-        batch.push(b"one\ntwo");
-        assert_eq!(batch.take_lines().unwrap(), "one");
-        assert_eq!(batch.take_lines(), None);
-        batch.push(b" more\nthree");
-        assert_eq!(batch.take_lines().unwrap(), "two more");
-        assert_eq!(batch.finish().unwrap(), "three");
+        batch.push("waiting ...\ngr\u{fc}".as_bytes().split_last().unwrap().1);
+        assert_eq!(batch.take().unwrap(), "waiting ...\ngr");
+        assert_eq!(batch.take(), None);
+        batch.push(b"\xbcn");
+        assert_eq!(batch.finish().unwrap(), "\u{fc}n");
     }
 
     #[test]
-    fn a_line_without_end_is_logged_when_the_batch_is_full() {
+    fn a_batch_is_full_at_its_limit() {
         let mut batch = Batch::default();
-        batch.push(&[b'x'; BATCH]);
-        assert_eq!(batch.take_lines().unwrap().len(), BATCH);
+        batch.push(&[b'x'; BATCH - 1]);
+        assert!(!batch.is_full());
+        batch.push(b"x");
+        assert!(batch.is_full());
+        assert_eq!(batch.take().unwrap().len(), BATCH);
+        assert!(!batch.is_full());
     }
 
     #[test]

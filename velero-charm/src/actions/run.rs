@@ -154,7 +154,7 @@ async fn pump(
                     output.push(bytes);
                     batch.push(bytes);
                     if batch.is_full() {
-                        log(charm, batch.take_lines()).await?;
+                        log(charm, batch.take()).await?;
                     }
                 }
             },
@@ -162,7 +162,7 @@ async fn pump(
                 0 => err_open = false,
                 count => errors.push(err_chunk.get(..count).unwrap_or_default()),
             },
-            _ = tick.tick() => log(charm, batch.take_lines()).await?,
+            _ = tick.tick() => log(charm, batch.take()).await?,
             () = sleep_until(deadline) => {
                 stop(child).await?;
                 log(charm, batch.finish()).await?;

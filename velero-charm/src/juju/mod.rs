@@ -10,5 +10,5 @@ mod tools;
 
 pub(crate) use self::{
     env::{Event, Unit},
-    tools::{JujuError, Level, Status, Tools},
+    tools::{JujuError, Leadership, Level, Status, Tools},
 };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use provider_api::{Handshake, Registry, RelationData, StorageProvider, Value};
 
-use super::{JujuError, Tools};
+use super::{JujuError, Leadership, Tools};
 
 /// Where integrators put the address of the Juju secret.
 const SECRET_ADDRESS: &str = "secret-extra";
@@ -32,6 +32,7 @@ pub(crate) async fn read(
     tools: &Tools,
     registry: &Registry,
     own_app: &str,
+    leadership: Leadership,
 ) -> Result<Vec<StorageRelation>, JujuError> {
     let mut relations = Vec::new();
     for provider in registry.iter() {
@@ -39,7 +40,7 @@ pub(crate) async fn read(
             .relation_ids(provider.descriptor().endpoint.name)
             .await?
         {
-            relations.push(read_one(tools, provider, id, own_app).await?);
+            relations.push(read_one(tools, provider, id, own_app, leadership).await?);
         }
     }
     Ok(relations)
@@ -50,6 +51,7 @@ async fn read_one(
     provider: &'static dyn StorageProvider,
     id: String,
     own_app: &str,
+    leadership: Leadership,
 ) -> Result<StorageRelation, JujuError> {
     let handshake = provider.descriptor().handshake;
     let remote_app = tools.remote_app(&id).await?.filter(|app| !app.is_empty());
@@ -62,10 +64,12 @@ async fn read_one(
             .requested_secrets
             .iter()
             .all(|field| bag.contains_key(*field));
-    let missing = if answered {
-        BTreeMap::new()
-    } else {
-        missing_words(handshake, &id, &bag, &tools.data_bag(&id, own_app).await?)
+    let missing = match leadership {
+        Leadership::Leader if !answered => {
+            missing_words(handshake, &id, &bag, &tools.data_bag(&id, own_app).await?)
+        }
+        // Others may not write it, and with some versions of Juju not even read it.
+        Leadership::Leader | Leadership::Follower => BTreeMap::new(),
     };
     let data = open(tools, handshake, bag).await?;
     Ok(StorageRelation {

@@ -3,7 +3,7 @@
 //! **Invariant:** one call at a time (Juju serves no more), JSON in and out, and a failure names the
 //! tool and carries what it said.
 
-use std::{collections::BTreeMap, fmt, process::Stdio};
+use std::{collections::BTreeMap, fmt, process::Stdio, time::Duration};
 
 use secrecy::SecretString;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -12,6 +12,9 @@ use tokio::{io::AsyncWriteExt as _, process::Command, sync::Mutex};
 
 /// Linux takes no longer argument; Juju's own client library cuts at the same length.
 const LONGEST_ARGUMENT: usize = 131_071;
+
+/// Juju answers in milliseconds. Its controller may be away for a while, but not for ever.
+const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The hook tools of the running hook.
 #[derive(Debug, Default)]
@@ -29,11 +32,20 @@ pub(crate) enum JujuError {
     },
     #[error("`{tool}` failed: {message}")]
     Failed { tool: &'static str, message: String },
+    #[error("`{tool}` did not answer within {} s", TOOL_TIMEOUT.as_secs())]
+    Silent { tool: &'static str },
     #[error("`{tool}` gave an answer that is not understood: {source}")]
     Answer {
         tool: &'static str,
         source: serde_json::Error,
     },
+}
+
+/// Whether this unit may write for its application.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Leadership {
+    Leader,
+    Follower,
 }
 
 /// The levels that a charm may set.
@@ -100,8 +112,14 @@ impl GoalState {
 }
 
 impl Tools {
-    pub(crate) async fn is_leader(&self) -> Result<bool, JujuError> {
-        self.json("is-leader", &[]).await
+    /// Holds for thirty seconds; nothing tells a unit that it no longer leads.
+    pub(crate) async fn leadership(&self) -> Result<Leadership, JujuError> {
+        let leads = self.json("is-leader", &[]).await?;
+        Ok(if leads {
+            Leadership::Leader
+        } else {
+            Leadership::Follower
+        })
     }
 
     pub(crate) async fn config(&self) -> Result<Map<String, Value>, JujuError> {
@@ -245,7 +263,10 @@ impl Tools {
             // A tool that fails early closes its end; its own message is the better one.
             let _ = pipe.write_all(text.as_bytes()).await;
         }
-        let output = child.wait_with_output().await.map_err(start)?;
+        let output = tokio::time::timeout(TOOL_TIMEOUT, child.wait_with_output())
+            .await
+            .map_err(|_| JujuError::Silent { tool })?
+            .map_err(start)?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }

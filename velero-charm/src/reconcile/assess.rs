@@ -47,6 +47,7 @@ pub(crate) struct Health {
 pub(crate) struct Expected {
     pub(crate) node_agent: NodeAgent,
     pub(crate) location: Wanted,
+    pub(crate) now: Timestamp,
 }
 
 /// Whether a location should be there, and which verdict on it is no news.
@@ -79,9 +80,9 @@ impl Health {
 
 /// Reads the health of what is expected.
 pub(crate) fn assess(running: &Running, expected: &Expected) -> Health {
-    let server = server(running.server(), &running.pods);
+    let server = server(running.server(), &running.pods, expected.now);
     let node_agent = match expected.node_agent {
-        NodeAgent::On => node_agent(running.node_agent(), &running.pods),
+        NodeAgent::On => node_agent(running.node_agent(), &running.pods, expected.now),
         NodeAgent::Off => Part::Good,
     };
     let location = match (&expected.location, &server) {
@@ -97,9 +98,14 @@ pub(crate) fn assess(running: &Running, expected: &Expected) -> Health {
     }
 }
 
-fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>) -> Part {
+/// The server by itself.
+pub(crate) fn server(
+    deployment: Option<&Deployment>,
+    pods: &BTreeMap<String, Pod>,
+    now: Timestamp,
+) -> Part {
     let Some(deployment) = deployment else {
-        return Part::Bad("the Velero Deployment is gone".into());
+        return Part::Pending("the leader to install Velero".into());
     };
     if let Some(reason) = refused(deployment) {
         return Part::Bad(format!("the Velero server's pod was refused: {reason}"));
@@ -118,7 +124,7 @@ fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>) -> Part
         && status.updated_replicas.unwrap_or(0) == wanted
         && status.replicas.unwrap_or(0) == wanted
         && status.available_replicas.unwrap_or(0) == wanted;
-    if rolled_out && pods.are_steady() {
+    if rolled_out && pods.are_steady(now) {
         return Part::Good;
     }
     Part::Pending(pods.progress().map_or_else(
@@ -136,9 +142,13 @@ fn refused(deployment: &Deployment) -> Option<String> {
     failure.message.clone()
 }
 
-fn node_agent(daemon_set: Option<&DaemonSet>, pods: &BTreeMap<String, Pod>) -> Part {
+fn node_agent(
+    daemon_set: Option<&DaemonSet>,
+    pods: &BTreeMap<String, Pod>,
+    now: Timestamp,
+) -> Part {
     let Some(daemon_set) = daemon_set else {
-        return Part::Bad("the node agent's DaemonSet is gone".into());
+        return Part::Pending("the leader to install the node agent".into());
     };
     let pods = Pods::select(pods, velero::NODE_AGENT_PODS);
     if let Some(reason) = pods.hopeless() {
@@ -151,7 +161,7 @@ fn node_agent(daemon_set: Option<&DaemonSet>, pods: &BTreeMap<String, Pod>) -> P
         && status.observed_generation.is_some()
         && status.updated_number_scheduled.unwrap_or(0) == wanted
         && ready == wanted;
-    if rolled_out && pods.are_steady() {
+    if rolled_out && pods.are_steady(now) {
         return Part::Good;
     }
     Part::Pending(format!(
@@ -161,10 +171,7 @@ fn node_agent(daemon_set: Option<&DaemonSet>, pods: &BTreeMap<String, Pod>) -> P
 
 fn judged(running: &Running, wanted: &Wanted) -> Part {
     let Some(live) = running.location() else {
-        return Part::Bad(format!(
-            "the BackupStorageLocation `{}` is gone",
-            velero::LOCATION
-        ));
+        return Part::Pending("the leader to configure the object store".into());
     };
     let verdict = location::verdict(live);
     if !is_news(

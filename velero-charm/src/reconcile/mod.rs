@@ -21,14 +21,14 @@ use tracing::{debug, info, warn};
 
 use self::{
     assess::{Expected, Health, Wanted, assess},
-    observe::{Leadership, Observed},
+    observe::Observed,
     plan::{Place, Plan},
     status::Report,
     validate::{Desired, Intent},
 };
 use crate::{
     cluster::{Cluster, ClusterError, follow, follow::Running},
-    juju::{JujuError, Level, Status, Tools, Unit},
+    juju::{JujuError, Leadership, Level, Status, Tools, Unit},
     velero::{
         BUNDLED, Owner,
         cli::{Cli, CliError},
@@ -39,6 +39,8 @@ use crate::{
 
 /// A hook that finds nothing to do waits no longer than this for what is on its way.
 const STEADY: Duration = Duration::from_secs(30);
+/// Kept for telling how it went.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// A hook that changes something.
 const CHANGING: Duration = Duration::from_mins(3);
 
@@ -67,6 +69,17 @@ impl Error {
     pub(crate) fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(source.into())
     }
+}
+
+/// What a hook has changed, as far as the wait for it depends on it.
+#[derive(Debug)]
+enum Change {
+    Nothing,
+    /// A location, of which Velero had said this.
+    Location {
+        before: Verdict,
+    },
+    Other,
 }
 
 /// What every stage that does IO works with.
@@ -146,15 +159,19 @@ impl Charm {
         } else {
             self.shake_hands(&observed).await?;
         }
-        let held_by = hold(&mut plan, &cluster).await?;
-        let (running, expected) = self
-            .carry_out(plan, observed, &desired, &cluster, begun)
+        let held_by = hold(&mut plan, &observed.live.running, &cluster).await?;
+        let change = self
+            .carry_out(plan, &observed, &desired, &cluster, begun)
             .await?;
-        debug!(
-            "Carried out and settled after {} ms.",
-            begun.elapsed().as_millis()
-        );
-        Ok(self.conclude(&desired, &assess(&running, &expected), &held_by))
+        debug!("Carried out after {} ms.", begun.elapsed().as_millis());
+        let running = if held_by.is_empty() {
+            settle(observed.live.running, &desired, &change, &cluster, begun).await?
+        } else {
+            observed.live.running
+        };
+        debug!("Settled after {} ms.", begun.elapsed().as_millis());
+        let health = assess(&running, &expected(&running, &desired, &change));
+        Ok(self.conclude(&desired, &health, &held_by))
     }
 
     /// A Velero that somebody else installed is never touched.
@@ -181,81 +198,45 @@ impl Charm {
         Ok(())
     }
 
-    /// Applies the plan and follows the cluster until it has settled.
+    /// Carries out the plan.
     async fn carry_out(
         &self,
         plan: Plan,
-        observed: Observed,
+        observed: &Observed,
         desired: &Desired,
         cluster: &Cluster,
         begun: Instant,
-    ) -> Result<(Running, Expected), Error> {
+    ) -> Result<Change, Error> {
+        if plan.is_empty() {
+            return Ok(Change::Nothing);
+        }
+        self.announce(&plan, observed).await?;
+        let installs = plan.install.is_some();
+        let relocates = !plan.locations.is_empty();
         let before = observed
             .live
             .running
             .location()
             .map(location::verdict)
             .unwrap_or_default();
-        let changed = !plan.is_empty();
-        let relocated = !plan.locations.is_empty();
-        let installs = plan.install.is_some();
-        let removes_location = matches!(desired.storage, Intent::None);
-        if changed {
-            self.announce(&plan, &observed).await?;
-            if relocated {
-                until_a_new_verdict_would_differ(&before).await;
-            }
-            let cli = Cli::new(&self.unit.charm_dir, cluster.namespace());
-            let place = Place {
-                namespace: cluster.namespace(),
-                owner: &self.owner,
-            };
-            apply::apply(plan, cluster, &cli, place, begun + CHANGING).await?;
+        if relocates {
+            remark(desired);
+            until_a_new_verdict_would_differ(&before).await;
         }
+        let cli = Cli::new(&self.unit.charm_dir, cluster.namespace());
+        let place = Place {
+            namespace: cluster.namespace(),
+            owner: &self.owner,
+        };
+        apply::apply(plan, cluster, &cli, place, begun + CHANGING).await?;
         if installs {
             self.tools.set_version(BUNDLED).await?;
         }
-        let deadline = begun + if changed { CHANGING } else { STEADY };
-        let expected = |running: &Running| Expected {
-            node_agent: desired.core.as_ref().map_or_else(
-                |_| {
-                    if running.node_agent().is_some() {
-                        NodeAgent::On
-                    } else {
-                        NodeAgent::Off
-                    }
-                },
-                |core| core.node_agent,
-            ),
-            location: match (running.location(), relocated) {
-                _ if removes_location => Wanted::No,
-                (_, true) => Wanted::Changed {
-                    before: before.clone(),
-                },
-                (None, false) if !matches!(desired.storage, Intent::Set { .. }) => Wanted::No,
-                (_, false) => Wanted::Yes,
-            },
-        };
-        let mut running = observed.live.running;
-        let settled = |running: &Running| assess(running, &expected(running)).is_settled();
-        // Nothing was asked for yet if the first config is invalid: there is nothing to wait for.
-        let nothing_runs = desired.core.is_err() && running.server().is_none();
-        if changed || (!settled(&running) && !nothing_runs) {
-            // Room for telling how it went, should the deadline pass.
-            let stop = deadline
-                .checked_sub(Duration::from_secs(3))
-                .unwrap_or(deadline);
-            running = follow::follow(cluster, stop, |running| {
-                if settled(running) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            })
-            .await?;
-        }
-        let expected = expected(&running);
-        Ok((running, expected))
+        Ok(if relocates {
+            Change::Location { before }
+        } else {
+            Change::Other
+        })
     }
 
     /// Says what takes a while, before it does.
@@ -304,6 +285,13 @@ impl Charm {
     }
 }
 
+/// Passes on what a provider has to say though nothing is wrong.
+fn remark(desired: &Desired) {
+    if let Intent::Set { storage, .. } = &desired.storage {
+        storage.remarks.iter().for_each(|remark| info!("{remark}"));
+    }
+}
+
 fn or_all_well(message: &str) -> &str {
     if message.is_empty() {
         "all is well"
@@ -323,9 +311,61 @@ fn in_use(desired: &Desired) -> (Option<&'static Descriptor>, &[SecretString]) {
     }
 }
 
-/// Puts off what would fail a running Backup or Restore; names these.
-async fn hold(plan: &mut Plan, cluster: &Cluster) -> Result<Vec<String>, Error> {
-    if !plan.restarts_server() {
+/// Follows the cluster until there is nothing left to wait for.
+async fn settle(
+    running: Running,
+    desired: &Desired,
+    change: &Change,
+    cluster: &Cluster,
+    begun: Instant,
+) -> Result<Running, Error> {
+    let settled =
+        |running: &Running| assess(running, &expected(running, desired, change)).is_settled();
+    let changed = !matches!(change, Change::Nothing);
+    // Under an invalid config nothing is installed: there is nothing to wait for.
+    let nothing_comes = desired.core.is_err() && running.server().is_none();
+    if !changed && (settled(&running) || nothing_comes) {
+        return Ok(running);
+    }
+    let limit = if changed { CHANGING } else { STEADY };
+    let running = follow::follow(cluster, begun + limit - FAREWELL, |running| {
+        if settled(running) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    Ok(running.await?)
+}
+
+/// What there should be, given what is asked for and was done.
+fn expected(running: &Running, desired: &Desired, change: &Change) -> Expected {
+    let node_agent = match &desired.core {
+        Ok(core) => core.node_agent,
+        Err(_) if running.node_agent().is_some() => NodeAgent::On,
+        Err(_) => NodeAgent::Off,
+    };
+    let location = match (&desired.storage, change) {
+        (Intent::None, _) => Wanted::No,
+        (_, Change::Location { before }) => Wanted::Changed {
+            before: before.clone(),
+        },
+        (Intent::Keep(_), _) if running.location().is_none() => Wanted::No,
+        _ if desired.core.is_err() && running.location().is_none() => Wanted::No,
+        (Intent::Set { .. } | Intent::Keep(_), _) => Wanted::Yes,
+    };
+    Expected {
+        node_agent,
+        location,
+        now: Timestamp::now(),
+    }
+}
+
+/// Puts off what would fail a running Backup or Restore; names these. A server that does not run is
+/// not working on anything.
+async fn hold(plan: &mut Plan, running: &Running, cluster: &Cluster) -> Result<Vec<String>, Error> {
+    let server = assess::server(running.server(), &running.pods, Timestamp::now());
+    if !plan.restarts_server() || server != assess::Part::Good {
         return Ok(Vec::new());
     }
     let busy = observe::in_flight(cluster).await?;

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 use super::{Error, record};
 use crate::{
     cluster::{Cluster, ClusterError, ask, follow::Running, list, present},
-    juju::{Tools, Unit, relation, relation::StorageRelation},
+    juju::{Leadership, Tools, Unit, relation, relation::StorageRelation},
     velero::{self, Owner, credential},
 };
 
@@ -34,13 +34,6 @@ pub(crate) struct Observed {
     pub(crate) config: Map<String, Value>,
     pub(crate) relations: Vec<StorageRelation>,
     pub(crate) live: Live,
-}
-
-/// Whether this unit may write.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Leadership {
-    Leader,
-    Follower,
 }
 
 /// What the cluster holds.
@@ -66,13 +59,9 @@ pub(crate) async fn observe(
     owner: &Owner,
 ) -> Result<Observed, Error> {
     let juju = async {
-        let leadership = if tools.is_leader().await? {
-            Leadership::Leader
-        } else {
-            Leadership::Follower
-        };
+        let leadership = tools.leadership().await?;
         let config = tools.config().await?;
-        let relations = relation::read(tools, registry, &unit.application).await?;
+        let relations = relation::read(tools, registry, &unit.application, leadership).await?;
         Ok::<_, Error>((leadership, config, relations))
     };
     let (juju, live) = tokio::join!(juju, Live::read(cluster, owner));

@@ -162,7 +162,7 @@ fn install(core: &Core, storage: &Intent, live: &Live, place: Place<'_>) -> Opti
         return None;
     }
     let effect = match server {
-        Some(server) if !runs(server, &workload) => Effect::Restart,
+        Some(server) if !stays(server, record.as_ref(), &inputs, &workload) => Effect::Restart,
         _ => Effect::Harmless,
     };
     Some(Install {
@@ -171,6 +171,22 @@ fn install(core: &Core, storage: &Intent, live: &Live, place: Place<'_>) -> Opti
         settled_definitions,
         effect,
     })
+}
+
+/// The server's pod stays as it is when these inputs are applied.
+fn stays(
+    server: &Deployment,
+    record: Option<&Record>,
+    inputs: &Inputs,
+    workload: &Workload,
+) -> bool {
+    match record {
+        Some(record) => {
+            record.inputs.give_the_server_of(inputs) && record.server == Seen::of(server)
+        }
+        // Nothing tells what was applied; what shows is all there is to go by.
+        None => runs(server, workload),
+    }
 }
 
 /// The workloads are just what our last apply made of them.
@@ -193,7 +209,7 @@ fn workloads_untouched(
     server_untouched && agent_untouched
 }
 
-/// The server's pod would stay as it is under this workload.
+/// The server looks as it would under this workload.
 fn runs(server: &Deployment, workload: &Workload) -> bool {
     let pod = server
         .spec

@@ -45,6 +45,19 @@ impl Inputs {
             workload,
         }
     }
+
+    /// Both make the same server; the node agent is no part of it.
+    pub(crate) fn give_the_server_of(&self, other: &Self) -> bool {
+        let node_agent = other.workload.node_agent;
+        let workload = Workload {
+            node_agent,
+            ..self.workload.clone()
+        };
+        Self {
+            workload,
+            ..self.clone()
+        } == *other
+    }
 }
 
 impl Seen {

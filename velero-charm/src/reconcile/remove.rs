@@ -167,7 +167,7 @@ async fn delete_all(kind: &ApiResource, cluster: &Cluster) -> Result<(), Cluster
     present(ask(doing, all.delete_collection(&parameters, &everything)).await).map(drop)
 }
 
-/// The CRDs go if no Velero in any namespace has anything left in them.
+/// The CRDs go if no Velero is left in any namespace, nor anything of one.
 async fn unused_definitions(cluster: &Cluster) -> Result<(), Error> {
     for (_, kind) in CUSTOM_RESOURCES {
         let one = ListParams::default().limit(1);
@@ -177,6 +177,15 @@ async fn unused_definitions(cluster: &Cluster) -> Result<(), Error> {
             info!("The CustomResourceDefinitions stay: namespace `{namespace}` uses them.");
             return Ok(());
         }
+    }
+    let servers = cluster.everywhere(&resource("apps", "v1", "Deployment"));
+    let other = list(&servers, &ListParams::default().labels(velero::COMPONENT)).await?;
+    if let Some(server) = other.items.first() {
+        let namespace = server.namespace().unwrap_or_default();
+        info!(
+            "The CustomResourceDefinitions stay: a Velero in namespace `{namespace}` needs them."
+        );
+        return Ok(());
     }
     let crd = resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
     for name in definitions(cluster)

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
 /// Waiting reasons that no waiting helps against. `ErrImagePull` is not among them: it is the first
@@ -18,6 +18,9 @@ const HOPELESS: [&str; 7] = [
     "CreateContainerError",
     "RunContainerError",
 ];
+
+/// A container that fails at its start does so within this.
+const PROBATION: SignedDuration = SignedDuration::from_secs(15);
 
 /// The pods of one workload.
 #[derive(Debug)]
@@ -72,14 +75,12 @@ impl<'a> Pods<'a> {
         })
     }
 
-    /// All containers run and have not just been restarted after a failure.
-    pub(super) fn are_steady(&self) -> bool {
+    /// All containers run, and none has come back from a failure so lately that it may fail again.
+    pub(super) fn are_steady(&self, now: Timestamp) -> bool {
         self.0.iter().all(|pod| {
-            let statuses = pod
-                .status
-                .as_ref()
-                .and_then(|status| status.container_statuses.as_ref());
-            statuses.is_some_and(|all| all.iter().all(|container| container.ready))
+            let status = pod.status.as_ref();
+            let containers = status.and_then(|status| status.container_statuses.as_ref());
+            containers.is_some_and(|all| all.iter().all(|one| one.ready && !is_shaky(one, now)))
         })
     }
 
@@ -111,6 +112,21 @@ impl<'a> Pods<'a> {
                 init.chain(status.container_statuses.iter().flatten())
             })
     }
+}
+
+/// In a crash loop a container is ready for a moment after each start.
+fn is_shaky(container: &ContainerStatus, now: Timestamp) -> bool {
+    let ended = container
+        .last_state
+        .as_ref()
+        .and_then(|state| state.terminated.as_ref());
+    let running = container
+        .state
+        .as_ref()
+        .and_then(|state| state.running.as_ref());
+    let started = running.and_then(|running| running.started_at.as_ref());
+    ended.is_some_and(|ended| ended.exit_code != 0)
+        && started.is_some_and(|started| now.duration_since(started.0) < PROBATION)
 }
 
 fn unschedulable(pod: &Pod) -> Option<String> {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const STARTED: &str = "2026-01-01T10:00:00Z";
+const NOW: &str = "2026-01-01T10:00:05Z";
 
 fn deployment(status: &Value) -> Deployment {
     serde_json::from_value(json!({
@@ -71,6 +72,7 @@ fn expected(location: Wanted) -> Expected {
     Expected {
         node_agent: NodeAgent::Off,
         location,
+        now: NOW.parse().unwrap(),
     }
 }
 
@@ -119,6 +121,29 @@ fn containers_decide_even_when_the_deployment_says_available() {
         vec![waiting_pod("containerStatuses", "CrashLoopBackOff")],
     );
     assert!(matches!(part, Part::Bad(text) if text.contains("`CrashLoopBackOff`")));
+}
+
+#[test]
+fn a_container_that_has_just_come_back_from_a_failure_is_not_trusted_yet() {
+    let came_back = |exit_code: i32| {
+        let mut container = container(&json!({"running": {"startedAt": STARTED}}), true);
+        container["lastState"] = json!({"terminated": {"exitCode": exit_code}});
+        server_of(
+            &rolled_out(),
+            vec![pod(&json!({"containerStatuses": [container]}))],
+        )
+    };
+    assert!(is_pending(&came_back(1)));
+    assert_eq!(came_back(0), Part::Good);
+}
+
+#[test]
+fn a_unit_that_does_not_lead_waits_for_the_one_that_does() {
+    let health = assess(&Running::default(), &expected(Wanted::Yes));
+    assert_eq!(
+        health.server,
+        Part::Pending("the leader to install Velero".into())
+    );
 }
 
 #[test]
@@ -237,11 +262,13 @@ fn a_node_agent_is_good_when_all_of_it_is_ready() {
         }))
         .unwrap()
     };
-    assert_eq!(node_agent(Some(&agent(2)), &BTreeMap::new()), Part::Good);
-    let part = node_agent(Some(&agent(1)), &BTreeMap::new());
+    assert_eq!(
+        node_agent(Some(&agent(2)), &BTreeMap::new(), NOW.parse().unwrap()),
+        Part::Good
+    );
+    let part = node_agent(Some(&agent(1)), &BTreeMap::new(), NOW.parse().unwrap());
     assert_eq!(
         part,
         Part::Pending("the node agent to start (1 of 2 ready)".into())
     );
-    assert!(matches!(node_agent(None, &BTreeMap::new()), Part::Bad(_)));
 }

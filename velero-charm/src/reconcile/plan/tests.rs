@@ -251,7 +251,18 @@ fn an_edit_of_the_server_is_undone_without_looking_at_it() {
     let mut live = world(&core(), Intent::None);
     let server = live.running.servers.get_mut("velero").unwrap();
     server.metadata.generation = Some(4);
-    assert!(planned(core(), Intent::None, &live).install.is_some());
+    assert!(restarts(&planned(core(), Intent::None, &live)));
+}
+
+#[test]
+fn turning_the_node_agent_on_restarts_nothing() {
+    let live = world(&core(), Intent::None);
+    let on = Core {
+        node_agent: NodeAgent::On,
+        ..core()
+    };
+    let plan = planned(on, Intent::None, &live);
+    assert!(plan.install.is_some() && !restarts(&plan));
 }
 
 #[test]
