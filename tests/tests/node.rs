@@ -78,10 +78,7 @@ async fn one_backup_lost_and_restored() {
     let backup = "backup create nightly --include-namespaces shop-whole-way \
                   --default-volumes-to-fs-backup --wait";
     let outcome = run_well(&mut world.juju, backup).await.unwrap();
-    assert!(
-        !outcome.log.is_empty(),
-        "the output is logged while it runs"
-    );
+    assert!(outcome.log.len() >= 2, "the output is logged while it runs");
     let output = outcome.results["output"].as_str().unwrap();
     assert!(
         output.contains("completed with status: Completed"),
@@ -514,4 +511,87 @@ async fn an_unknown_hook_is_an_ordinary_one() {
     let run = world.juju.run_hook(UNIT, "never-heard-of").await.unwrap();
     assert!(run.exit.is_success());
     assert_eq!(operator::status(&world.juju), NO_STORE);
+}
+
+#[tokio::test]
+async fn a_backup_in_flight_is_not_interrupted() {
+    let mut world = World::connected("in-flight").await.unwrap();
+    world.config("use-node-agent", "true").await.unwrap();
+    let shop = Shop::open(&world.stack, "shop-in-flight").await.unwrap();
+    let backup = json!({
+        "command": "backup create slow --include-namespaces shop-in-flight \
+                    --default-volumes-to-fs-backup --wait",
+        "timeout": "1s",
+    });
+    run_with(&mut world, "run", backup).await;
+
+    world
+        .config("default-volumes-to-fs-backup", "true")
+        .await
+        .unwrap();
+    world
+        .expect_status("waiting: change held back until Backup `slow` has ended")
+        .unwrap();
+
+    let done = "--for=jsonpath={.status.phase}=Completed";
+    let wait = ["wait", "backups.velero.io/slow", done, "--timeout=60s"];
+    let here = ["-n", &world.namespace.clone()];
+    world
+        .kubectl(&[&here[..], &wait[..]].concat())
+        .await
+        .unwrap();
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    let arguments = "jsonpath={.spec.template.spec.containers[0].args}";
+    let get = ["get", "deployment", "velero", "-o", arguments];
+    let arguments = world
+        .kubectl(&[&here[..], &get[..]].concat())
+        .await
+        .unwrap();
+    assert!(
+        arguments.contains("--default-volumes-to-fs-backup=true"),
+        "{arguments}"
+    );
+    shop.lose().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_unit_that_comes_and_goes_changes_nothing() {
+    let mut world = World::connected("scale").await.unwrap();
+    let mark = world.stack.audit().mark().await.unwrap();
+
+    let second = world.juju.add_unit(APP).unwrap();
+    world.juju.settle().await.unwrap();
+    let status = world.juju.unit_status(&second).unwrap();
+    assert_eq!(
+        (status.level.as_str(), status.message.as_str()),
+        ("active", "")
+    );
+    world.juju.remove_unit(&second).unwrap();
+    world.juju.settle().await.unwrap();
+    assert_eq!(world.juju.unit_status(&second), None, "the unit is gone");
+
+    assert_eq!(writes(&world, &mark).await, Vec::<String>::new());
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+}
+
+/// Right after a CRD was made, the API server is too busy for its objects for a moment.
+#[tokio::test]
+async fn a_cluster_that_never_had_velero_is_ready_after_one_hook() {
+    let mut world = World::open("first").await.unwrap();
+    let definitions = [
+        "delete",
+        "customresourcedefinitions",
+        "-l",
+        "component=velero",
+    ];
+    world.kubectl(&definitions).await.unwrap();
+
+    world.deploy(DeployOptions::trusted()).await.unwrap();
+
+    let install = &world.juju.hook_runs()[0];
+    assert_eq!(install.hook, "install");
+    let status = install.statuses.last().unwrap();
+    assert_eq!(format!("{}: {}", status.level, status.message), NO_STORE);
 }

@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result};
 use tokio::time::{MissedTickBehavior, interval_at};
 
 /// A step shorter than this is only mentioned when it ends.
-const FIRST_BEAT: Duration = Duration::from_secs(3);
+const FIRST_BEAT: Duration = Duration::from_secs(30);
 /// How often a long step says that it still runs.
-const BEAT: Duration = Duration::from_secs(30);
+const BEAT: Duration = Duration::from_mins(5);
 
 /// Reports steps, one line each, with the seconds since it was made.
 #[derive(Debug)]

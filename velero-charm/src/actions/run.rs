@@ -98,10 +98,9 @@ fn time_limit(params: &Map<String, Value>) -> Result<Duration, Failure> {
 async fn storage_is_configured(cluster: &Cluster, charm: &Charm) -> Result<(), Failure> {
     let locations = cluster.dynamic(&velero::kind("BackupStorageLocation"));
     let live = present(
-        ask(
-            "read the BackupStorageLocation",
-            locations.get(velero::LOCATION),
-        )
+        ask("read the BackupStorageLocation", || {
+            locations.get(velero::LOCATION)
+        })
         .await,
     )?;
     match live {

@@ -73,6 +73,11 @@ impl ClusterError {
     }
 }
 
+/// The API server can take no request now, and says so.
+pub(super) fn is_busy(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 429 | 503 | 504))
+}
+
 fn status_text(status: &kube::core::Status) -> String {
     if status.message.is_empty() {
         return format!("the API server answered {} {}", status.code, status.reason);

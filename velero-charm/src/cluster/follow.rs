@@ -134,7 +134,7 @@ where
         ..WatchParams::default()
     };
     let doing = format!("watch `{}`", api.resource_url());
-    let events = ask(doing, api.watch(&parameters, &version)).await?;
+    let events = ask(doing, || api.watch(&parameters, &version)).await?;
     let changes = events.map(move |event| -> Result<Change, Lost> {
         match event {
             Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {

@@ -9,6 +9,7 @@ pub(crate) mod owned;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
+use backon::{ExponentialBuilder, Retryable as _};
 use kube::{
     Api, Client, Config, Resource, ResourceExt as _,
     api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectList, Patch, PatchParams},
@@ -23,6 +24,9 @@ pub(crate) const FIELD_MANAGER: &str = "velero-operator";
 
 /// A healthy API server answers in milliseconds; one that takes this long is not.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a busy one is asked again, so that there is time left to pass on what it says.
+const BUSY: Duration = Duration::from_secs(8);
 
 /// Kinds that live outside namespaces, of those that the charm handles.
 const CLUSTER_SCOPED: [&str; 3] = [
@@ -89,11 +93,10 @@ impl Cluster {
         let name = object.name_any();
         let resource = resource_of(object);
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        ask(
-            format!("apply {} `{name}`", resource.kind),
-            self.dynamic(&resource)
-                .patch(&name, &parameters, &Patch::Apply(object)),
-        )
+        let (api, patch) = (self.dynamic(&resource), Patch::Apply(object));
+        ask(format!("apply {} `{name}`", resource.kind), || {
+            api.patch(&name, &parameters, &patch)
+        })
         .await
     }
 
@@ -105,7 +108,8 @@ impl Cluster {
         parameters: &DeleteParams,
     ) -> Result<(), ClusterError> {
         let doing = format!("delete {} `{name}`", resource.kind);
-        present(ask(doing, self.dynamic(resource).delete(name, parameters)).await).map(drop)
+        let api = self.dynamic(resource);
+        present(ask(doing, || api.delete(name, parameters)).await).map(drop)
     }
 
     /// Lists objects; a kind that is not there has none.
@@ -131,19 +135,27 @@ pub(crate) async fn list<K>(
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
-    ask(
-        format!("list `{}`", api.resource_url()),
-        api.list(parameters),
-    )
+    ask(format!("list `{}`", api.resource_url()), || {
+        api.list(parameters)
+    })
     .await
 }
 
-/// Sends a request under the time limit.
-pub(crate) async fn ask<T>(
+/// Sends a request, again if the API server is too busy for it, under the time limit. Right after a
+/// CRD was made, the API server answers so for a moment too.
+pub(crate) async fn ask<T, F>(
     doing: impl Into<String>,
-    request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, ClusterError> {
-    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+    request: impl FnMut() -> F,
+) -> Result<T, ClusterError>
+where
+    F: Future<Output = kube::Result<T>>,
+{
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(1))
+        .with_total_delay(Some(BUSY))
+        .without_max_times();
+    match tokio::time::timeout(REQUEST_TIMEOUT, request.retry(pauses).when(error::is_busy)).await {
         Ok(answer) => answer.map_err(|error| ClusterError::request(doing, error)),
         Err(_) => Err(ClusterError::silent(doing)),
     }

@@ -130,7 +130,7 @@ pub(crate) async fn delete(deletion: &Deletion, cluster: &Cluster) -> Result<(),
             let select = ListParams::default().labels(labels);
             let all = cluster.dynamic(resource);
             let doing = format!("delete the {} objects of `{labels}`", resource.kind);
-            let gone = ask(doing, all.delete_collection(&parameters, &select)).await;
+            let gone = ask(doing, || all.delete_collection(&parameters, &select)).await;
             crate::cluster::present(gone)?;
         }
     }
@@ -150,10 +150,9 @@ async fn established(cluster: &Cluster, deadline: Instant) -> Result<(), Cluster
         .collect();
     let version = found.metadata.resource_version.unwrap_or_default();
     let watch = WatchParams::default().labels(velero::COMPONENT);
-    let mut events = ask(
-        "watch the CustomResourceDefinitions",
-        api.watch(&watch, &version),
-    )
+    let mut events = ask("watch the CustomResourceDefinitions", || {
+        api.watch(&watch, &version)
+    })
     .await?
     .boxed();
     while !missing.is_empty() {

@@ -94,9 +94,12 @@ impl Live {
         let snapshots = cluster.dynamic(&velero::kind("VolumeSnapshotLocation"));
         Ok(Self {
             definitions,
-            account: ask("read the ServiceAccount", accounts.get_opt(velero::SERVER)).await?,
-            binding: ask("read the ClusterRoleBinding", bindings.get_opt(&binding)).await?,
-            record: ask("read the charm's ConfigMap", records.get_opt(&record)).await?,
+            account: ask("read the ServiceAccount", || {
+                accounts.get_opt(velero::SERVER)
+            })
+            .await?,
+            binding: ask("read the ClusterRoleBinding", || bindings.get_opt(&binding)).await?,
+            record: ask("read the charm's ConfigMap", || records.get_opt(&record)).await?,
             credentials,
             snapshot_locations: cluster.list(&snapshots, &ListParams::default()).await?,
             running: Running::read(cluster).await?,
@@ -110,10 +113,9 @@ pub(crate) async fn definitions(
 ) -> Result<BTreeMap<String, Option<String>>, ClusterError> {
     let api = cluster.all::<CustomResourceDefinition>();
     let select = ListParams::default().labels(velero::COMPONENT);
-    let found = ask(
-        "list the CustomResourceDefinitions",
-        api.list_metadata(&select),
-    )
+    let found = ask("list the CustomResourceDefinitions", || {
+        api.list_metadata(&select)
+    })
     .await?;
     let version = |metadata: &BTreeMap<String, String>| metadata.get(velero::CRD_VERSION).cloned();
     Ok(found

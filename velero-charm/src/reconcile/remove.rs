@@ -70,7 +70,10 @@ impl Charm {
     async fn take_away(&self) -> Result<(), Error> {
         let cluster = Cluster::connect()?;
         let server = cluster.api::<k8s_openapi::api::apps::v1::Deployment>();
-        let server = ask("read the Velero Deployment", server.get_opt(velero::SERVER)).await?;
+        let server = ask("read the Velero Deployment", || {
+            server.get_opt(velero::SERVER)
+        })
+        .await?;
         if server.is_none_or(|server| self.owner.owns(&server)) {
             custom_resources_that_act(&cluster).await?;
             self.workloads(&cluster).await?;
@@ -152,9 +155,10 @@ async fn remaining_custom_resources(cluster: &Cluster) -> Result<(), Error> {
                 continue;
             }
             let name = object.name_any();
+            let parameters = PatchParams::default();
             let none = Patch::Merge(json!({"metadata": {"finalizers": null}}));
             let doing = format!("let go of {} `{name}`", kind.kind);
-            present(ask(doing, api.patch(&name, &PatchParams::default(), &none)).await)?;
+            present(ask(doing, || api.patch(&name, &parameters, &none)).await)?;
         }
     }
     Ok(())
@@ -164,7 +168,7 @@ async fn delete_all(kind: &ApiResource, cluster: &Cluster) -> Result<(), Cluster
     let doing = format!("delete the {} objects", kind.kind);
     let all = cluster.dynamic(kind);
     let (parameters, everything) = (DeleteParams::background(), ListParams::default());
-    present(ask(doing, all.delete_collection(&parameters, &everything)).await).map(drop)
+    present(ask(doing, || all.delete_collection(&parameters, &everything)).await).map(drop)
 }
 
 /// The CRDs go if no Velero is left in any namespace, nor anything of one.
@@ -215,9 +219,11 @@ where
         .collect();
     let version = found.metadata.resource_version.unwrap_or_default();
     let watch = WatchParams::default().labels(label);
-    let mut events = ask("watch what is being deleted", api.watch(&watch, &version))
-        .await?
-        .boxed();
+    let mut events = ask("watch what is being deleted", || {
+        api.watch(&watch, &version)
+    })
+    .await?
+    .boxed();
     while !names.is_empty() {
         match timeout_at(deadline, events.next()).await {
             Ok(Some(Ok(WatchEvent::Deleted(object)))) => {
