@@ -90,8 +90,18 @@ fn missing() -> Vec<&'static str> {
     if !is_static(Path::new(BUSYBOX)) {
         packages.push("busybox-static");
     }
+    // Debian's own Python comes without what a virtual environment is made with.
+    if !has_ensurepip() {
+        packages.push("python3-venv");
+    }
     packages.dedup();
     packages
+}
+
+fn has_ensurepip() -> bool {
+    let mut python = std::process::Command::new("python3");
+    let asked = python.args(["-c", "import ensurepip"]).output();
+    asked.is_ok_and(|answer| answer.status.success())
 }
 
 fn is_there(program: &str) -> bool {
