@@ -7,6 +7,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use tests::juju::{ActionOutcome, DeployOptions};
 use tests::operator::{self, APP, S3, UNIT, run_well};
@@ -313,15 +315,17 @@ async fn nothing_to_do_nothing_written() {
         "status-get",
     ];
     assert_eq!(tools, expected);
-    let reads = world.stack.audit().since(&mark).await.unwrap();
-    let reads = reads
+    let requests = world.stack.audit().since(&mark).await.unwrap();
+    let mut verbs = BTreeMap::<_, u32>::new();
+    for request in requests
         .iter()
         .filter(|request| request.user == world.charm_user())
-        .count();
+    {
+        *verbs.entry(request.verb.as_str()).or_default() += 1;
+    }
     println!(
-        "steady update-status: {} hook-tool calls, {reads} reads, 0 writes, 0 CLI starts, {:.0} ms, \
+        "steady update-status: hook tools {tools:?}; API requests {verbs:?}; 0 CLI starts; {:.0} ms; \
          {:.1} MB resident",
-        tools.len(),
         run.duration.as_secs_f64() * 1000.0,
         f64::from(u32::try_from(run.max_rss / 1024).unwrap()) / 1024.0
     );
