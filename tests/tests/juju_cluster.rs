@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     missing_docs,
     reason = "a test may stop at the first surprise"
 )]
@@ -12,12 +13,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::Api;
-use kube::api::DeleteParams;
 use tests::juju::{CharmSource, Cluster, DeployOptions, Juju};
-use tests::stack::Stack;
+use tests::stack::ControlPlaneOnly;
 
 /// Asks the API server as a client in a pod would, and keeps the answers' codes.
 const ASK: &str = r#"#!/bin/sh
@@ -55,8 +55,9 @@ const TRUSTED: &str = "200\n200\n200\n200\n";
 
 #[tokio::test]
 async fn trust_decides_what_a_charm_may_do() {
-    let stack = Stack::shared().await.unwrap();
-    let cluster = Cluster::of(&stack).await.unwrap();
+    let plane = ControlPlaneOnly::start().await.unwrap();
+    println!("a control plane alone: {:?}", plane.took());
+    let cluster = Cluster::of_control_plane(&plane).await.unwrap();
     let client = cluster.client.clone();
     let dir = tempfile::tempdir().unwrap();
     let model = format!("juju-trust-{}", std::process::id());
@@ -132,8 +133,4 @@ async fn trust_decides_what_a_charm_may_do() {
             .is_none(),
     ];
     assert_eq!(gone, [true; 5]);
-    Api::<Namespace>::all(client)
-        .delete(&model, &DeleteParams::default())
-        .await
-        .unwrap();
 }

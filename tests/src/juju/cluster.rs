@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::model::Model;
 use super::paths::UnitPaths;
-use crate::stack::Stack;
+use crate::stack::{ApiEndpoint, ControlPlaneOnly, Stack};
 
 /// A cluster, seen with an admin's eyes, and where pods find it.
 #[derive(Clone)]
@@ -53,13 +53,21 @@ impl From<bool> for Trust {
 impl Cluster {
     /// The stack's.
     pub async fn of(stack: &Stack) -> Result<Self> {
-        let api = stack.api();
-        Ok(Self {
-            client: stack.client().await?,
+        Ok(Self::at(stack.client().await?, stack.api()))
+    }
+
+    /// One that has a control plane and nothing else.
+    pub async fn of_control_plane(plane: &ControlPlaneOnly) -> Result<Self> {
+        Ok(Self::at(plane.client().await?, plane.api()))
+    }
+
+    fn at(client: Client, api: &ApiEndpoint) -> Self {
+        Self {
+            client,
             host: api.host.clone(),
             port: api.port,
             ca: api.ca_pem.clone(),
-        })
+        }
     }
 
     /// The variables by which a pod finds it, of those that an agent hands on.

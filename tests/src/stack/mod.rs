@@ -11,11 +11,13 @@ mod build;
 mod command;
 mod control_plane;
 mod layout;
+mod light;
 mod lock;
 mod node;
 mod packages;
 mod pki;
 mod plain_http;
+mod ports;
 mod process;
 mod progress;
 mod registry;
@@ -32,6 +34,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 pub use audit::{AuditEvent, AuditLog, Mark};
+pub use light::ControlPlaneOnly;
 pub use progress::Progress;
 pub use s3::{S3Object, S3Store};
 
