@@ -141,9 +141,9 @@ async fn work(task: Task) -> Result<ExitCode> {
         }
         Task::Trust { app, remove, .. } => {
             if remove {
-                juju.untrust(&app).await?
+                juju.untrust(&app).await?;
             } else {
-                juju.trust(&app).await?
+                juju.trust(&app).await?;
             }
             settle(&mut juju).await?;
         }

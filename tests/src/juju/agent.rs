@@ -99,6 +99,8 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
         event: start.event,
         id,
         data: start.paths.data.clone(),
+        service_account: start.paths.service_account.clone(),
+        api_server: api_server(&start.cluster),
         pending: Pending::default(),
         action: ActionSoFar::default(),
         record: Record::default(),
@@ -113,8 +115,11 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
             dispatch(&mut context, &start.paths, &environment, start.delay).await?
         }
     };
-    if output.exit.is_success() {
-        context.commit();
+    let mut output = output;
+    if output.exit.is_success()
+        && let Err(why) = context.commit()
+    {
+        output.exit = Exit::NotCommitted(why);
     }
     let record = std::mem::take(&mut context.record);
     let run = HookRun {
@@ -137,6 +142,15 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
     })
 }
 
+fn api_server(variables: &[(String, String)]) -> Option<String> {
+    let value = |name: &str| variables.iter().find(|(key, _)| key == name);
+    let (host, port) = (
+        value("KUBERNETES_SERVICE_HOST")?,
+        value("KUBERNETES_SERVICE_PORT")?,
+    );
+    Some(format!("https://{}:{}", host.1, port.1))
+}
+
 fn context_id(unit: &str, event: &Event) -> Result<String> {
     let number = u128::from_be_bytes(random()?);
     Ok(format!("{unit}-{}-{number:032x}", event.name()))
@@ -148,7 +162,7 @@ async fn dispatch(
     environment: &BTreeMap<String, String>,
     delay: Option<Duration>,
 ) -> Result<Output> {
-    link_tools(&paths.tools())?;
+    link_tools(&paths.tools(), &context.model.juju_version)?;
     let listener = listen(&paths.agent(), "agent.socket")?;
     let mut child = launch(paths, environment)?;
     let mut group = Group::of(&child);
@@ -193,10 +207,10 @@ fn log_line(context: &mut HookContext<'_>, level: &str, logger: &str, line: Opti
 }
 
 /// Every tool's name, as a link to the one program.
-fn link_tools(directory: &Path) -> Result<()> {
+fn link_tools(directory: &Path, version: &str) -> Result<()> {
     let program = helper("hook-tool")?;
     fs::create_dir_all(directory)?;
-    for name in tools::names() {
+    for name in tools::names_in(version) {
         let link = directory.join(name);
         if fs::read_link(&link).is_ok_and(|to| to == program) {
             continue;

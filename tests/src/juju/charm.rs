@@ -37,6 +37,9 @@ pub struct Charm {
     pub directory: PathBuf,
     /// Its endpoints by name.
     pub endpoints: BTreeMap<String, Endpoint>,
+    /// Further names under which it can ask for addresses.
+    #[serde(default)]
+    pub extra_bindings: BTreeMap<String, Value>,
     /// Its options by name.
     pub options: BTreeMap<String, ConfigOption>,
     /// Its actions by name, each a JSON schema of its parameters.
@@ -84,6 +87,8 @@ struct Metadata {
     provides: BTreeMap<String, Interface>,
     #[serde(default)]
     peers: BTreeMap<String, Interface>,
+    #[serde(default, rename = "extra-bindings")]
+    extra_bindings: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -151,6 +156,7 @@ impl Charm {
             name: metadata.name,
             directory: directory.to_owned(),
             endpoints: endpoints(metadata.requires, metadata.provides, metadata.peers),
+            extra_bindings: metadata.extra_bindings,
             options: config.options,
             actions,
         })

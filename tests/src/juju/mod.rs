@@ -25,6 +25,7 @@ mod resolver;
 mod run;
 pub mod s3;
 pub mod scripted;
+mod secret_changes;
 pub mod secrets;
 mod store;
 mod tools;
@@ -44,7 +45,6 @@ pub use cluster::Cluster;
 pub use operations::DeployOptions;
 pub use run::{ActionOutcome, Exit, HookRun, LogLine, ToolCall};
 pub use s3::S3Settings;
-pub use tools::played as played_tools;
 
 use agent::{Ended, Start};
 use event::{ActionEvent, Event};

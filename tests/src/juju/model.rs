@@ -2,7 +2,8 @@
 //!
 //! Invariant: everything that outlives a hook is in [`Model`], and it reads back as it was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display, Formatter};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -52,8 +53,37 @@ pub struct Counters {
     pub relation: u32,
     /// For actions.
     pub action: u32,
-    /// For secrets.
-    pub secret: u32,
+    /// Ids for the secrets to come, newest first, where a test wants to know them before.
+    #[serde(default)]
+    pub secret_ids: Vec<String>,
+}
+
+impl Counters {
+    /// Gives a secret the id that was set aside for it, if one was.
+    pub(crate) fn name_secret(&mut self, secret: &mut Secret) {
+        if let Some(id) = self.secret_ids.pop() {
+            secret.id = id;
+        }
+    }
+}
+
+/// A port that a unit has opened.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Port {
+    /// `tcp`, `udp` or `icmp`.
+    pub protocol: String,
+    /// Its number; none for `icmp`.
+    pub number: u16,
+}
+
+impl Display for Port {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.number == 0 {
+            formatter.write_str(&self.protocol)
+        } else {
+            write!(formatter, "{}/{}", self.number, self.protocol)
+        }
+    }
 }
 
 /// Whether something is to stay.
@@ -93,6 +123,15 @@ pub struct Application {
     pub status: Vec<Status>,
     /// The version of its workload.
     pub version: String,
+    /// The address of its service.
+    #[serde(default)]
+    pub service_address: String,
+    /// Files that the user attached, as the charm sees them, by resource.
+    #[serde(default)]
+    pub resources: Bag,
+    /// What its leader told the others; Juju 3 alone.
+    #[serde(default)]
+    pub leader_settings: Bag,
 }
 
 /// What an application runs.
@@ -115,6 +154,12 @@ pub struct Unit {
     pub status: Vec<Status>,
     /// The address of its pod.
     pub address: String,
+    /// What it has put down with `state-set`.
+    #[serde(default)]
+    pub state: Bag,
+    /// Ports that it has opened.
+    #[serde(default)]
+    pub ports: BTreeSet<Port>,
     /// What its agent has done so far.
     pub agent: Agent,
 }

@@ -281,6 +281,9 @@ fn application(name: &str, kind: Kind) -> Application {
         next_unit: 0,
         status: Vec::new(),
         version: String::new(),
+        service_address: service_address(name),
+        resources: BTreeMap::new(),
+        leader_settings: BTreeMap::new(),
     }
 }
 
@@ -288,6 +291,12 @@ fn application(name: &str, kind: Kind) -> Application {
 fn address(app: &str, number: u32) -> String {
     let sum: u32 = app.bytes().map(u32::from).sum();
     format!("10.1.{}.{}", sum % 250, number + 10)
+}
+
+/// The same for its service.
+fn service_address(app: &str) -> String {
+    let sum: u32 = app.bytes().map(u32::from).sum();
+    format!("10.152.183.{}", sum % 250 + 1)
 }
 
 /// A setting in the type of its option.

@@ -43,6 +43,8 @@ pub enum Exit {
     Signal(String),
     /// The agent could not start it.
     NotStarted(String),
+    /// By itself and well, but the controller refused what it had asked for.
+    NotCommitted(String),
     /// There was no handler; Juju takes that for a success.
     Missing,
 }
@@ -68,7 +70,7 @@ impl Exit {
             Self::Code(code) => Some(format!("exit status {code}")),
             Self::Signal(_) if self.is_terminated() => Some("terminated".to_owned()),
             Self::Signal(name) => Some(format!("signal: {name}")),
-            Self::NotStarted(why) => Some(why.clone()),
+            Self::NotStarted(why) | Self::NotCommitted(why) => Some(why.clone()),
         }
     }
 }
