@@ -23,7 +23,8 @@ pub enum CharmSource {
         charmcraft: PathBuf,
         /// The program that becomes `dispatch`.
         dispatch: PathBuf,
-        /// Further files: where they are, and where they go within the charm.
+        /// Further files: where they are, and where they go within the charm. Of a directory only a
+        /// link goes there.
         files: Vec<(PathBuf, PathBuf)>,
     },
 }
@@ -139,7 +140,12 @@ impl Charm {
                 for (from, to) in files {
                     let to = directory.join(to);
                     fs::create_dir_all(to.parent().unwrap_or(directory))?;
-                    copy_file(from, &to, Copying::Bytes)?;
+                    if from.is_dir() {
+                        // Libraries are large, and nobody writes there.
+                        std::os::unix::fs::symlink(from, &to)?;
+                    } else {
+                        copy_file(from, &to, Copying::Bytes)?;
+                    }
                 }
             }
         }

@@ -16,6 +16,7 @@ mod context;
 mod environment;
 pub mod event;
 pub mod exec;
+pub mod foreign;
 mod integrations;
 mod lines;
 pub mod model;

@@ -43,6 +43,11 @@ use layout::{HOST_IP, Layout, MACHINE, NODE_IP, PORTS};
 use lock::Lock;
 use node::Node;
 
+/// The folder of what is built, installed or run for tests, which is not part of the sources.
+pub fn folder() -> Result<PathBuf> {
+    Ok(Layout::here()?.root().to_owned())
+}
+
 /// Processes of a whole stack.
 const WHOLE: usize = 10;
 
