@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -21,6 +21,7 @@ use super::context::{ActionSoFar, HookContext, Pending, Record};
 use super::environment;
 use super::event::Event;
 use super::exec::{Mount, Outcome, Report, Spec};
+use super::lifecycle::Plan;
 use super::lines::Lines;
 use super::model::Model;
 use super::paths::{UnitPaths, helper};
@@ -46,6 +47,8 @@ pub(crate) struct Start<'a> {
     pub cluster: Vec<(String, String)>,
     /// What each tool call takes longer.
     pub delay: Option<Duration>,
+    /// What stops it in the middle.
+    pub plan: Option<Plan>,
     /// Hears `action-log` as it is called.
     pub listener: &'a mut dyn FnMut(SystemTime, &str),
 }
@@ -112,7 +115,14 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
         Handler::Missing => Output::none(Exit::Missing),
         Handler::Broken(why) => Output::none(Exit::NotStarted(why)),
         Handler::Dispatch => {
-            dispatch(&mut context, &start.paths, &environment, start.delay).await?
+            dispatch(
+                &mut context,
+                &start.paths,
+                &environment,
+                start.delay,
+                start.plan,
+            )
+            .await?
         }
     };
     let mut output = output;
@@ -161,6 +171,7 @@ async fn dispatch(
     paths: &UnitPaths,
     environment: &BTreeMap<String, String>,
     delay: Option<Duration>,
+    plan: Option<Plan>,
 ) -> Result<Output> {
     link_tools(&paths.tools(), &context.model.juju_version)?;
     let listener = listen(&paths.agent(), "agent.socket")?;
@@ -170,10 +181,16 @@ async fn dispatch(
     let mut stderr = Lines::new(child.stderr.take().context("no standard error")?);
     let logger = context.event.name();
     let mut ended: Option<tokio::time::Instant> = None;
+    let mut calls = 0;
     while ended.is_none() || !stdout.is_over() || !stderr.is_over() {
         let deadline = ended.unwrap_or_else(tokio::time::Instant::now) + STRAGGLERS;
         tokio::select! {
             accepted = listener.accept() => {
+                calls += 1;
+                if plan.is_some_and(|plan| plan.at_call == calls) {
+                    kill_charm(&child)?;
+                    continue;
+                }
                 // A caller that was killed meanwhile is no concern of ours.
                 let _ = serve(accepted?.0, context, delay).await;
             }
@@ -191,7 +208,10 @@ async fn dispatch(
             () = tokio::time::sleep_until(deadline), if ended.is_some() => break,
         }
     }
-    let (exit, max_rss) = report(paths, &stderr.all)?;
+    let (mut exit, max_rss) = report(paths, &stderr.all)?;
+    if let Some(plan) = plan.filter(|_| exit.is_terminated()) {
+        exit = Exit::Interrupted(plan.how);
+    }
     Ok(Output {
         exit,
         max_rss,
@@ -293,6 +313,16 @@ impl Drop for Group {
             let _ = killpg(group, Signal::SIGKILL);
         }
     }
+}
+
+/// Kills what the launcher has started, and not the launcher, which is to tell of it.
+fn kill_charm(launcher: &Child) -> Result<()> {
+    let id = launcher.id().context("the launcher has ended")?;
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+    for child in children.split_whitespace() {
+        kill(Pid::from_raw(child.parse()?), Signal::SIGKILL)?;
+    }
+    Ok(())
 }
 
 fn report(paths: &UnitPaths, stderr: &[u8]) -> Result<(Exit, u64)> {

@@ -187,13 +187,18 @@ impl Cluster {
     /// Juju also sweeps the objects that its webhook has labelled for the application; there is no
     /// webhook yet, so there is nothing to sweep. That belongs here, before the roles go.
     pub(crate) async fn remove_application(&self, model: &Model, app: &str) -> Result<()> {
+        self.remove_roles(model, app).await?;
+        delete::<ServiceAccount>(&Api::namespaced(self.client.clone(), &model.name), app).await
+    }
+
+    /// Takes away an application's rights and leaves it its account.
+    pub(crate) async fn remove_roles(&self, model: &Model, app: &str) -> Result<()> {
         let (space, wide) = (&model.name, format!("{}-{app}", model.name));
         let client = || self.client.clone();
         delete::<RoleBinding>(&Api::namespaced(client(), space), app).await?;
         delete::<Role>(&Api::namespaced(client(), space), app).await?;
         delete::<ClusterRoleBinding>(&Api::all(client()), &wide).await?;
-        delete::<ClusterRole>(&Api::all(client()), &wide).await?;
-        delete::<ServiceAccount>(&Api::namespaced(client(), space), app).await
+        delete::<ClusterRole>(&Api::all(client()), &wide).await
     }
 
     /// Writes a unit's service-account files, with a fresh token.

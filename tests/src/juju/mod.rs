@@ -18,6 +18,7 @@ pub mod event;
 pub mod exec;
 pub mod foreign;
 mod integrations;
+mod lifecycle;
 mod lines;
 pub mod model;
 mod operations;
@@ -43,7 +44,8 @@ use serde_json::{Map, Value};
 
 pub use charm::CharmSource;
 pub use cluster::Cluster;
-pub use operations::DeployOptions;
+pub use lifecycle::{Interruption, PodLoss, SecretDue};
+pub use operations::{DeployOptions, Removal};
 pub use run::{ActionOutcome, Exit, HookRun, LogLine, ToolCall};
 pub use s3::S3Settings;
 
@@ -65,6 +67,7 @@ pub struct Juju {
     cluster: Option<Cluster>,
     runs: Vec<HookRun>,
     delay: Option<Duration>,
+    plan: Option<lifecycle::Plan>,
 }
 
 /// What to do about a failed hook.
@@ -120,6 +123,7 @@ impl Juju {
             cluster,
             runs: Vec::new(),
             delay: None,
+            plan: None,
         }
     }
 
@@ -196,12 +200,13 @@ impl Juju {
         self.announce(unit, &event);
         self.unpack(unit, &event)?;
         let ended = self.start(unit, event.clone(), &mut |_, _| {}).await?;
-        if ended.run.exit.is_success() {
+        let forced = self.model.app_of(unit).is_some_and(|app| app.forced);
+        if ended.run.exit.is_success() || forced {
             resolver::succeeded(&mut self.model, unit, &event);
-        } else if !ended.run.exit.is_terminated()
-            && let Some(unit) = self.model.unit_mut(unit)
-        {
-            unit.agent.failed = Some(event);
+        } else if !ended.run.exit.is_terminated() {
+            self.failed(unit, event);
+        } else if let Some(unit) = self.model.unit_mut(unit) {
+            unit.agent.pending = Some(event);
         }
         self.save()?;
         Ok(ended.run)
@@ -264,6 +269,7 @@ impl Juju {
             event,
             cluster,
             delay: self.delay,
+            plan: self.plan.take(),
             listener,
         })
         .await?;
@@ -338,23 +344,6 @@ impl Juju {
         let ended = self.start(unit, event, listener).await?;
         self.save()?;
         Ok(actions::outcome(id, unit, ended))
-    }
-
-    /// `juju resolved`: what was stuck goes on at the next [`Juju::settle`].
-    pub fn resolved(&mut self, unit: &str, how: Resolve) -> Result<()> {
-        self.require_unit(unit)?;
-        let failed = self
-            .model
-            .unit_mut(unit)
-            .and_then(|unit| unit.agent.failed.take());
-        match failed {
-            Some(event) if how == Resolve::Skip => {
-                resolver::succeeded(&mut self.model, unit, &event);
-            }
-            Some(_) => {}
-            None => bail!("{unit} is not in an error state"),
-        }
-        self.save()
     }
 
     fn require_unit(&self, unit: &str) -> Result<&model::Unit> {
@@ -442,10 +431,15 @@ impl Juju {
         }
         let units = operations::finished_units(&self.model);
         for unit in &units {
-            operations::forget_unit(&mut self.model, unit);
+            self.forget_unit(unit)?;
             self.paths(unit).remove()?;
         }
-        let empty = |app: &&model::Application| app.life == Life::Dying && app.units.is_empty();
+        // An application outlives its units until the other ends have left its relations, too.
+        let empty = |app: &&model::Application| {
+            app.life == Life::Dying
+                && app.units.is_empty()
+                && self.model.relations_of(&app.name).is_empty()
+        };
         let gone: Vec<_> = self
             .model
             .applications

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,8 +42,18 @@ pub struct Model {
     pub secrets: BTreeMap<String, Secret>,
     /// What the next relation, action and so on will be called.
     pub next: Counters,
+    /// How long the model has been there, by its own time.
+    #[serde(default)]
+    pub now: Duration,
+    /// `automatically-retry-hooks`.
+    #[serde(default = "yes")]
+    pub retries_hooks: bool,
     /// The log.
     pub log: Vec<LogLine>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Numbers that are given once.
@@ -113,6 +123,9 @@ pub struct Application {
     pub trusted: bool,
     /// Whether it stays.
     pub life: Life,
+    /// Whether it was removed with `--force`: what fails is passed over.
+    #[serde(default)]
+    pub forced: bool,
     /// The unit that leads.
     pub leader: Option<u32>,
     /// Its units by number.
@@ -193,6 +206,24 @@ pub struct Agent {
     pub queue: Vec<Event>,
     /// The hook that failed.
     pub failed: Option<Event>,
+    /// How often it has failed in a row.
+    #[serde(default)]
+    pub tries: u32,
+    /// When it is to be tried again.
+    #[serde(default)]
+    pub retry_at: Option<Duration>,
+    /// A hook that was killed, or that is to be tried again: before all others.
+    #[serde(default)]
+    pub pending: Option<Event>,
+    /// When `update-status` was last due.
+    #[serde(default)]
+    pub updated_at: Duration,
+    /// The pod was replaced, and the charm directory with it.
+    #[serde(default)]
+    pub charm_lost: bool,
+    /// Revisions of own secrets of which the charm was told that nobody follows them any more.
+    #[serde(default)]
+    pub obsolete: BTreeSet<(String, u32)>,
 }
 
 /// What makes `config-changed` run when it differs.

@@ -3,6 +3,7 @@
 //! Invariant: an operation changes what is wanted and runs no hook; [`Juju::settle`] does.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -137,7 +138,7 @@ impl Juju {
         Ok(format!("{app}/{number}"))
     }
 
-    fn application_mut(&mut self, app: &str) -> Result<&mut Application> {
+    pub(super) fn application_mut(&mut self, app: &str) -> Result<&mut Application> {
         let found = self.model.applications.get_mut(app);
         found.with_context(|| format!("application {app:?} not found"))
     }
@@ -215,15 +216,37 @@ impl Juju {
                 .values()
                 .find(|unit| unit.life == Life::Alive);
             // The last one leads until it is gone.
-            application.leader = next.map(|unit| unit.number).or(Some(number));
+            let next = next.map(|unit| unit.number).or(Some(number));
+            self.set_leader(app, next)?;
         }
         self.save()
     }
 
     /// `juju remove-application`.
     pub fn remove_application(&mut self, app: &str) -> Result<()> {
+        self.let_die(app, Removal::Orderly)
+    }
+
+    /// `juju remove-application --force`: hooks run, but their failure holds nothing back; and what Juju
+    /// made in the cluster for the application may be gone before they do, as it is here.
+    pub async fn remove_application_by_force(&mut self, app: &str) -> Result<()> {
+        if let Some(cluster) = &self.cluster {
+            cluster.remove_roles(&self.model, app).await?;
+        }
+        self.let_die(app, Removal::Forced)
+    }
+
+    fn let_die(&mut self, app: &str, how: Removal) -> Result<()> {
         let application = self.application_mut(app)?;
         application.life = Life::Dying;
+        application.forced |= how == Removal::Forced;
+        if how == Removal::Forced {
+            for agent in application.units.values_mut().map(|unit| &mut unit.agent) {
+                // What it is stuck with is passed over like what is to come.
+                agent.failed = None;
+                agent.pending = None;
+            }
+        }
         for unit in application.units.values_mut() {
             unit.life = Life::Dying;
         }
@@ -238,6 +261,15 @@ impl Juju {
         }
         self.save()
     }
+}
+
+/// How an application goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// Once all its units have run their last hooks with success.
+    Orderly,
+    /// Whether they succeed or not.
+    Forced,
 }
 
 /// An empty model.
@@ -263,6 +295,8 @@ pub(crate) fn new_model(name: &str) -> Result<Model> {
         relations: BTreeMap::new(),
         secrets: BTreeMap::new(),
         next: Counters::default(),
+        now: Duration::ZERO,
+        retries_hooks: true,
         log: Vec::new(),
     })
 }
@@ -276,6 +310,7 @@ fn application(name: &str, kind: Kind) -> Application {
         charm_revision: 0,
         trusted: false,
         life: Life::Alive,
+        forced: false,
         leader: None,
         units: BTreeMap::new(),
         next_unit: 0,
@@ -325,18 +360,22 @@ pub(crate) fn finished_units(model: &Model) -> Vec<String> {
     units.collect()
 }
 
-/// Forgets a unit.
-pub(crate) fn forget_unit(model: &mut Model, unit: &str) {
-    if let Some((app, number)) = split_unit(unit)
-        && let Some(app) = model.applications.get_mut(app)
-    {
-        app.units.remove(&number);
-        if app.leader == Some(number) {
-            app.leader = app.units.keys().next().copied();
+impl Juju {
+    /// Forgets a unit, and the secrets that were its own.
+    pub(super) fn forget_unit(&mut self, unit: &str) -> Result<()> {
+        let (app, number) = split_unit(unit).context("not a unit's name")?;
+        let application = self.application_mut(app)?;
+        application.units.remove(&number);
+        if application.leader == Some(number) {
+            let next = application.units.keys().next().copied();
+            self.set_leader(app, next)?;
         }
-    }
-    for secret in model.secrets.values_mut() {
-        secret.consumers.remove(unit);
+        let owner = super::secrets::Owner::Unit(unit.to_owned());
+        self.model.secrets.retain(|_, secret| secret.owner != owner);
+        for secret in self.model.secrets.values_mut() {
+            secret.consumers.remove(unit);
+        }
+        Ok(())
     }
 }
 

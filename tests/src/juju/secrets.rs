@@ -121,6 +121,14 @@ impl Secret {
         self.revisions.values().next_back()
     }
 
+    /// Revisions that are not the newest and that nobody follows.
+    pub fn obsolete(&self) -> impl Iterator<Item = u32> {
+        let latest = self.latest();
+        let followed = |number: u32| self.consumers.values().any(|c| c.tracked == number);
+        let all = self.revisions.keys().copied();
+        all.filter(move |number| *number < latest && !followed(*number))
+    }
+
     /// Adds a revision, unless the content is what it was.
     pub fn update(&mut self, content: Content) {
         if self.content() != Some(&content) {
