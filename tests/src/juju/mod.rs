@@ -18,6 +18,7 @@ pub mod event;
 pub mod exec;
 pub mod foreign;
 mod integrations;
+pub mod labels;
 mod lifecycle;
 mod lines;
 pub mod model;
