@@ -8,7 +8,7 @@
 //! server evaluates itself: in the same place of the same request, with the same selectors, so a charm
 //! sees the same answers and field owners. It needs no server of ours with a certificate that the API
 //! server must reach, and it cannot be late, as labels that the emulator patched on afterwards would
-//! be. Like Juju's, it knows a model's applications by their ServiceAccounts, which are its parameters.
+//! be. Like Juju's, it knows a model's applications by their service accounts, which are its parameters.
 //! Unlike Juju's, whose failure is ignored, it refuses a write that it cannot label.
 //!
 //! Secrets are not swept: Juju does so only in part, and a charm must not count on it.

@@ -121,15 +121,12 @@ impl Juju {
         let Some(agent) = self.model.unit_mut(unit).map(|unit| &mut unit.agent) else {
             return;
         };
-        match agent.failed.take() {
-            Some(event) => {
-                agent.retry_at = None;
-                agent.pending = Some(event);
-            }
-            None => {
-                agent.updated_at = now;
-                agent.queue.push(Event::hook("update-status"));
-            }
+        if let Some(event) = agent.failed.take() {
+            agent.retry_at = None;
+            agent.pending = Some(event);
+        } else {
+            agent.updated_at = now;
+            agent.queue.push(Event::hook("update-status"));
         }
     }
 

@@ -263,6 +263,13 @@ impl Juju {
     }
 }
 
+/// Whether a unit goes that has not begun its `install`.
+pub(crate) const fn is_stillborn(unit: &Unit) -> bool {
+    let agent = &unit.agent;
+    let begun = agent.installed || agent.failed.is_some() || agent.pending.is_some();
+    matches!(unit.life, Life::Dying) && !begun
+}
+
 /// How an application goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
@@ -349,12 +356,12 @@ fn typed(charm: &Charm, key: &str, value: &str) -> Result<Value> {
     })
 }
 
-/// Units that have run `remove`.
+/// Units that have run `remove`, and those that go before they have begun: for them no hook runs.
 pub(crate) fn finished_units(model: &Model) -> Vec<String> {
     let units = model.applications.values().flat_map(|app| {
         app.units
             .values()
-            .filter(|unit| unit.agent.removed)
+            .filter(|unit| unit.agent.removed || is_stillborn(unit))
             .map(|u| app.unit_name(u.number))
     });
     units.collect()

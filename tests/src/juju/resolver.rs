@@ -7,13 +7,14 @@ use super::event::{Event, RelationEvent, RelationKind, SecretEvent};
 use super::model::{
     Agent, Application, ConfigSeen, Life, Model, Relation, RelationSeen, Status, Unit,
 };
+use super::operations::is_stillborn;
 use super::secrets::Owner;
 
 /// The next hook of a unit; none when it is idle, or stuck with a failed hook.
 pub(crate) fn next(model: &Model, name: &str) -> Option<Event> {
     let (app, unit) = (model.app_of(name)?, model.unit(name)?);
     let agent = &unit.agent;
-    if agent.removed || agent.failed.is_some() {
+    if agent.removed || agent.failed.is_some() || is_stillborn(unit) {
         return None;
     }
     if let Some(pending) = &agent.pending {
@@ -119,7 +120,6 @@ fn secret_obsolete(model: &Model, unit: &str, agent: &Agent) -> Option<Event> {
 }
 
 fn departure(model: &Model, name: &str, unit: &Unit) -> Event {
-    // A unit that goes before it was installed has nothing to stop.
     let word = if unit.agent.started && !unit.agent.stopped {
         "stop"
     } else {

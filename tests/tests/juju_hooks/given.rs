@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use serde_json::{Map, json};
+use serde_json::Map;
 use tests::juju::{Exit, S3Settings};
 use tokio::sync::Notify;
 

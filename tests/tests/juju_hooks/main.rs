@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     missing_docs,
     reason = "a test may stop at the first surprise"
 )]
@@ -16,6 +17,7 @@ mod order;
 mod person;
 mod relations;
 mod secrets;
+mod views;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,6 +1,5 @@
 //! Which hook comes when.
 
-use serde_json::json;
 use tests::juju::{DeployOptions, Exit, S3Settings};
 
 use crate::{World, charm_in, names};

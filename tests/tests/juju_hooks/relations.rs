@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use serde_json::json;
 use tests::juju::{DeployOptions, S3Settings};
 
 use crate::{World, charm_in, names};

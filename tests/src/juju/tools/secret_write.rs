@@ -141,17 +141,17 @@ fn details(context: &HookContext<'_>, call: &Call, parsed: &Parsed) -> Result<De
         return Err(Failure::usage(why));
     }
     let expire = text("expire").map(|text| moment(&text)).transpose()?;
-    let mut content = match parsed.get("file").filter(|file| !file.is_empty()) {
+    let mut values = match parsed.get("file").filter(|file| !file.is_empty()) {
         Some(file) => from_file(context, call, file)?,
         None => Content::new(),
     };
-    content.extend(arguments(context, call, &parsed.positional)?);
-    if content.values().map(String::len).sum::<usize>() > LARGEST {
+    values.extend(arguments(context, call, &parsed.positional)?);
+    if values.values().map(String::len).sum::<usize>() > LARGEST {
         let why = format!("secret content exceeding {LARGEST} bytes not valid");
         return Err(Failure::usage(why));
     }
     Ok(Details {
-        content,
+        content: values,
         label: text("label"),
         description: text("description"),
         rotate,
