@@ -138,3 +138,40 @@ async fn our_charm_s_words_are_answered_by_the_real_provider() {
     settle(&mut juju).await;
     assert_eq!(read(&juju, "secret")["secret-key"], "SK2");
 }
+
+#[tokio::test]
+async fn the_same_for_azure_and_with_juju_3() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut juju = Juju::bootstrap(&dir.path().join("juju"), "m", None)
+        .await
+        .unwrap();
+    juju.play_version("3.6.28");
+    let source = ForeignCharm::ObjectStorageProvider.source().await.unwrap();
+    juju.deploy(&source, "provider", DeployOptions::default())
+        .await
+        .unwrap();
+    let source = ForeignCharm::ObjectStorageRequirer.source().await.unwrap();
+    juju.deploy(&source, "asks", DeployOptions::default())
+        .await
+        .unwrap();
+    juju.integrate(
+        "asks:azure-storage-credentials",
+        "provider:azure-storage-credentials",
+    )
+    .unwrap();
+    settle(&mut juju).await;
+    assert_eq!(juju.unit_status("provider/0").unwrap().level, "blocked");
+    let settings = [
+        ("container", "c"),
+        ("storage-account", "sa"),
+        ("connection-protocol", "abfss"),
+        ("secret-key", "SK"),
+    ];
+    juju.config("provider", &settings).unwrap();
+    settle(&mut juju).await;
+    let said = juju.unit_status("asks/0").unwrap().message;
+    assert_eq!(
+        said,
+        "connection-protocol=abfss container=c secret-key=SK storage-account=sa"
+    );
+}

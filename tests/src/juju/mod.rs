@@ -226,13 +226,17 @@ impl Juju {
         }
     }
 
-    /// Before `install` and `upgrade-charm`, the charm directory is filled anew.
+    /// Before `install` and `upgrade-charm` the charm directory is filled anew; and before any other hook
+    /// if a lost pod took it along, as when the unit is going or an older hook is still due.
     fn unpack(&self, unit: &str, event: &Event) -> Result<()> {
         let name = event.name();
         let charm = self.model.app_of(unit).and_then(model::Application::charm);
         let paths = self.paths(unit);
         match charm {
-            Some(charm) if name == "install" || name == "upgrade-charm" => {
+            Some(charm)
+                if ["install", "upgrade-charm"].contains(&name.as_str())
+                    || !paths.charm().exists() =>
+            {
                 paths.create()?;
                 charm.install(&paths.charm())
             }

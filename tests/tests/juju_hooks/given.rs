@@ -193,3 +193,46 @@ async fn a_run_that_is_given_up_leaves_no_charm_behind() {
     }
     assert_eq!(reader.await.unwrap(), b"");
 }
+
+/// The kernel's limit for one argument, which a charm meets before Juju does.
+#[tokio::test]
+async fn one_argument_may_be_so_long_and_no_longer() {
+    let mut world = World::new().await;
+    world.deploy("true").await;
+    world.script(
+        "long() { head -c $1 /dev/zero | tr '\\0' x; }
+         juju-log \"$(long 131071)\" && echo logged > seen
+         juju-log \"$(long 131072)\" 2>> seen; echo $? >> seen",
+    );
+    let run = world.juju.update_status("app/0").await.unwrap();
+    let seen = world.written("seen");
+    assert!(
+        seen.starts_with("logged\n") && seen.contains("Argument list too long"),
+        "{seen}"
+    );
+    assert!(seen.ends_with("126\n"), "{seen}");
+    assert_eq!(run.tool_calls.len(), 1);
+    assert_eq!(run.tool_calls[0].args[0].len(), 131_071);
+}
+
+#[tokio::test]
+async fn leader_settings_are_there_with_juju_3_alone() {
+    let mut world = World::new().await;
+    world.deploy("command -v leader-get > found; true").await;
+    assert_eq!(world.written("found"), "");
+    let mut world = World::new().await;
+    world.juju.play_version("3.6.28");
+    world
+        .deploy("leader-set a=$JUJU_HOOK_NAME; leader-get a > got; printenv JUJU_SLA JUJU_VERSION > env")
+        .await;
+    assert_eq!(world.written("got"), "start\n");
+    assert_eq!(world.written("env"), "\n3.6.28\n");
+    world.juju.add_unit("app").unwrap();
+    world.juju.settle().await.unwrap();
+    let other = world.juju.charm_dir("app/1").join("got");
+    assert_eq!(
+        fs::read_to_string(other).unwrap(),
+        "start\n",
+        "the other's word stands"
+    );
+}
