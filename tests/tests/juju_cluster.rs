@@ -19,7 +19,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::Api;
 use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
-use tests::juju::{CharmSource, Cluster, DeployOptions, Juju};
+use tests::juju::{CharmSource, Cluster, DeployOptions, Juju, Resolve};
 use tests::stack::ControlPlaneOnly;
 
 /// Asks the API server as a client in a pod would, and keeps the answers' codes.
@@ -37,6 +37,8 @@ space=$(cat $account/namespace)
     ask /api/v1/namespaces/$space/secrets
     ask /apis/apiextensions.k8s.io/v1/customresourcedefinitions
 } > codes
+[ ! -d KEPT ] || cp codes KEPT/$JUJU_HOOK_NAME
+credential-get --format=json > credential 2>&1
 ls $account > files
 echo "$space ${KUBECONFIG-none}" > where
 "#;
@@ -242,4 +244,43 @@ async fn what_a_charm_makes_is_labelled_at_once_and_swept_after_its_end() {
     let crds = Api::<CustomResourceDefinition>::all(client);
     let crd = crds.get_opt("things.test.io").await.unwrap();
     assert!(crd.is_none_or(|crd| crd.metadata.deletion_timestamp.is_some()));
+}
+
+#[tokio::test]
+async fn force_takes_the_rights_away_before_the_last_hooks() {
+    let plane = ControlPlaneOnly::start().await.unwrap();
+    let cluster = Cluster::of_control_plane(&plane).await.unwrap();
+    let (client, dir) = (cluster.client.clone(), tempfile::tempdir().unwrap());
+    let mut juju = Juju::bootstrap(&dir.path().join("juju"), "forced", Some(cluster))
+        .await
+        .unwrap();
+    let kept = dir.path().join("kept");
+    fs::create_dir_all(&kept).unwrap();
+    let script = ASK.replace("KEPT", &kept.display().to_string());
+    let source = charm_of(&dir.path().join("charm"), &(script + "exit 1\n"));
+    juju.deploy(&source, "asker", DeployOptions::trusted())
+        .await
+        .unwrap();
+    juju.settle().await.unwrap();
+    for _ in ["install", "leader-elected", "config-changed", "start"] {
+        juju.resolved("asker/0", Resolve::Skip).unwrap();
+        juju.settle().await.unwrap();
+    }
+    let credential = fs::read(juju.charm_dir("asker/0").join("credential")).unwrap();
+    let credential: Value = serde_json::from_slice(&credential).unwrap();
+    let token = credential["credential"]["attrs"]["Token"].as_str();
+    assert!(token.is_some_and(|token| token.len() > 100), "{credential}");
+
+    juju.remove_application_by_force("asker").await.unwrap();
+    juju.settle().await.unwrap();
+    assert!(juju.model().applications.is_empty());
+    let codes = |hook: &str| fs::read_to_string(kept.join(hook)).unwrap();
+    assert_eq!(codes("start"), TRUSTED);
+    assert!(
+        codes("remove").lines().all(|code| code == "403"),
+        "{}",
+        codes("remove")
+    );
+    let accounts = Api::<ServiceAccount>::namespaced(client, "forced");
+    assert!(accounts.get_opt("asker").await.unwrap().is_none());
 }

@@ -104,7 +104,7 @@ impl Rules {
         if well {
             seen.committed = run.statuses.last().map(|status| status.message.clone());
         }
-        if well || (forced && !run.exit.is_terminated()) || forced {
+        if well || forced {
             follow(seen, &what);
         } else if run.exit.is_terminated() {
             self.killed += 1;
