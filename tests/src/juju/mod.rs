@@ -7,6 +7,9 @@
 //! The way of a hook: [`resolver`] says which is next, [`agent`] starts `dispatch` by way of the
 //! `unit-exec` program and serves its tools ([`tools`]), [`context`] holds what it asks for and
 //! commits it. The state is the plain data of [`model`], written down after each operation.
+//!
+//! What users do is in [`operations`] and [`integrations`], what befalls units in [`lifecycle`]; the
+//! side of Kubernetes is in [`cluster`] and [`labels`]. [`foreign`] holds charms that are not ours.
 
 mod actions;
 mod agent;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::Juju;
 use super::charm::{Charm, CharmSource, Role};
 use super::cluster::Trust;
 use super::integrations::side;
@@ -16,6 +15,7 @@ use super::model::{Application, Counters, Kind, Life, Model, Status, Unit, split
 use super::s3::{S3Integrator, S3Settings};
 use super::scripted::Peer;
 use super::secrets::random;
+use super::{Juju, resolver};
 
 /// How an application is deployed.
 #[derive(Debug, Clone)]
@@ -240,13 +240,6 @@ impl Juju {
         let application = self.application_mut(app)?;
         application.life = Life::Dying;
         application.forced |= how == Removal::Forced;
-        if how == Removal::Forced {
-            for agent in application.units.values_mut().map(|unit| &mut unit.agent) {
-                // What it is stuck with is passed over like what is to come.
-                agent.failed = None;
-                agent.pending = None;
-            }
-        }
         for unit in application.units.values_mut() {
             unit.life = Life::Dying;
         }
@@ -259,7 +252,26 @@ impl Juju {
                 relation.life = Life::Dying;
             }
         }
+        if how == Removal::Forced {
+            self.pass_over(app)?;
+        }
         self.save()
+    }
+
+    /// What units are stuck with counts as done, like what is to fail from now on.
+    fn pass_over(&mut self, app: &str) -> Result<()> {
+        let application = self.application_mut(app)?;
+        let mut stuck = Vec::new();
+        for unit in application.units.values_mut() {
+            let name = format!("{app}/{}", unit.number);
+            let agent = &mut unit.agent;
+            let event = agent.failed.take().or_else(|| agent.pending.take());
+            stuck.extend(event.map(|event| (name, event)));
+        }
+        for (unit, event) in stuck {
+            resolver::succeeded(&mut self.model, &unit, &event);
+        }
+        Ok(())
     }
 }
 

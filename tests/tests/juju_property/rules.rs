@@ -68,7 +68,9 @@ impl Rules {
         self.forced.insert(app.to_owned());
         let own = |(unit, _): &(&String, &mut Seen)| app_of(unit) == app;
         for (_, seen) in self.units.iter_mut().filter(own) {
-            seen.due = None;
+            if let Some(due) = seen.due.take() {
+                follow(seen, &due);
+            }
         }
     }
 

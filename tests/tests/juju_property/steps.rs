@@ -130,22 +130,27 @@ impl World {
             .collect();
         let stuck = |unit: &&String| model.unit(unit).unwrap().agent.failed.is_some();
         let stuck: Vec<String> = units.iter().filter(stuck).cloned().collect();
-        let relations = model.relations.values().filter(|r| !r.is_peer());
-        let pairs: Vec<(String, String)> = relations
-            .filter(|relation| relation.life == Life::Alive)
-            .map(|r| (r.sides[0].app.clone(), r.sides[1].app.clone()))
-            .collect();
+        let between = |lives: &[Life]| -> Vec<(String, String)> {
+            let relations = model.relations.values().filter(|r| !r.is_peer());
+            relations
+                .filter(|relation| lives.contains(&relation.life))
+                .map(|r| (r.sides[0].app.clone(), r.sides[1].app.clone()))
+                .collect()
+        };
+        let pairs = between(&[Life::Alive]);
+        // One that is still ending stands in the way of a new one, as with Juju.
+        let taken = between(&[Life::Alive, Life::Dying]);
         if apps.len() < 2 {
             return Step::Deploy(format!("a{}", self.deployed));
         }
         let app = dice.pick(&apps).unwrap();
         let unit = dice.pick(&units).unwrap_or_default();
         let known = !unit.is_empty();
-        match dice.roll(20) {
+        match dice.roll(24) {
             0 if apps.len() < 4 => Step::Deploy(format!("a{}", self.deployed)),
             1..=3 => {
                 let other = dice.pick(&apps).unwrap();
-                let new = app != other && !pairs.contains(&(app.clone(), other.clone()));
+                let new = app != other && !taken.contains(&(app.clone(), other.clone()));
                 if new {
                     Step::Integrate(app, other)
                 } else {
@@ -158,8 +163,9 @@ impl World {
             5 | 6 => Step::Rotate(app, dice.roll(1000)),
             7 | 8 => Step::Scale(app, dice.roll(4)),
             9 if known => Step::MoveLeadership(unit),
-            10 | 11 if known => Step::FailNext(unit),
-            12 => Step::KillNext(1 + dice.roll(8)),
+            // What fails and is killed is what the rules are for.
+            10 | 11 | 20 | 21 if known => Step::FailNext(unit),
+            12 | 22 | 23 => Step::KillNext(1 + dice.roll(12)),
             13 | 14 => {
                 let how = dice.pick(&[Resolve::Retry, Resolve::Skip]).unwrap();
                 dice.pick(&stuck)
