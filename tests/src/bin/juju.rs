@@ -93,6 +93,16 @@ enum Task {
     RemoveApplication {
         /// The application.
         app: String,
+        /// Whether or not its last hooks succeed.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Changes how many units an application has.
+    ScaleApplication {
+        /// The application.
+        app: String,
+        /// How many.
+        units: usize,
     },
 }
 
@@ -172,8 +182,16 @@ async fn work(task: Task) -> Result<ExitCode> {
             )?;
             settle(&mut juju).await?;
         }
-        Task::RemoveApplication { app } => {
-            juju.remove_application(&app)?;
+        Task::RemoveApplication { app, force } => {
+            if force {
+                juju.remove_application_by_force(&app).await?;
+            } else {
+                juju.remove_application(&app)?;
+            }
+            settle(&mut juju).await?;
+        }
+        Task::ScaleApplication { app, units } => {
+            juju.scale(&app, units)?;
             settle(&mut juju).await?;
         }
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::agent::Ended;
 use super::charm::Charm;
+use super::lifecycle::Interruption;
 use super::run::{ActionOutcome, Exit};
 
 /// The parameters with their defaults, or Juju's words for what is wrong with them.
@@ -133,12 +134,17 @@ pub(crate) fn outcome(id: u32, unit: &str, ended: Ended) -> ActionOutcome {
     let mut results = action.results;
     let code = match run.exit {
         Exit::Code(code) => Some(code),
-        Exit::Signal(_) => Some(-1),
-        Exit::NotStarted(_) | Exit::Missing => None,
+        Exit::Signal(_) | Exit::Interrupted(Interruption::Killed) => Some(-1),
+        Exit::NotCommitted(_) => Some(0),
+        Exit::NotStarted(_) | Exit::Missing | Exit::Interrupted(_) => None,
     };
     results.extend(code.map(|code| ("return-code".to_owned(), Value::from(code))));
     add_output(&mut results, "stdout", &stdout);
-    add_output(&mut results, "stderr", &stderr);
+    let mut shown = stderr.clone();
+    if let Exit::NotCommitted(why) = &run.exit {
+        shown.extend(why.bytes());
+    }
+    add_output(&mut results, "stderr", &shown);
     ActionOutcome {
         id,
         status: status.to_owned(),
@@ -153,6 +159,13 @@ pub(crate) fn outcome(id: u32, unit: &str, ended: Ended) -> ActionOutcome {
 fn verdict(exit: &Exit, unit: &str, failure: Option<String>) -> (&'static str, String) {
     if *exit == Exit::Missing {
         return ("failed", format!("action not implemented on unit {unit:?}"));
+    }
+    if *exit == Exit::Interrupted(Interruption::Cancelled) {
+        return ("aborted", "terminated".to_owned());
+    }
+    if matches!(exit, Exit::NotCommitted(_)) {
+        let message = failure.unwrap_or_else(|| "committing requested changes failed".to_owned());
+        return ("failed", message);
     }
     match (exit.reason(), failure) {
         // It hides what `action-fail` said.

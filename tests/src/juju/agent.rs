@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -21,6 +21,7 @@ use super::context::{ActionSoFar, HookContext, Pending, Record};
 use super::environment;
 use super::event::Event;
 use super::exec::{Mount, Outcome, Report, Spec};
+use super::lifecycle::Plan;
 use super::lines::Lines;
 use super::model::Model;
 use super::paths::{UnitPaths, helper};
@@ -46,6 +47,8 @@ pub(crate) struct Start<'a> {
     pub cluster: Vec<(String, String)>,
     /// What each tool call takes longer.
     pub delay: Option<Duration>,
+    /// What stops it in the middle.
+    pub plan: Option<Plan>,
     /// Hears `action-log` as it is called.
     pub listener: &'a mut dyn FnMut(SystemTime, &str),
 }
@@ -99,6 +102,8 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
         event: start.event,
         id,
         data: start.paths.data.clone(),
+        service_account: start.paths.service_account.clone(),
+        api_server: api_server(&start.cluster),
         pending: Pending::default(),
         action: ActionSoFar::default(),
         record: Record::default(),
@@ -110,11 +115,21 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
         Handler::Missing => Output::none(Exit::Missing),
         Handler::Broken(why) => Output::none(Exit::NotStarted(why)),
         Handler::Dispatch => {
-            dispatch(&mut context, &start.paths, &environment, start.delay).await?
+            dispatch(
+                &mut context,
+                &start.paths,
+                &environment,
+                start.delay,
+                start.plan,
+            )
+            .await?
         }
     };
-    if output.exit.is_success() {
-        context.commit();
+    let mut output = output;
+    if output.exit.is_success()
+        && let Err(why) = context.commit()
+    {
+        output.exit = Exit::NotCommitted(why);
     }
     let record = std::mem::take(&mut context.record);
     let run = HookRun {
@@ -137,6 +152,15 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
     })
 }
 
+fn api_server(variables: &[(String, String)]) -> Option<String> {
+    let value = |name: &str| variables.iter().find(|(key, _)| key == name);
+    let (host, port) = (
+        value("KUBERNETES_SERVICE_HOST")?,
+        value("KUBERNETES_SERVICE_PORT")?,
+    );
+    Some(format!("https://{}:{}", host.1, port.1))
+}
+
 fn context_id(unit: &str, event: &Event) -> Result<String> {
     let number = u128::from_be_bytes(random()?);
     Ok(format!("{unit}-{}-{number:032x}", event.name()))
@@ -147,8 +171,9 @@ async fn dispatch(
     paths: &UnitPaths,
     environment: &BTreeMap<String, String>,
     delay: Option<Duration>,
+    plan: Option<Plan>,
 ) -> Result<Output> {
-    link_tools(&paths.tools())?;
+    link_tools(&paths.tools(), &context.model.juju_version)?;
     let listener = listen(&paths.agent(), "agent.socket")?;
     let mut child = launch(paths, environment)?;
     let mut group = Group::of(&child);
@@ -156,10 +181,16 @@ async fn dispatch(
     let mut stderr = Lines::new(child.stderr.take().context("no standard error")?);
     let logger = context.event.name();
     let mut ended: Option<tokio::time::Instant> = None;
+    let mut calls = 0;
     while ended.is_none() || !stdout.is_over() || !stderr.is_over() {
         let deadline = ended.unwrap_or_else(tokio::time::Instant::now) + STRAGGLERS;
         tokio::select! {
             accepted = listener.accept() => {
+                calls += 1;
+                if plan.is_some_and(|plan| plan.at_call == calls) {
+                    kill_charm(&child)?;
+                    continue;
+                }
                 // A caller that was killed meanwhile is no concern of ours.
                 let _ = serve(accepted?.0, context, delay).await;
             }
@@ -177,7 +208,10 @@ async fn dispatch(
             () = tokio::time::sleep_until(deadline), if ended.is_some() => break,
         }
     }
-    let (exit, max_rss) = report(paths, &stderr.all)?;
+    let (mut exit, max_rss) = report(paths, &stderr.all)?;
+    if let Some(plan) = plan.filter(|_| exit.is_terminated()) {
+        exit = Exit::Interrupted(plan.how);
+    }
     Ok(Output {
         exit,
         max_rss,
@@ -193,10 +227,10 @@ fn log_line(context: &mut HookContext<'_>, level: &str, logger: &str, line: Opti
 }
 
 /// Every tool's name, as a link to the one program.
-fn link_tools(directory: &Path) -> Result<()> {
+fn link_tools(directory: &Path, version: &str) -> Result<()> {
     let program = helper("hook-tool")?;
     fs::create_dir_all(directory)?;
-    for name in tools::names() {
+    for name in tools::names_in(version) {
         let link = directory.join(name);
         if fs::read_link(&link).is_ok_and(|to| to == program) {
             continue;
@@ -279,6 +313,16 @@ impl Drop for Group {
             let _ = killpg(group, Signal::SIGKILL);
         }
     }
+}
+
+/// Kills what the launcher has started, and not the launcher, which is to tell of it.
+fn kill_charm(launcher: &Child) -> Result<()> {
+    let id = launcher.id().context("the launcher has ended")?;
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+    for child in children.split_whitespace() {
+        kill(Pid::from_raw(child.parse()?), Signal::SIGKILL)?;
+    }
+    Ok(())
 }
 
 fn report(paths: &UnitPaths, stderr: &[u8]) -> Result<(Exit, u64)> {

@@ -23,7 +23,8 @@ pub enum CharmSource {
         charmcraft: PathBuf,
         /// The program that becomes `dispatch`.
         dispatch: PathBuf,
-        /// Further files: where they are, and where they go within the charm.
+        /// Further files: where they are, and where they go within the charm. Of a directory only a
+        /// link goes there.
         files: Vec<(PathBuf, PathBuf)>,
     },
 }
@@ -37,6 +38,9 @@ pub struct Charm {
     pub directory: PathBuf,
     /// Its endpoints by name.
     pub endpoints: BTreeMap<String, Endpoint>,
+    /// Further names under which it can ask for addresses.
+    #[serde(default)]
+    pub extra_bindings: BTreeMap<String, Value>,
     /// Its options by name.
     pub options: BTreeMap<String, ConfigOption>,
     /// Its actions by name, each a JSON schema of its parameters.
@@ -84,6 +88,8 @@ struct Metadata {
     provides: BTreeMap<String, Interface>,
     #[serde(default)]
     peers: BTreeMap<String, Interface>,
+    #[serde(default, rename = "extra-bindings")]
+    extra_bindings: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -134,7 +140,12 @@ impl Charm {
                 for (from, to) in files {
                     let to = directory.join(to);
                     fs::create_dir_all(to.parent().unwrap_or(directory))?;
-                    copy_file(from, &to, Copying::Bytes)?;
+                    if from.is_dir() {
+                        // Libraries are large, and nobody writes there.
+                        std::os::unix::fs::symlink(from, &to)?;
+                    } else {
+                        copy_file(from, &to, Copying::Bytes)?;
+                    }
                 }
             }
         }
@@ -151,6 +162,7 @@ impl Charm {
             name: metadata.name,
             directory: directory.to_owned(),
             endpoints: endpoints(metadata.requires, metadata.provides, metadata.peers),
+            extra_bindings: metadata.extra_bindings,
             options: config.options,
             actions,
         })

@@ -13,14 +13,18 @@ use k8s_openapi::api::authorization::v1::{
 };
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::labels::{self, of_model};
 use super::model::Model;
 use super::paths::UnitPaths;
-use crate::stack::Stack;
+use crate::stack::{ApiEndpoint, ControlPlaneOnly, Stack};
+
+/// How long the API server may take to judge by what was just written.
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(20);
 
 /// A cluster, seen with an admin's eyes, and where pods find it.
 #[derive(Clone)]
@@ -53,13 +57,21 @@ impl From<bool> for Trust {
 impl Cluster {
     /// The stack's.
     pub async fn of(stack: &Stack) -> Result<Self> {
-        let api = stack.api();
-        Ok(Self {
-            client: stack.client().await?,
+        Ok(Self::at(stack.client().await?, stack.api()))
+    }
+
+    /// One that has a control plane and nothing else.
+    pub async fn of_control_plane(plane: &ControlPlaneOnly) -> Result<Self> {
+        Ok(Self::at(plane.client().await?, plane.api()))
+    }
+
+    fn at(client: Client, api: &ApiEndpoint) -> Self {
+        Self {
+            client,
             host: api.host.clone(),
             port: api.port,
             ca: api.ca_pem.clone(),
-        })
+        }
     }
 
     /// The variables by which a pod finds it, of those that an agent hands on.
@@ -93,11 +105,16 @@ impl Cluster {
             "kind": "Namespace",
             "metadata": {
                 "name": model.name,
-                "labels": labels(model),
+                "labels": of_model(model),
                 "annotations": {"model.juju.is/id": model.uuid},
             },
         });
-        apply(&api, &model.name, body).await
+        apply(&api, &model.name, body).await?;
+        for (resource, name, body) in labels::policy(model) {
+            let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+            apply(&api, &name, body).await?;
+        }
+        Ok(())
     }
 
     /// The Kubernetes version, as a charm is told.
@@ -139,7 +156,25 @@ impl Cluster {
         let bound: Api<ClusterRoleBinding> = Api::all(client());
         let body = binding(space, app, "ClusterRole", &wide);
         apply(&bound, &wide, of("ClusterRoleBinding", &wide, body)).await?;
-        self.in_force(space, app, trust).await
+        self.in_force(space, app, trust).await?;
+        match trust {
+            Trust::Given => self.labelled(model, app).await,
+            // It can make nothing that would be labelled.
+            Trust::Withheld => Ok(()),
+        }
+    }
+
+    /// Waits until the API server labels what the application makes.
+    async fn labelled(&self, model: &Model, app: &str) -> Result<()> {
+        let asked = async {
+            while !labels::in_force(&self.client, model, app).await? {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(TAKEN_UP_WITHIN, asked)
+            .await
+            .context("the API server does not take the policy of labels up")?
     }
 
     /// Waits until the API server judges by the roles just written: it learns of them by a watch of
@@ -169,23 +204,27 @@ impl Cluster {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), asked)
+        tokio::time::timeout(TAKEN_UP_WITHIN, asked)
             .await
             .context("the API server does not take the roles up")?
     }
 
-    /// Takes away what [`Cluster::ensure_application`] made.
-    ///
-    /// Juju also sweeps the objects that its webhook has labelled for the application; there is no
-    /// webhook yet, so there is nothing to sweep. That belongs here, before the roles go.
+    /// Takes away what the application has made and Juju has labelled, and then what
+    /// [`Cluster::ensure_application`] made.
     pub(crate) async fn remove_application(&self, model: &Model, app: &str) -> Result<()> {
+        labels::sweep(&self.client, model, app).await?;
+        self.remove_roles(model, app).await?;
+        delete::<ServiceAccount>(&Api::namespaced(self.client.clone(), &model.name), app).await
+    }
+
+    /// Takes away an application's rights and leaves it its account.
+    pub(crate) async fn remove_roles(&self, model: &Model, app: &str) -> Result<()> {
         let (space, wide) = (&model.name, format!("{}-{app}", model.name));
         let client = || self.client.clone();
         delete::<RoleBinding>(&Api::namespaced(client(), space), app).await?;
         delete::<Role>(&Api::namespaced(client(), space), app).await?;
         delete::<ClusterRoleBinding>(&Api::all(client()), &wide).await?;
-        delete::<ClusterRole>(&Api::all(client()), &wide).await?;
-        delete::<ServiceAccount>(&Api::namespaced(client(), space), app).await
+        delete::<ClusterRole>(&Api::all(client()), &wide).await
     }
 
     /// Writes a unit's service-account files, with a fresh token.
@@ -228,7 +267,7 @@ fn object(model: &Model, app: &str, kind: &str, name: &str, more: Value) -> Valu
     let mut object = json!({
         "apiVersion": version,
         "kind": kind,
-        "metadata": {"name": name, "labels": labels(model)},
+        "metadata": {"name": name, "labels": of_model(model)},
     });
     object["metadata"]["labels"]["app.kubernetes.io/name"] = Value::from(app);
     if !kind.starts_with("Cluster") {
@@ -244,14 +283,6 @@ fn binding(namespace: &str, app: &str, kind: &str, role: &str) -> Value {
     json!({
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
         "subjects": [{"kind": "ServiceAccount", "name": app, "namespace": namespace}],
-    })
-}
-
-fn labels(model: &Model) -> Value {
-    json!({
-        "app.kubernetes.io/managed-by": "juju",
-        "model.juju.is/name": model.name,
-        "model.juju.is/id": model.uuid,
     })
 }
 

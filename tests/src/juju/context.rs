@@ -10,8 +10,13 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 
 use super::event::{Event, RelationKind};
-use super::model::{Bag, Life, Model, RelationSeen, Side, Status, split_unit};
+use super::model::{Bag, Life, Model, Port, RelationSeen, Side, Status, split_unit};
 use super::run::{LogLine, ToolCall};
+use super::secret_changes::{self, SecretChange};
+use super::secrets::Secret;
+
+/// The most that one bag may hold, keys and values together.
+const LARGEST_BAG: usize = 16 << 20;
 
 /// One run of a charm, seen from the agent.
 pub(crate) struct HookContext<'a> {
@@ -25,6 +30,10 @@ pub(crate) struct HookContext<'a> {
     pub id: String,
     /// Where the unit's `/var/lib/juju` is on the host.
     pub data: PathBuf,
+    /// Where its service account's files are on the host.
+    pub service_account: PathBuf,
+    /// The API server's address, if there is a cluster.
+    pub api_server: Option<String>,
     /// Changes that wait for the end.
     pub pending: Pending,
     /// What the action has said so far.
@@ -42,6 +51,14 @@ pub(crate) struct Pending {
     pub unit_bags: BTreeMap<u32, Bag>,
     /// The application's own bags, by relation.
     pub app_bags: BTreeMap<u32, Bag>,
+    /// What is to become of secrets, in order.
+    pub secrets: Vec<SecretChange>,
+    /// Keys of the unit's state; none: deleted.
+    pub state: BTreeMap<String, Option<String>>,
+    /// Ports, and whether each is to be open.
+    pub ports: BTreeMap<Port, bool>,
+    /// Juju 3's leader settings.
+    pub leader_settings: Bag,
 }
 
 /// What an action has said so far.
@@ -222,16 +239,69 @@ impl HookContext<'_> {
         bags.entry(id).or_default().extend(changes);
     }
 
-    /// Hands all that was held back to the controller.
-    pub(crate) fn commit(&mut self) {
+    /// The secrets that this unit or its application owns, as this hook has changed them.
+    pub(crate) fn owned_secrets(&self) -> Vec<Secret> {
+        let mut all = self.model.secrets.clone();
+        secret_changes::apply(&mut all, &self.pending.secrets);
+        let owned = |secret: &Secret| secret.is_owned_by(&self.unit);
+        all.into_values().filter(owned).collect()
+    }
+
+    /// The unit's state, as this hook has changed it.
+    pub(crate) fn state(&self) -> Bag {
+        let committed = self.model.unit(&self.unit).map(|unit| unit.state.clone());
+        let mut state = committed.unwrap_or_default();
+        change_state(&mut state, &self.pending.state);
+        state
+    }
+
+    /// The unit's open ports, as this hook has changed them.
+    pub(crate) fn ports(&self) -> BTreeSet<Port> {
+        let committed = self.model.unit(&self.unit).map(|unit| unit.ports.clone());
+        let mut ports = committed.unwrap_or_default();
+        change_ports(&mut ports, &self.pending.ports);
+        ports
+    }
+
+    /// Why the controller would refuse what was held back.
+    fn refusal(&self) -> Option<String> {
+        let units = self.pending.unit_bags.keys().map(|id| (*id, Whose::Unit));
+        let apps = self.pending.app_bags.keys().map(|id| (*id, Whose::App));
+        let size = |(id, whose)| -> usize {
+            let bag = self.own_bag(id, whose);
+            bag.iter().map(|(key, value)| key.len() + value.len()).sum()
+        };
+        let largest = units.chain(apps).map(size).max()?;
+        (largest > LARGEST_BAG)
+            .then(|| format!("max allowed content size ({LARGEST_BAG}): quota limit exceeded"))
+    }
+
+    /// Hands all that was held back to the controller: all of it, or nothing and why.
+    pub(crate) fn commit(&mut self) -> Result<(), String> {
+        if let Some(why) = self.refusal() {
+            return Err(why);
+        }
         let pending = std::mem::take(&mut self.pending);
+        secret_changes::apply(&mut self.model.secrets, &pending.secrets);
+        if let Some(unit) = self.model.unit_mut(&self.unit) {
+            change_state(&mut unit.state, &pending.state);
+            change_ports(&mut unit.ports, &pending.ports);
+        }
         let app = self.app().to_owned();
+        if let Some(app) = self.model.applications.get_mut(&app) {
+            app.leader_settings.extend(pending.leader_settings.clone());
+        }
+        self.commit_bags(pending, &app);
+        Ok(())
+    }
+
+    fn commit_bags(&mut self, pending: Pending, app: &str) {
         for (id, changes) in pending.unit_bags {
             let side = self
                 .model
                 .relations
                 .get_mut(&id)
-                .and_then(|r| r.local_mut(&app));
+                .and_then(|r| r.local_mut(app));
             if let Some(unit) = side.and_then(|side| side.units.get_mut(&self.unit)) {
                 unit.bag.apply(&changes);
             }
@@ -241,10 +311,29 @@ impl HookContext<'_> {
                 .model
                 .relations
                 .get_mut(&id)
-                .and_then(|r| r.local_mut(&app));
+                .and_then(|r| r.local_mut(app));
             if let Some(side) = side {
                 side.bag.apply(&changes);
             }
+        }
+    }
+}
+
+fn change_state(state: &mut Bag, changes: &BTreeMap<String, Option<String>>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => state.insert(key.clone(), value.clone()),
+            None => state.remove(key),
+        };
+    }
+}
+
+fn change_ports(ports: &mut BTreeSet<Port>, changes: &BTreeMap<Port, bool>) {
+    for (port, open) in changes {
+        if *open {
+            ports.insert(port.clone());
+        } else {
+            ports.remove(port);
         }
     }
 }

@@ -7,6 +7,9 @@
 //! The way of a hook: [`resolver`] says which is next, [`agent`] starts `dispatch` by way of the
 //! `unit-exec` program and serves its tools ([`tools`]), [`context`] holds what it asks for and
 //! commits it. The state is the plain data of [`model`], written down after each operation.
+//!
+//! What users do is in [`operations`] and [`integrations`], what befalls units in [`lifecycle`]; the
+//! side of Kubernetes is in [`cluster`] and [`labels`]. [`foreign`] holds charms that are not ours.
 
 mod actions;
 mod agent;
@@ -16,7 +19,10 @@ mod context;
 mod environment;
 pub mod event;
 pub mod exec;
+pub mod foreign;
 mod integrations;
+pub mod labels;
+mod lifecycle;
 mod lines;
 pub mod model;
 mod operations;
@@ -25,6 +31,7 @@ mod resolver;
 mod run;
 pub mod s3;
 pub mod scripted;
+mod secret_changes;
 pub mod secrets;
 mod store;
 mod tools;
@@ -41,10 +48,10 @@ use serde_json::{Map, Value};
 
 pub use charm::CharmSource;
 pub use cluster::Cluster;
-pub use operations::DeployOptions;
+pub use lifecycle::{Interruption, PodLoss, SecretDue};
+pub use operations::{DeployOptions, Removal};
 pub use run::{ActionOutcome, Exit, HookRun, LogLine, ToolCall};
 pub use s3::S3Settings;
-pub use tools::played as played_tools;
 
 use agent::{Ended, Start};
 use event::{ActionEvent, Event};
@@ -64,6 +71,7 @@ pub struct Juju {
     cluster: Option<Cluster>,
     runs: Vec<HookRun>,
     delay: Option<Duration>,
+    plan: Option<lifecycle::Plan>,
 }
 
 /// What to do about a failed hook.
@@ -119,6 +127,7 @@ impl Juju {
             cluster,
             runs: Vec::new(),
             delay: None,
+            plan: None,
         }
     }
 
@@ -195,12 +204,13 @@ impl Juju {
         self.announce(unit, &event);
         self.unpack(unit, &event)?;
         let ended = self.start(unit, event.clone(), &mut |_, _| {}).await?;
-        if ended.run.exit.is_success() {
+        let forced = self.model.app_of(unit).is_some_and(|app| app.forced);
+        if ended.run.exit.is_success() || forced {
             resolver::succeeded(&mut self.model, unit, &event);
-        } else if !ended.run.exit.is_terminated()
-            && let Some(unit) = self.model.unit_mut(unit)
-        {
-            unit.agent.failed = Some(event);
+        } else if !ended.run.exit.is_terminated() {
+            self.failed(unit, event);
+        } else if let Some(unit) = self.model.unit_mut(unit) {
+            unit.agent.pending = Some(event);
         }
         self.save()?;
         Ok(ended.run)
@@ -219,13 +229,17 @@ impl Juju {
         }
     }
 
-    /// Before `install` and `upgrade-charm`, the charm directory is filled anew.
+    /// Before `install` and `upgrade-charm` the charm directory is filled anew; and before any other hook
+    /// if a lost pod took it along, as when the unit is going or an older hook is still due.
     fn unpack(&self, unit: &str, event: &Event) -> Result<()> {
         let name = event.name();
         let charm = self.model.app_of(unit).and_then(model::Application::charm);
         let paths = self.paths(unit);
         match charm {
-            Some(charm) if name == "install" || name == "upgrade-charm" => {
+            Some(charm)
+                if ["install", "upgrade-charm"].contains(&name.as_str())
+                    || !paths.charm().exists() =>
+            {
                 paths.create()?;
                 charm.install(&paths.charm())
             }
@@ -263,6 +277,7 @@ impl Juju {
             event,
             cluster,
             delay: self.delay,
+            plan: self.plan.take(),
             listener,
         })
         .await?;
@@ -337,23 +352,6 @@ impl Juju {
         let ended = self.start(unit, event, listener).await?;
         self.save()?;
         Ok(actions::outcome(id, unit, ended))
-    }
-
-    /// `juju resolved`: what was stuck goes on at the next [`Juju::settle`].
-    pub fn resolved(&mut self, unit: &str, how: Resolve) -> Result<()> {
-        self.require_unit(unit)?;
-        let failed = self
-            .model
-            .unit_mut(unit)
-            .and_then(|unit| unit.agent.failed.take());
-        match failed {
-            Some(event) if how == Resolve::Skip => {
-                resolver::succeeded(&mut self.model, unit, &event);
-            }
-            Some(_) => {}
-            None => bail!("{unit} is not in an error state"),
-        }
-        self.save()
     }
 
     fn require_unit(&self, unit: &str) -> Result<&model::Unit> {
@@ -441,10 +439,15 @@ impl Juju {
         }
         let units = operations::finished_units(&self.model);
         for unit in &units {
-            operations::forget_unit(&mut self.model, unit);
+            self.forget_unit(unit)?;
             self.paths(unit).remove()?;
         }
-        let empty = |app: &&model::Application| app.life == Life::Dying && app.units.is_empty();
+        // An application outlives its units until the other ends have left its relations, too.
+        let empty = |app: &&model::Application| {
+            app.life == Life::Dying
+                && app.units.is_empty()
+                && self.model.relations_of(&app.name).is_empty()
+        };
         let gone: Vec<_> = self
             .model
             .applications

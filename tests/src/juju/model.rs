@@ -2,8 +2,9 @@
 //!
 //! Invariant: everything that outlives a hook is in [`Model`], and it reads back as it was written.
 
-use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display, Formatter};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,8 +42,18 @@ pub struct Model {
     pub secrets: BTreeMap<String, Secret>,
     /// What the next relation, action and so on will be called.
     pub next: Counters,
+    /// How long the model has been there, by its own time.
+    #[serde(default)]
+    pub now: Duration,
+    /// `automatically-retry-hooks`.
+    #[serde(default = "yes")]
+    pub retries_hooks: bool,
     /// The log.
     pub log: Vec<LogLine>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Numbers that are given once.
@@ -52,8 +63,37 @@ pub struct Counters {
     pub relation: u32,
     /// For actions.
     pub action: u32,
-    /// For secrets.
-    pub secret: u32,
+    /// Ids for the secrets to come, newest first, where a test wants to know them before.
+    #[serde(default)]
+    pub secret_ids: Vec<String>,
+}
+
+impl Counters {
+    /// Gives a secret the id that was set aside for it, if one was.
+    pub(crate) fn name_secret(&mut self, secret: &mut Secret) {
+        if let Some(id) = self.secret_ids.pop() {
+            secret.id = id;
+        }
+    }
+}
+
+/// A port that a unit has opened.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Port {
+    /// `tcp`, `udp` or `icmp`.
+    pub protocol: String,
+    /// Its number; none for `icmp`.
+    pub number: u16,
+}
+
+impl Display for Port {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.number == 0 {
+            formatter.write_str(&self.protocol)
+        } else {
+            write!(formatter, "{}/{}", self.number, self.protocol)
+        }
+    }
 }
 
 /// Whether something is to stay.
@@ -83,6 +123,9 @@ pub struct Application {
     pub trusted: bool,
     /// Whether it stays.
     pub life: Life,
+    /// Whether it was removed with `--force`: what fails is passed over.
+    #[serde(default)]
+    pub forced: bool,
     /// The unit that leads.
     pub leader: Option<u32>,
     /// Its units by number.
@@ -93,6 +136,15 @@ pub struct Application {
     pub status: Vec<Status>,
     /// The version of its workload.
     pub version: String,
+    /// The address of its service.
+    #[serde(default)]
+    pub service_address: String,
+    /// Files that the user attached, as the charm sees them, by resource.
+    #[serde(default)]
+    pub resources: Bag,
+    /// What its leader told the others; Juju 3 alone.
+    #[serde(default)]
+    pub leader_settings: Bag,
 }
 
 /// What an application runs.
@@ -115,6 +167,12 @@ pub struct Unit {
     pub status: Vec<Status>,
     /// The address of its pod.
     pub address: String,
+    /// What it has put down with `state-set`.
+    #[serde(default)]
+    pub state: Bag,
+    /// Ports that it has opened.
+    #[serde(default)]
+    pub ports: BTreeSet<Port>,
     /// What its agent has done so far.
     pub agent: Agent,
 }
@@ -148,6 +206,24 @@ pub struct Agent {
     pub queue: Vec<Event>,
     /// The hook that failed.
     pub failed: Option<Event>,
+    /// How often it has failed in a row.
+    #[serde(default)]
+    pub tries: u32,
+    /// When it is to be tried again.
+    #[serde(default)]
+    pub retry_at: Option<Duration>,
+    /// A hook that was killed, or that is to be tried again: before all others.
+    #[serde(default)]
+    pub pending: Option<Event>,
+    /// When `update-status` was last due.
+    #[serde(default)]
+    pub updated_at: Duration,
+    /// The pod was replaced, and the charm directory with it.
+    #[serde(default)]
+    pub charm_lost: bool,
+    /// Revisions of own secrets of which the charm was told that nobody follows them any more.
+    #[serde(default)]
+    pub obsolete: BTreeSet<(String, u32)>,
 }
 
 /// What makes `config-changed` run when it differs.

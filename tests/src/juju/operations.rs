@@ -3,11 +3,11 @@
 //! Invariant: an operation changes what is wanted and runs no hook; [`Juju::settle`] does.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::Juju;
 use super::charm::{Charm, CharmSource, Role};
 use super::cluster::Trust;
 use super::integrations::side;
@@ -15,6 +15,7 @@ use super::model::{Application, Counters, Kind, Life, Model, Status, Unit, split
 use super::s3::{S3Integrator, S3Settings};
 use super::scripted::Peer;
 use super::secrets::random;
+use super::{Juju, resolver};
 
 /// How an application is deployed.
 #[derive(Debug, Clone)]
@@ -137,7 +138,7 @@ impl Juju {
         Ok(format!("{app}/{number}"))
     }
 
-    fn application_mut(&mut self, app: &str) -> Result<&mut Application> {
+    pub(super) fn application_mut(&mut self, app: &str) -> Result<&mut Application> {
         let found = self.model.applications.get_mut(app);
         found.with_context(|| format!("application {app:?} not found"))
     }
@@ -215,15 +216,30 @@ impl Juju {
                 .values()
                 .find(|unit| unit.life == Life::Alive);
             // The last one leads until it is gone.
-            application.leader = next.map(|unit| unit.number).or(Some(number));
+            let next = next.map(|unit| unit.number).or(Some(number));
+            self.set_leader(app, next)?;
         }
         self.save()
     }
 
     /// `juju remove-application`.
     pub fn remove_application(&mut self, app: &str) -> Result<()> {
+        self.let_die(app, Removal::Orderly)
+    }
+
+    /// `juju remove-application --force`: hooks run, but their failure holds nothing back; and what Juju
+    /// made in the cluster for the application may be gone before they do, as it is here.
+    pub async fn remove_application_by_force(&mut self, app: &str) -> Result<()> {
+        if let Some(cluster) = &self.cluster {
+            cluster.remove_roles(&self.model, app).await?;
+        }
+        self.let_die(app, Removal::Forced)
+    }
+
+    fn let_die(&mut self, app: &str, how: Removal) -> Result<()> {
         let application = self.application_mut(app)?;
         application.life = Life::Dying;
+        application.forced |= how == Removal::Forced;
         for unit in application.units.values_mut() {
             unit.life = Life::Dying;
         }
@@ -236,8 +252,43 @@ impl Juju {
                 relation.life = Life::Dying;
             }
         }
+        if how == Removal::Forced {
+            self.pass_over(app)?;
+        }
         self.save()
     }
+
+    /// What units are stuck with counts as done, like what is to fail from now on.
+    fn pass_over(&mut self, app: &str) -> Result<()> {
+        let application = self.application_mut(app)?;
+        let mut stuck = Vec::new();
+        for unit in application.units.values_mut() {
+            let name = format!("{app}/{}", unit.number);
+            let agent = &mut unit.agent;
+            let event = agent.failed.take().or_else(|| agent.pending.take());
+            stuck.extend(event.map(|event| (name, event)));
+        }
+        for (unit, event) in stuck {
+            resolver::succeeded(&mut self.model, &unit, &event);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a unit goes that has not begun its `install`.
+pub(crate) const fn is_stillborn(unit: &Unit) -> bool {
+    let agent = &unit.agent;
+    let begun = agent.installed || agent.failed.is_some() || agent.pending.is_some();
+    matches!(unit.life, Life::Dying) && !begun
+}
+
+/// How an application goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// Once all its units have run their last hooks with success.
+    Orderly,
+    /// Whether they succeed or not.
+    Forced,
 }
 
 /// An empty model.
@@ -263,6 +314,8 @@ pub(crate) fn new_model(name: &str) -> Result<Model> {
         relations: BTreeMap::new(),
         secrets: BTreeMap::new(),
         next: Counters::default(),
+        now: Duration::ZERO,
+        retries_hooks: true,
         log: Vec::new(),
     })
 }
@@ -276,11 +329,15 @@ fn application(name: &str, kind: Kind) -> Application {
         charm_revision: 0,
         trusted: false,
         life: Life::Alive,
+        forced: false,
         leader: None,
         units: BTreeMap::new(),
         next_unit: 0,
         status: Vec::new(),
         version: String::new(),
+        service_address: service_address(name),
+        resources: BTreeMap::new(),
+        leader_settings: BTreeMap::new(),
     }
 }
 
@@ -288,6 +345,12 @@ fn application(name: &str, kind: Kind) -> Application {
 fn address(app: &str, number: u32) -> String {
     let sum: u32 = app.bytes().map(u32::from).sum();
     format!("10.1.{}.{}", sum % 250, number + 10)
+}
+
+/// The same for its service.
+fn service_address(app: &str) -> String {
+    let sum: u32 = app.bytes().map(u32::from).sum();
+    format!("10.152.183.{}", sum % 250 + 1)
 }
 
 /// A setting in the type of its option.
@@ -305,29 +368,33 @@ fn typed(charm: &Charm, key: &str, value: &str) -> Result<Value> {
     })
 }
 
-/// Units that have run `remove`.
+/// Units that have run `remove`, and those that go before they have begun: for them no hook runs.
 pub(crate) fn finished_units(model: &Model) -> Vec<String> {
     let units = model.applications.values().flat_map(|app| {
         app.units
             .values()
-            .filter(|unit| unit.agent.removed)
+            .filter(|unit| unit.agent.removed || is_stillborn(unit))
             .map(|u| app.unit_name(u.number))
     });
     units.collect()
 }
 
-/// Forgets a unit.
-pub(crate) fn forget_unit(model: &mut Model, unit: &str) {
-    if let Some((app, number)) = split_unit(unit)
-        && let Some(app) = model.applications.get_mut(app)
-    {
-        app.units.remove(&number);
-        if app.leader == Some(number) {
-            app.leader = app.units.keys().next().copied();
+impl Juju {
+    /// Forgets a unit, and the secrets that were its own.
+    pub(super) fn forget_unit(&mut self, unit: &str) -> Result<()> {
+        let (app, number) = split_unit(unit).context("not a unit's name")?;
+        let application = self.application_mut(app)?;
+        application.units.remove(&number);
+        if application.leader == Some(number) {
+            let next = application.units.keys().next().copied();
+            self.set_leader(app, next)?;
         }
-    }
-    for secret in model.secrets.values_mut() {
-        secret.consumers.remove(unit);
+        let owner = super::secrets::Owner::Unit(unit.to_owned());
+        self.model.secrets.retain(|_, secret| secret.owner != owner);
+        for secret in self.model.secrets.values_mut() {
+            secret.consumers.remove(unit);
+        }
+        Ok(())
     }
 }
 

@@ -7,13 +7,21 @@ use super::event::{Event, RelationEvent, RelationKind, SecretEvent};
 use super::model::{
     Agent, Application, ConfigSeen, Life, Model, Relation, RelationSeen, Status, Unit,
 };
+use super::operations::is_stillborn;
+use super::secrets::Owner;
 
 /// The next hook of a unit; none when it is idle, or stuck with a failed hook.
 pub(crate) fn next(model: &Model, name: &str) -> Option<Event> {
     let (app, unit) = (model.app_of(name)?, model.unit(name)?);
     let agent = &unit.agent;
-    if agent.removed || agent.failed.is_some() {
+    if agent.removed || agent.failed.is_some() || is_stillborn(unit) {
         return None;
+    }
+    if let Some(pending) = &agent.pending {
+        return Some(pending.clone());
+    }
+    if agent.installed && unit.life == Life::Alive && agent.charm_lost {
+        return Some(upgrade(agent));
     }
     if agent.installed && agent.charm_revision != app.charm_revision {
         return Some(upgrade(agent));
@@ -21,7 +29,9 @@ pub(crate) fn next(model: &Model, name: &str) -> Option<Event> {
     if agent.installed && unit.life == Life::Alive {
         let early = created(model, app, agent)
             .or_else(|| leadership(app, unit))
-            .or_else(|| secret_changed(model, name));
+            .or_else(|| secret_due(agent))
+            .or_else(|| secret_changed(model, name))
+            .or_else(|| secret_obsolete(model, name, agent));
         if early.is_some() {
             return early;
         }
@@ -80,8 +90,36 @@ fn secret_changed(model: &Model, unit: &str) -> Option<Event> {
     }))
 }
 
+/// What was set off by time: expired before rotate.
+fn secret_due(agent: &Agent) -> Option<Event> {
+    let due = |kind: &str| {
+        let is = |event: &&Event| matches!(event, Event::Secret(event) if event.kind == kind);
+        agent.queue.iter().find(is).cloned()
+    };
+    due("expired").or_else(|| due("rotate"))
+}
+
+/// A revision of an own secret that nobody follows any more, so that its owner can remove it.
+fn secret_obsolete(model: &Model, unit: &str, agent: &Agent) -> Option<Event> {
+    let told = |id: &str, revision| agent.obsolete.contains(&(id.to_owned(), revision));
+    let speaks = |secret: &super::secrets::Secret| match &secret.owner {
+        Owner::Unit(name) => name == unit,
+        Owner::Application(_) => secret.is_owned_by(unit) && model.is_leader(unit),
+    };
+    let own = model.secrets.values().filter(|secret| speaks(secret));
+    own.flat_map(|secret| secret.obsolete().map(move |revision| (secret, revision)))
+        .find(|(secret, revision)| !told(&secret.id, *revision))
+        .map(|(secret, revision)| {
+            Event::Secret(SecretEvent {
+                kind: "remove".to_owned(),
+                id: secret.id.clone(),
+                label: secret.label.clone(),
+                revision: Some(revision),
+            })
+        })
+}
+
 fn departure(model: &Model, name: &str, unit: &Unit) -> Event {
-    // A unit that goes before it was installed has nothing to stop.
     let word = if unit.agent.started && !unit.agent.stopped {
         "stop"
     } else {
@@ -213,6 +251,12 @@ pub(crate) fn succeeded(model: &mut Model, name: &str, event: &Event) {
     match event {
         Event::Hook(hook) => hook_succeeded(model, name, hook),
         Event::Relation(event) => relation_succeeded(model, name, event),
+        Event::Secret(event) if event.kind == "remove" => {
+            let told = event.revision.map(|revision| (event.id.clone(), revision));
+            if let Some(unit) = model.unit_mut(name) {
+                unit.agent.obsolete.extend(told);
+            }
+        }
         Event::Secret(event) => {
             if let Some(secret) = model.secrets.get_mut(&event.id) {
                 let latest = secret.latest();
@@ -224,7 +268,10 @@ pub(crate) fn succeeded(model: &mut Model, name: &str, event: &Event) {
         Event::Action(_) => {}
     }
     if let Some(unit) = model.unit_mut(name) {
-        unit.agent.queue.retain(|queued| queued != event);
+        let agent = &mut unit.agent;
+        agent.queue.retain(|queued| queued != event);
+        agent.pending = None;
+        agent.tries = 0;
     }
 }
 
@@ -245,6 +292,7 @@ fn hook_succeeded(model: &mut Model, name: &str, hook: &str) {
         }
         "upgrade-charm" => {
             agent.charm_revision = revision;
+            agent.charm_lost = false;
             agent.config = None;
             agent.started = false;
             agent.stopped = false;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::lifecycle::Interruption;
 use super::model::Status;
 
 /// One start of a charm.
@@ -43,6 +44,10 @@ pub enum Exit {
     Signal(String),
     /// The agent could not start it.
     NotStarted(String),
+    /// By itself and well, but the controller refused what it had asked for.
+    NotCommitted(String),
+    /// By what the test wanted to happen.
+    Interrupted(Interruption),
     /// There was no handler; Juju takes that for a success.
     Missing,
 }
@@ -57,7 +62,11 @@ impl Exit {
     /// Whether someone stopped it: then it runs again, and is no failure.
     #[must_use]
     pub fn is_terminated(&self) -> bool {
-        matches!(self, Self::Signal(name) if name == "terminated" || name == "killed")
+        match self {
+            Self::Signal(name) => name == "terminated" || name == "killed",
+            Self::Interrupted(_) => true,
+            _ => false,
+        }
     }
 
     /// Juju's words for it; none for a success.
@@ -66,9 +75,11 @@ impl Exit {
         match self {
             Self::Code(0) | Self::Missing => None,
             Self::Code(code) => Some(format!("exit status {code}")),
+            Self::Interrupted(Interruption::AgentLost) => Some("action terminated".to_owned()),
+            Self::Interrupted(_) => Some("terminated".to_owned()),
             Self::Signal(_) if self.is_terminated() => Some("terminated".to_owned()),
             Self::Signal(name) => Some(format!("signal: {name}")),
-            Self::NotStarted(why) => Some(why.clone()),
+            Self::NotStarted(why) | Self::NotCommitted(why) => Some(why.clone()),
         }
     }
 }

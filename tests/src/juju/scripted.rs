@@ -129,6 +129,7 @@ fn keep_secret(
     secret.grants.push(Grant {
         relation,
         app: consumer.to_owned(),
+        unit: None,
     });
     let uri = format!("secret:{}", secret.id);
     model.secrets.insert(secret.id.clone(), secret);

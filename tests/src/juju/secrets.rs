@@ -30,6 +30,12 @@ pub struct Secret {
     /// The owner's description.
     #[serde(default)]
     pub description: String,
+    /// How often it is to be renewed; none: never.
+    #[serde(default)]
+    pub rotate: Option<String>,
+    /// When its newest revision is over.
+    #[serde(default)]
+    pub expire: Option<String>,
     /// Its revisions.
     pub revisions: BTreeMap<u32, Content>,
     /// Who may read it.
@@ -57,6 +63,9 @@ pub struct Grant {
     pub relation: u32,
     /// The application that may read.
     pub app: String,
+    /// The one unit of it that may read, if not all.
+    #[serde(default)]
+    pub unit: Option<String>,
 }
 
 /// How a unit follows a secret.
@@ -90,6 +99,8 @@ impl Secret {
             owner,
             label: String::new(),
             description: String::new(),
+            rotate: None,
+            expire: None,
             revisions: BTreeMap::from([(1, content)]),
             grants: Vec::new(),
             consumers: BTreeMap::new(),
@@ -108,6 +119,14 @@ impl Secret {
     #[must_use]
     pub fn content(&self) -> Option<&Content> {
         self.revisions.values().next_back()
+    }
+
+    /// Revisions that are not the newest and that nobody follows.
+    pub fn obsolete(&self) -> impl Iterator<Item = u32> {
+        let latest = self.latest();
+        let followed = |number: u32| self.consumers.values().any(|c| c.tracked == number);
+        let all = self.revisions.keys().copied();
+        all.filter(move |number| *number < latest && !followed(*number))
     }
 
     /// Adds a revision, unless the content is what it was.
@@ -156,6 +175,7 @@ impl Model {
         let granted = |grant: &Grant| {
             self.relations.contains_key(&grant.relation)
                 && split_unit(unit).is_some_and(|(app, _)| app == grant.app)
+                && grant.unit.as_ref().is_none_or(|only| only == unit)
         };
         secret.is_owned_by(unit) || secret.grants.iter().any(granted)
     }

@@ -7,9 +7,10 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use super::model::{Application, Bag, Kind, Model, Relation, Side, Status, Unit, split_unit};
+use super::model::{Application, Bag, Kind, Life, Model, Relation, Side, Status, Unit, split_unit};
 use super::resolver::app_status;
 use super::run::LogLine;
+use super::tools::output::Out;
 
 /// A time as `goal-state` writes it.
 #[must_use]
@@ -27,23 +28,19 @@ pub fn status(model: &Model) -> String {
     let now = timestamp(SystemTime::now())
         .strftime("%H:%M:%SZ")
         .to_string();
+    let mut header = vec!["Model", "Controller", "Cloud/Region", "Version"];
+    let mut row = vec![&*model.name, "emulator", "kubernetes", &*model.juju_version];
+    if model.juju_version.starts_with("3.") {
+        header.push("SLA");
+        row.push("unsupported");
+    }
+    header.push("Timestamp");
+    row.push(&now);
+    let row: Vec<_> = row.into_iter().map(str::to_owned).collect();
+    let mut out = table(&header, &[row]);
     let header = [
-        "Model",
-        "Controller",
-        "Cloud/Region",
-        "Version",
-        "Timestamp",
-    ];
-    let row = [
-        &*model.name,
-        "emulator",
-        "kubernetes",
-        &*model.juju_version,
-        &*now,
-    ];
-    let mut out = table(&header, &[row.map(str::to_owned).to_vec()]);
-    let header = [
-        "App", "Version", "Status", "Scale", "Charm", "Channel", "Rev", "Message",
+        "App", "Version", "Status", ">Scale", "Charm", "Channel", ">Rev", "Address", "Exposed",
+        "Message",
     ];
     let apps: Vec<_> = model.applications.values().map(app_row).collect();
     out = out + "\n" + &table(&header, &apps);
@@ -70,20 +67,32 @@ pub fn status(model: &Model) -> String {
 
 fn app_row(app: &Application) -> Vec<String> {
     let status = app_status(app);
-    let charm = match &app.kind {
-        Kind::Charm(charm) => charm.name.clone(),
-        Kind::Scripted(_) => app.name.clone(),
+    let going = |unit: &&Unit| unit.life == Life::Dying;
+    let (all, dying) = (app.units.len(), app.units.values().filter(going).count());
+    let scale = if dying == 0 {
+        all.to_string()
+    } else {
+        format!("{all}/{}", all - dying)
     };
     vec![
         app.name.clone(),
         app.version.clone(),
         status.level,
-        app.units.len().to_string(),
-        charm,
+        scale,
+        charm_name(app),
         String::new(),
         app.charm_revision.to_string(),
+        app.service_address.clone(),
+        "no".to_owned(),
         first_line(&status.message),
     ]
+}
+
+fn charm_name(app: &Application) -> String {
+    match &app.kind {
+        Kind::Charm(charm) => charm.name.clone(),
+        Kind::Scripted(_) => app.name.clone(),
+    }
 }
 
 fn unit_row(app: &Application, unit: &Unit) -> Vec<String> {
@@ -99,9 +108,24 @@ fn unit_row(app: &Application, unit: &Unit) -> Vec<String> {
         status.level,
         agent_state(unit).to_owned(),
         unit.address.clone(),
-        String::new(),
+        ports(unit),
         first_line(&status.message),
     ]
+}
+
+/// `80,443/tcp`: one word for each protocol.
+fn ports(unit: &Unit) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for protocol in ["icmp", "tcp", "udp"] {
+        let own = unit.ports.iter().filter(|port| port.protocol == protocol);
+        let numbers: Vec<_> = own.map(|port| port.number.to_string()).collect();
+        match numbers.as_slice() {
+            [] => {}
+            _ if protocol == "icmp" => words.push(protocol.to_owned()),
+            _ => words.push(format!("{}/{protocol}", numbers.join(","))),
+        }
+    }
+    words.join(" ")
 }
 
 /// What is shown as the unit's status: a failed hook hides what the charm said.
@@ -140,9 +164,10 @@ fn relation_row(relation: &Relation) -> Vec<String> {
     } else {
         "regular"
     };
+    // The requirer is the first of the two.
     vec![
-        end(relation.sides.first()),
         end(relation.sides.last()),
+        end(relation.sides.first()),
         relation.interface.clone(),
         kind.to_owned(),
         String::new(),
@@ -154,27 +179,34 @@ fn first_line(text: &str) -> String {
 }
 
 fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    // Numbers stand at the right, where the header says so.
+    let at_right = |column: usize| header.get(column).is_some_and(|h| h.starts_with('>'));
+    let titles: Vec<&str> = header.iter().map(|h| h.trim_start_matches('>')).collect();
     let width = |column: usize| {
         let cells = rows
             .iter()
             .filter_map(|row| row.get(column))
             .map(|cell| cell.chars().count());
-        let title = header.get(column).map_or(0, |title| title.len());
+        let title = titles.get(column).map_or(0, |title| title.len());
         cells.max().unwrap_or(0).max(title)
     };
     let widths: Vec<_> = (0..header.len()).map(width).collect();
     let line = |cells: Vec<&str>| {
         let mut line = String::new();
-        for (cell, width) in cells.into_iter().zip(&widths) {
+        for (column, (cell, width)) in cells.into_iter().zip(&widths).enumerate() {
             // Writing to a string cannot fail.
-            let _ = write!(line, "{cell:<width$}  ");
+            let _ = if at_right(column) {
+                write!(line, "{cell:>width$}  ")
+            } else {
+                write!(line, "{cell:<width$}  ")
+            };
         }
         line.trim_end().to_owned() + "\n"
     };
     let body = rows
         .iter()
         .map(|row| line(row.iter().map(String::as_str).collect()));
-    std::iter::once(line(header.to_vec())).chain(body).collect()
+    std::iter::once(line(titles.clone())).chain(body).collect()
 }
 
 /// One line of `juju debug-log`.
@@ -215,50 +247,75 @@ pub fn config(model: &Model, name: &str) -> Option<String> {
 /// `juju show-unit`: the unit, its relations and the bags that it can read.
 #[must_use]
 pub fn show_unit(model: &Model, name: &str) -> Option<String> {
-    let (app, _) = split_unit(name)?;
-    let unit = model.unit(name)?;
-    let mut lines = vec![
-        format!("{name}:"),
-        format!("  leader: {}", model.is_leader(name)),
-        format!("  address: {}", unit.address),
-        "  relation-info:".to_owned(),
-    ];
-    for relation in model.relations_of(app) {
-        lines.extend(relation_lines(relation, app, name).into_iter().flatten());
+    let (app_name, _) = split_unit(name)?;
+    let (app, unit) = (model.applications.get(app_name)?, model.unit(name)?);
+    let ports = unit.ports.iter().map(ToString::to_string);
+    let life = match unit.life {
+        Life::Alive => "alive",
+        Life::Dying => "dying",
+    };
+    let mut entries = Vec::new();
+    if !app.version.is_empty() {
+        entries.push(("workload-version", Out::text(app.version.clone())));
     }
-    Some(lines.join("\n") + "\n")
+    entries.extend([
+        ("opened-ports", Out::texts(ports)),
+        ("charm", Out::text(charm_url(app))),
+        ("leader", Out::Bool(model.is_leader(name))),
+        ("life", Out::text(life)),
+    ]);
+    let relations = model.relations_of(app_name);
+    let relations: Vec<_> = relations
+        .into_iter()
+        .filter_map(|relation| relation_info(relation, app_name, name))
+        .collect();
+    if !relations.is_empty() {
+        entries.push(("relation-info", Out::List(relations)));
+    }
+    entries.extend([
+        ("provider-id", Out::text(name.replace('/', "-"))),
+        ("address", Out::text(unit.address.clone())),
+    ]);
+    Some(Out::map([(name, Out::map(entries))]).format("yaml"))
 }
 
-fn relation_lines(relation: &Relation, app: &str, name: &str) -> Option<Vec<String>> {
+fn charm_url(app: &Application) -> String {
+    let (name, revision) = (charm_name(app), app.charm_revision);
+    format!("local:{name}-{revision}")
+}
+
+fn relation_info(relation: &Relation, app: &str, name: &str) -> Option<Out> {
     let (local, remote) = (relation.local(app)?, relation.remote(app)?);
-    let mut lines = vec![
-        format!("  - relation-id: {}", relation.id),
-        format!("    endpoint: {}", local.endpoint),
-        format!("    related-endpoint: {}", remote.endpoint),
+    let unit = |member: &crate::juju::model::UnitBag| {
+        Out::map([
+            ("in-scope", Out::Bool(member.present)),
+            ("data", bag(&member.bag.data)),
+        ])
+    };
+    let mut entries = vec![
+        ("relation-id", Out::Number(f64::from(relation.id))),
+        ("endpoint", Out::text(local.endpoint.clone())),
+        ("related-endpoint", Out::text(remote.endpoint.clone())),
+        ("application-data", bag(&remote.bag.data)),
     ];
-    lines.extend(bag_lines("application-data", 4, &remote.bag.data));
-    lines.push("    related-units:".to_owned());
-    for (member, unit) in remote
+    if let Some(own) = local.units.get(name).filter(|_| relation.is_peer()) {
+        entries.push(("local-unit", unit(own)));
+    }
+    let others: Vec<_> = remote
         .units
         .iter()
         .filter(|(member, u)| u.present && *member != name)
-    {
-        lines.push(format!("      {member}:"));
-        lines.push("        in-scope: true".to_owned());
-        lines.extend(bag_lines("data", 8, &unit.bag.data));
+        .map(|(member, u)| (member.clone(), unit(u)))
+        .collect();
+    if !others.is_empty() {
+        entries.push(("related-units", Out::map(others)));
     }
-    Some(lines)
+    Some(Out::map(entries))
 }
 
-fn bag_lines(title: &str, indent: usize, bag: &Bag) -> Vec<String> {
-    let space = " ".repeat(indent);
-    if bag.is_empty() {
-        return vec![format!("{space}{title}: {{}}")];
-    }
-    let lines = bag
-        .iter()
-        .map(|(key, value)| format!("{space}  {key}: {value}"));
-    std::iter::once(format!("{space}{title}:"))
-        .chain(lines)
-        .collect()
+fn bag(data: &Bag) -> Out {
+    Out::map(
+        data.iter()
+            .map(|(key, value)| (key.clone(), Out::text(value.clone()))),
+    )
 }

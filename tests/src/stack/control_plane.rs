@@ -1,6 +1,7 @@
 //! etcd, API server, controller manager and scheduler.
 //!
 //! Invariant: everything a control plane has is in its folder and on its ports, so several run at once.
+//! Where its API server is reached is told by [`Reach`], and nothing else differs between them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,25 @@ use super::wait;
 
 const READY_WITHIN: Duration = Duration::from_mins(2);
 
+/// Who is to reach the API server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// A node and its pods, over the link.
+    Node,
+    /// Processes of this machine alone, over the loopback: there need be no link.
+    Machine,
+}
+
+impl Reach {
+    /// The address under which the API server is known.
+    pub(super) const fn address(self) -> &'static str {
+        match self {
+            Self::Node => HOST_IP,
+            Self::Machine => "127.0.0.1",
+        }
+    }
+}
+
 /// A control plane, running or not.
 #[derive(Debug, Clone)]
 pub(super) struct ControlPlane {
@@ -26,15 +46,21 @@ pub(super) struct ControlPlane {
     layout: Layout,
     ports: Ports,
     pki: Pki,
+    reach: Reach,
 }
 
 impl ControlPlane {
     pub(super) fn new(layout: &Layout, folder: &Path, ports: Ports) -> Self {
+        Self::reached_by(Reach::Node, layout, folder, ports)
+    }
+
+    pub(super) fn reached_by(reach: Reach, layout: &Layout, folder: &Path, ports: Ports) -> Self {
         Self {
             folder: folder.to_owned(),
             layout: layout.clone(),
             ports,
             pki: Pki::at(&folder.join("pki")),
+            reach,
         }
     }
 
@@ -83,9 +109,10 @@ impl ControlPlane {
             .chain(addresses.map(|address| format!("IP:{address}")))
             .collect();
         self.pki.make(&names).await?;
-        // The host's address, not the loopback: the node reads the same files.
+        // Where there is a node, not the loopback: it reads the same files.
+        let address = self.reach.address();
         self.pki
-            .write_kubeconfigs(&format!("https://{HOST_IP}:{}", self.ports.api))?;
+            .write_kubeconfigs(&format!("https://{address}:{}", self.ports.api))?;
         Ok(fs::write(
             self.audit_policy(),
             serde_json::to_vec_pretty(&audit_policy())?,
@@ -95,9 +122,8 @@ impl ControlPlane {
     /// Starts all four; the API server answers when this returns.
     pub(super) async fn start(&self) -> Result<()> {
         let etcd = self.spawn("etcd", self.etcd_arguments())?;
-        let authority = format!("127.0.0.1:{}", self.ports.etcd);
         wait::until_by(&etcd, "etcd answers", READY_WITHIN, async || {
-            plain_http::answers(&authority, "/readyz").await
+            self.etcd_is_ready().await
         })
         .await?;
         let api = self.spawn("kube-apiserver", self.api_arguments())?;
@@ -111,9 +137,28 @@ impl ControlPlane {
     }
 
     fn spawn(&self, program: &str, arguments: Vec<String>) -> Result<Process> {
+        Process::spawn(&self.folder, program, &self.command(program, arguments))
+    }
+
+    fn command(&self, program: &str, arguments: Vec<String>) -> Vec<String> {
         let mut command = vec![self.layout.bin(program).display().to_string()];
         command.extend(arguments);
-        Process::spawn(&self.folder, program, &command)
+        command
+    }
+
+    /// How etcd is started.
+    pub(super) fn etcd(&self) -> Vec<String> {
+        self.command("etcd", self.etcd_arguments())
+    }
+
+    /// How the API server is started.
+    pub(super) fn api_server(&self) -> Vec<String> {
+        self.command("kube-apiserver", self.api_arguments())
+    }
+
+    /// Whether etcd says that it is ready.
+    pub(super) async fn etcd_is_ready(&self) -> bool {
+        plain_http::answers(&format!("127.0.0.1:{}", self.ports.etcd), "/readyz").await
     }
 
     fn audit_policy(&self) -> PathBuf {
@@ -139,10 +184,9 @@ impl ControlPlane {
         let pki = &self.pki;
         let sa_key = pki.service_account_key();
         let file = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
-        vec![
+        let mut arguments = vec![
             format!("--etcd-servers=http://127.0.0.1:{}", self.ports.etcd),
-            "--bind-address=0.0.0.0".to_owned(),
-            format!("--advertise-address={HOST_IP}"),
+            format!("--advertise-address={}", self.reach.address()),
             format!("--secure-port={}", self.ports.api),
             format!("--service-cluster-ip-range={SERVICES}"),
             "--authorization-mode=Node,RBAC".to_owned(),
@@ -173,7 +217,27 @@ impl ControlPlane {
             "--audit-log-mode=blocking".to_owned(),
             // One file per run: a reader's place in it stays right.
             "--audit-log-maxsize=100000".to_owned(),
-        ]
+            // The Juju emulator's labels are put on by such a policy.
+            "--feature-gates=MutatingAdmissionPolicy=true".to_owned(),
+            "--runtime-config=admissionregistration.k8s.io/v1beta1=true".to_owned(),
+        ];
+        arguments.extend(self.reach_arguments());
+        arguments
+    }
+
+    fn reach_arguments(&self) -> Vec<String> {
+        let arguments: &[&str] = match self.reach {
+            Reach::Node => &["--bind-address=0.0.0.0"],
+            // Endpoints may not be loopback addresses, so the service `kubernetes` gets none.
+            Reach::Machine => &[
+                "--bind-address=127.0.0.1",
+                "--endpoint-reconciler-type=none",
+            ],
+        };
+        arguments
+            .iter()
+            .map(|argument| (*argument).to_owned())
+            .collect()
     }
 
     fn controller_arguments(&self) -> Vec<String> {

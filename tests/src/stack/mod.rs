@@ -11,11 +11,13 @@ mod build;
 mod command;
 mod control_plane;
 mod layout;
+mod light;
 mod lock;
 mod node;
 mod packages;
 mod pki;
 mod plain_http;
+mod ports;
 mod process;
 mod progress;
 mod registry;
@@ -32,6 +34,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 pub use audit::{AuditEvent, AuditLog, Mark};
+pub use light::ControlPlaneOnly;
 pub use progress::Progress;
 pub use s3::{S3Object, S3Store};
 
@@ -39,6 +42,11 @@ use control_plane::ControlPlane;
 use layout::{HOST_IP, Layout, MACHINE, NODE_IP, PORTS};
 use lock::Lock;
 use node::Node;
+
+/// The folder of what is built, installed or run for tests, which is not part of the sources.
+pub fn folder() -> Result<PathBuf> {
+    Ok(Layout::here()?.root().to_owned())
+}
 
 /// Processes of a whole stack.
 const WHOLE: usize = 10;

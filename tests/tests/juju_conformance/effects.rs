@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tests::juju::model::Bag;
+use tests::juju::secrets::Owner;
 use tests::juju::{ActionOutcome, HookRun, Juju, LogLine};
 
 use crate::UNIT;
@@ -70,6 +71,7 @@ pub(crate) fn check_effects(juju: &Juju, scene: &Scene, replayed: &Replayed) {
         );
     }
     check_bags(juju, &of(&["commit"]), &at);
+    check_secrets(juju, &of(&["commit"]), &at);
     check_environment(scene, run, &at);
     if let Some(outcome) = outcome {
         let log: Vec<_> = outcome.log.iter().map(|(_, line)| json!(line)).collect();
@@ -166,4 +168,37 @@ pub(crate) fn recorded_effects(scene: &Scene) -> Option<Value> {
     let mut lines = text.lines().take(last).skip(first - 1);
     let effects = lines.find_map(|line| line.strip_prefix("=> "))?;
     Some(serde_json::from_str(&runs(effects)).unwrap())
+}
+
+/// Secrets that the hook made or removed, as the recorded commit has them.
+fn check_secrets(juju: &Juju, commits: &[Value], at: &str) {
+    let all = |key: &str| -> Vec<Value> {
+        let lists = commits.iter().filter_map(|commit| commit[key].as_array());
+        lists.flatten().cloned().collect()
+    };
+    let secrets = &juju.model().secrets;
+    let id = |change: &Value| change["uri"].as_str().unwrap()["secret:".len()..].to_owned();
+    let created = all("secret-creates");
+    for change in &created {
+        let secret = &secrets[&id(change)];
+        let content = json!(secret.content().unwrap());
+        assert_eq!(content, change["content"]["data"], "{at}");
+        assert_eq!(
+            secret.label,
+            change["label"].as_str().unwrap_or_default(),
+            "{at}"
+        );
+        let owner = match &secret.owner {
+            Owner::Application(name) => format!("application-{name}"),
+            Owner::Unit(name) => format!("unit-{}", name.replace('/', "-")),
+        };
+        assert_eq!(Some(&*owner), change["owner-tag"].as_str(), "{at}");
+    }
+    for change in all("secret-deletes") {
+        assert!(!secrets.contains_key(&id(&change)), "{at}");
+    }
+    let fresh = secrets
+        .keys()
+        .filter(|id| id.starts_with("9m4e2mr0ui3e8a211"));
+    assert_eq!(fresh.count(), created.len(), "{at}: made, and no more");
 }

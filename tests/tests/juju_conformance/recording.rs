@@ -21,7 +21,7 @@ pub(crate) const ARGUMENTS: [(&str, usize, &[&str]); 8] = [
 ];
 
 /// Standard input, as far as what the hook committed tells: file, line, text.
-pub(crate) const INPUT: [(&str, usize, &str); 14] = [
+pub(crate) const INPUT: [(&str, usize, &str); 16] = [
     ("t1", 58, r#"{"y": "line1\nline2", "t": true}"#),
     ("t1", 59, r#"{"e": null}"#),
     ("t1", 60, r#"{"n": {"a": "b"}}"#),
@@ -29,6 +29,7 @@ pub(crate) const INPUT: [(&str, usize, &str); 14] = [
     ("t1", 62, "x: file\n"),
     ("t1", 63, ""),
     ("t1", 64, "[1, 2]"),
+    ("t3", 51, "k: ⟨v×65537⟩"),
     ("t5", 9, "{}"),
     ("t7", 30, "keep: ' sp '\n"),
     ("t7", 31, "n: 1.50\nbig: 12345678901\n"),
@@ -36,6 +37,7 @@ pub(crate) const INPUT: [(&str, usize, &str); 14] = [
     ("t7", 34, "dup: 1\ndup: 2\n"),
     ("t7", 35, "[1, 2"),
     ("t7", 36, "just a scalar"),
+    ("t7", 51, "j: 'x: y'\n"),
 ];
 
 /// One recorded call.
@@ -153,11 +155,11 @@ impl Call {
     }
 }
 
-pub(crate) fn input(file: &str, line: usize) -> Option<&'static str> {
+pub(crate) fn input(file: &str, line: usize) -> Option<String> {
     INPUT
         .iter()
         .find(|(f, l, _)| *f == file && *l == line)
-        .map(|(_, _, text)| *text)
+        .map(|(_, _, text)| runs(text))
 }
 
 #[test]

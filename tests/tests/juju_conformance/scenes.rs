@@ -51,22 +51,7 @@ pub(crate) fn scenes() -> Vec<Scene> {
     let as_is = |_: &mut Model| {};
     vec![
         scene("t1", (1, 72), hook(), as_is),
-        scene("t2", (1, 51), hook(), as_is),
-        // What `secret-add` and `secret-set`, not played yet, had made by then.
-        scene("t2", (52, 52), hook(), |model| {
-            let content = [("cert", "AA=="), ("password", "cD1x")];
-            let content = content.map(|(key, value)| (key.to_owned(), value.to_owned()));
-            let mut secret = Secret::new(Owner::Unit(UNIT.to_owned()), content.into()).unwrap();
-            "l1".clone_into(&mut secret.label);
-            model.secrets.insert(secret.id.clone(), secret);
-        }),
-        scene("t2", (53, 64), hook(), as_is),
-        scene("t2", (65, 65), hook(), |model| {
-            let secret = model.secrets.get_mut("9m4e2mr0ui3e8a215n5g").unwrap();
-            let token = ("token".to_owned(), "enp6".to_owned());
-            secret.update(Content::from([token]));
-        }),
-        scene("t2", (66, 68), hook(), as_is),
+        scene("t2", (1, 68), hook(), as_is),
         scene("t2", (69, 81), hook(), |model| {
             model
                 .applications
@@ -88,6 +73,11 @@ pub(crate) fn scenes() -> Vec<Scene> {
         scene("t3", (21, 84), hook(), |model| {
             say(model, "active", "");
             model.relations.clear();
+            model
+                .applications
+                .get_mut("velero-operator")
+                .unwrap()
+                .trusted = true;
         }),
         scene("t3", (85, 88), hook(), as_is),
         scene("t4", (1, 37), action(), as_is).ending("echo printed out; echo printed err >&2"),
@@ -293,6 +283,12 @@ pub(crate) fn furnish(model: &mut Model) {
         .members
         .extend([member]);
     agent.relations.entry(7).or_default();
+    let address = "10.1.2.3";
+    address.clone_into(&mut model.unit_mut(UNIT).unwrap().address);
+    let app = model.applications.get_mut("velero-operator").unwrap();
+    "10.152.183.9".clone_into(&mut app.service_address);
+    let id = |number: u32| format!("9m4e2mr0ui3e8a21100{number}");
+    model.next.secret_ids = (1..=9).rev().map(id).collect();
     add_secrets(model);
 }
 
@@ -302,6 +298,7 @@ pub(crate) fn add_secrets(model: &mut Model) {
     let grant = Grant {
         relation: 3,
         app: "velero-operator".to_owned(),
+        unit: None,
     };
     let content = |token: &str| -> Content {
         let key = ("key".to_owned(), "AA==".to_owned());
@@ -325,5 +322,7 @@ pub(crate) fn add_secrets(model: &mut Model) {
         notified: 2,
     };
     tracked.consumers.insert(UNIT.to_owned(), consumer);
-    "mine".clone_into(&mut model.secrets.get_mut("9m4e2mr0ui3e8a215n5g").unwrap().label);
+    let own = model.secrets.get_mut("9m4e2mr0ui3e8a215n5g").unwrap();
+    "mine".clone_into(&mut own.label);
+    "de".clone_into(&mut own.description);
 }

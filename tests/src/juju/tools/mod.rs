@@ -3,13 +3,19 @@
 //! Invariant: a tool either fails and changes nothing, or does all that was asked.
 
 mod actions;
+mod cloud;
 mod config;
 mod flags;
+mod leader;
+mod network;
 pub(crate) mod output;
 mod relations;
+mod secret_access;
+mod secret_write;
 mod secrets;
 mod state;
 mod status;
+mod unit_state;
 
 use std::fs;
 
@@ -66,70 +72,80 @@ impl Failure {
 type Outcome = Result<Done, Failure>;
 type Tool = fn(&mut HookContext<'_>, &Call) -> Outcome;
 
-/// The tools of Juju 4, and how each is played; none: not yet.
-const TOOLS: [(&str, Option<Tool>); 38] = [
-    ("action-fail", Some(actions::fail)),
-    ("action-get", Some(actions::get)),
-    ("action-log", Some(actions::log)),
-    ("action-set", Some(actions::set)),
-    ("application-version-set", Some(status::version_set)),
-    ("close-port", None),
-    ("config-get", Some(config::get)),
-    ("credential-get", None),
-    ("goal-state", Some(state::goal_state)),
-    ("is-leader", Some(config::is_leader)),
-    ("juju-log", Some(status::log)),
-    ("juju-reboot", None),
-    ("network-get", None),
-    ("open-port", None),
-    ("opened-ports", None),
-    ("relation-get", Some(relations::get)),
-    ("relation-ids", Some(relations::ids)),
-    ("relation-list", Some(relations::list)),
-    ("relation-model-get", Some(relations::model)),
-    ("relation-set", Some(relations::set)),
-    ("resource-get", None),
-    ("secret-add", None),
-    ("secret-get", Some(secrets::get)),
-    ("secret-grant", None),
-    ("secret-ids", None),
-    ("secret-info-get", None),
-    ("secret-remove", None),
-    ("secret-revoke", None),
-    ("secret-set", None),
-    ("state-delete", None),
-    ("state-get", None),
-    ("state-set", None),
-    ("status-get", Some(status::get)),
-    ("status-set", Some(status::set)),
-    ("storage-add", None),
-    ("storage-get", None),
-    ("storage-list", None),
-    ("unit-get", None),
+/// The tools of Juju 4.
+const TOOLS: [(&str, Tool); 38] = [
+    ("action-fail", actions::fail),
+    ("action-get", actions::get),
+    ("action-log", actions::log),
+    ("action-set", actions::set),
+    ("application-version-set", status::version_set),
+    ("close-port", network::close),
+    ("config-get", config::get),
+    ("credential-get", cloud::credential),
+    ("goal-state", state::goal_state),
+    ("is-leader", config::is_leader),
+    ("juju-log", status::log),
+    ("juju-reboot", cloud::reboot),
+    ("network-get", network::get),
+    ("open-port", network::open),
+    ("opened-ports", network::opened),
+    ("relation-get", relations::get),
+    ("relation-ids", relations::ids),
+    ("relation-list", relations::list),
+    ("relation-model-get", relations::model),
+    ("relation-set", relations::set),
+    ("resource-get", cloud::resource),
+    ("secret-add", secret_write::add),
+    ("secret-get", secrets::get),
+    ("secret-grant", secret_access::grant),
+    ("secret-ids", secret_access::ids),
+    ("secret-info-get", secret_access::info),
+    ("secret-remove", secret_write::remove),
+    ("secret-revoke", secret_access::revoke),
+    ("secret-set", secret_write::set),
+    ("state-delete", unit_state::delete),
+    ("state-get", unit_state::get),
+    ("state-set", unit_state::set),
+    ("status-get", status::get),
+    ("status-set", status::set),
+    ("storage-add", cloud::storage_add),
+    ("storage-get", cloud::storage_get),
+    ("storage-list", cloud::storage_list),
+    ("unit-get", network::unit_get),
 ];
 
-/// Every tool's name.
+/// What Juju 3 has besides, as far as charms of its time still call it.
+const TOOLS_OF_3: [(&str, Tool); 2] = [("leader-get", leader::get), ("leader-set", leader::set)];
+
+/// Every tool's name; those that Juju 4 does not have are refused there when they are called.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     TOOLS.into_iter().map(|(name, _)| name)
 }
 
-/// Names of the tools that are played.
-pub fn played() -> impl Iterator<Item = &'static str> {
-    TOOLS
-        .into_iter()
-        .filter(|(_, tool)| tool.is_some())
-        .map(|(name, _)| name)
+/// As [`names`], of this version of Juju.
+pub(crate) fn names_in(version: &str) -> impl Iterator<Item = &'static str> + use<> {
+    let more = if version.starts_with("3.") {
+        TOOLS_OF_3.as_slice()
+    } else {
+        &[]
+    };
+    names().chain(more.iter().map(|(name, _)| *name))
+}
+
+fn find(context: &HookContext<'_>, name: &str) -> Option<Tool> {
+    let more = context.is_juju_3().then_some(TOOLS_OF_3);
+    let mut all = TOOLS.into_iter().chain(more.into_iter().flatten());
+    all.find(|(known, _)| *known == name).map(|(_, tool)| tool)
 }
 
 /// Runs a tool.
 pub(crate) fn run(context: &mut HookContext<'_>, call: &Call) -> Reply {
-    let outcome = match TOOLS.into_iter().find(|(name, _)| *name == call.tool) {
+    let outcome = match find(context, &call.tool) {
+        Some(tool) => tool(context, call),
         None => Err(Failure::run(format!(
             "bad request: unknown command: {}",
             call.tool
         ))),
-        Some((name, None)) => Err(Failure::run(format!("{name}: not in the emulator yet"))),
-        Some((_, Some(tool))) => tool(context, call),
     };
     match outcome {
         Ok(Done { stdout, stderr }) => done(0, stdout, stderr),

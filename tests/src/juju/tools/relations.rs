@@ -190,7 +190,7 @@ pub(super) fn set(context: &mut HookContext<'_>, call: &Call) -> Outcome {
 }
 
 /// `key=value` arguments, white space around both cut off.
-fn pairs(args: &[String]) -> Result<Bag, Failure> {
+pub(super) fn pairs(args: &[String]) -> Result<Bag, Failure> {
     let mut pairs = Bag::new();
     for arg in args {
         let wrong = || Failure::usage(format!("expected \"key=value\", got {}", quote(arg)));
@@ -207,7 +207,11 @@ fn pairs(args: &[String]) -> Result<Bag, Failure> {
     Ok(pairs)
 }
 
-fn from_file(context: &HookContext<'_>, call: &Call, file: &str) -> Result<Bag, Failure> {
+pub(super) fn from_file(
+    context: &HookContext<'_>,
+    call: &Call,
+    file: &str,
+) -> Result<Bag, Failure> {
     let bytes = if file == "-" {
         call.stdin.clone().ok_or(Failure::Stdin)?
     } else {

@@ -12,7 +12,7 @@ use super::{Call, Outcome, parse, print};
 use crate::juju::context::HookContext;
 use crate::juju::model::{Application, Life, Relation, Unit};
 use crate::juju::resolver::app_status;
-use crate::juju::views::stamp;
+use crate::juju::views::{shown, stamp};
 
 pub(super) fn goal_state(context: &mut HookContext<'_>, call: &Call) -> Outcome {
     let parsed = parse(context, call, &[flag("format", YAML), OUTPUT])?;
@@ -56,20 +56,15 @@ fn remote_goals(context: &HookContext<'_>, relation: &Relation, app: &str) -> Ve
 
 fn units(app: &Application) -> Vec<(String, Out)> {
     let goal = |unit: &Unit| {
-        let status = unit.status.last();
-        let level = status.map_or("waiting", |status| status.level.as_str());
-        let level = if unit.life == Life::Dying {
-            "dying"
-        } else {
-            level
-        };
-        goal(
-            level,
-            status.map_or(SystemTime::UNIX_EPOCH, |status| status.since),
-        )
+        let status = shown(unit);
+        let dying = unit.life == Life::Dying;
+        let level = if dying { "dying" } else { &status.level };
+        goal(level, status.since)
     };
+    // One that has run `remove` is dead, and no more listed.
     app.units
         .values()
+        .filter(|unit| !unit.agent.removed)
         .map(|unit| (app.unit_name(unit.number), goal(unit)))
         .collect()
 }

@@ -1,0 +1,118 @@
+//! Charms that are not ours: written in Python on `ops`, with the integrators' own library.
+//!
+//! Invariant: they run as charmcraft would pack them, on packages pinned in `charms/requirements.txt`;
+//! the emulator knows nothing about them that it would not know of any charm.
+//!
+//! The packages come from `PyPI` by pip, once, into the stack's folder.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+
+use super::charm::CharmSource;
+use super::s3::S3Settings;
+use super::{DeployOptions, Juju};
+
+/// A charm in `charms/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignCharm {
+    /// Offers `s3-credentials` (interface `s3`) and `azure-storage-credentials` (`azure_storage`) as its
+    /// options say: `bucket`, `endpoint`, `access-key`, `secret-key` and so on.
+    ObjectStorageProvider,
+    /// Requires the same two, and says in its status what it got.
+    ObjectStorageRequirer,
+}
+
+impl ForeignCharm {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ObjectStorageProvider => "object-storage-provider",
+            Self::ObjectStorageRequirer => "object-storage-requirer",
+        }
+    }
+
+    /// Its parts, with the packages that it needs.
+    pub async fn source(self) -> Result<CharmSource> {
+        let folder = charms().join(self.name());
+        Ok(CharmSource::Parts {
+            charmcraft: folder.join("charmcraft.yaml"),
+            dispatch: charms().join("dispatch"),
+            files: vec![
+                (folder.join("src/charm.py"), "src/charm.py".into()),
+                (packages().await?, "venv".into()),
+            ],
+        })
+    }
+}
+
+impl Juju {
+    /// Deploys the foreign provider with what it is to offer; it settles like any charm, and
+    /// `juju config` rotates its credentials.
+    pub async fn deploy_foreign_s3_provider(
+        &mut self,
+        app: &str,
+        settings: &S3Settings,
+    ) -> Result<()> {
+        let source = ForeignCharm::ObjectStorageProvider.source().await?;
+        let mut config = settings.options.clone();
+        config.insert("access-key".to_owned(), settings.access_key.clone());
+        config.insert("secret-key".to_owned(), settings.secret_key.clone());
+        let options = DeployOptions {
+            config,
+            ..DeployOptions::default()
+        };
+        self.deploy(&source, app, options).await
+    }
+}
+
+fn charms() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("charms")
+}
+
+/// The folder with the packages, installed if they are not there. Other callers wait.
+async fn packages() -> Result<PathBuf> {
+    let requirements = charms().join("requirements.txt");
+    let mut hasher = DefaultHasher::new();
+    fs::read(&requirements)?.hash(&mut hasher);
+    let all = crate::stack::folder()?.join("python-charms");
+    fs::create_dir_all(&all)?;
+    let folder = all.join(format!("{:016x}", hasher.finish()));
+    let lock = File::create(all.join("lock"))?;
+    // Held by a blocking call for as long as pip runs elsewhere: seconds, and once.
+    lock.lock()?;
+    if !folder.is_dir() {
+        install(&requirements, &folder).await?;
+    }
+    Ok(folder)
+}
+
+async fn install(requirements: &Path, folder: &Path) -> Result<()> {
+    let part = folder.with_extension("part");
+    if part.exists() {
+        fs::remove_dir_all(&part)?;
+    }
+    let output = Command::new("python3")
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--requirement",
+        ])
+        .arg(requirements)
+        .arg("--target")
+        .arg(&part)
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .context("starting pip")?;
+    if !output.status.success() {
+        bail!("pip: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(fs::rename(part, folder)?)
+}

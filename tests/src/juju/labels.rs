@@ -1,0 +1,212 @@
+//! What Juju does to the objects that a charm makes through the Kubernetes API.
+//!
+//! Invariant: an object that an application's ServiceAccount creates or updates carries Juju's labels in
+//! the very answer to that request, unless it carries the label that opts out; and what carries them
+//! goes with the application, after its last `remove`.
+//!
+//! Juju puts the labels on by a mutating webhook. Here a mutating admission *policy* does, which the API
+//! server evaluates itself: in the same place of the same request, with the same selectors, so a charm
+//! sees the same answers and field owners. It needs no server of ours with a certificate that the API
+//! server must reach, and it cannot be late, as labels that the emulator patched on afterwards would
+//! be. Like Juju's, it knows a model's applications by their service accounts, which are its parameters.
+//! Unlike Juju's, whose failure is ignored, it refuses a write that it cannot label.
+//!
+//! Secrets are not swept: Juju does so only in part, and a charm must not count on it.
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DeleteParams, DynamicObject, ListParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::model::Model;
+
+/// Objects with it are neither labelled nor swept.
+pub const OPT_OUT: &str = "model.juju.is/disable-webhook";
+/// The application whose ServiceAccount made an object.
+pub const CREATED_BY: &str = "app.juju.is/created-by";
+
+/// Group, kind and plural of what Juju sweeps; definitions last, as their objects go with them.
+const SWEPT: [(&str, &str, &str); 12] = [
+    ("apps", "Deployment", "deployments"),
+    ("apps", "DaemonSet", "daemonsets"),
+    ("apps", "StatefulSet", "statefulsets"),
+    ("", "Service", "services"),
+    ("", "ConfigMap", "configmaps"),
+    ("", "ServiceAccount", "serviceaccounts"),
+    ("rbac.authorization.k8s.io", "Role", "roles"),
+    ("rbac.authorization.k8s.io", "RoleBinding", "rolebindings"),
+    ("rbac.authorization.k8s.io", "ClusterRole", "clusterroles"),
+    (
+        "rbac.authorization.k8s.io",
+        "ClusterRoleBinding",
+        "clusterrolebindings",
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+    ),
+    (
+        "apiextensions.k8s.io",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+    ),
+];
+
+/// What every object of a model carries.
+pub(crate) fn of_model(model: &Model) -> Value {
+    json!({
+        "app.kubernetes.io/managed-by": "juju",
+        "model.juju.is/name": model.name,
+        "model.juju.is/id": model.uuid,
+    })
+}
+
+fn policy_name(model: &Model) -> String {
+    format!("juju-model-admission-{}", model.name)
+}
+
+/// The policy of a model, and what puts it in force.
+pub(crate) fn policy(model: &Model) -> [(ApiResource, String, Value); 2] {
+    let name = policy_name(model);
+    let kind = |kind: &str| {
+        let version = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1beta1", kind);
+        ApiResource::from_gvk(&version)
+    };
+    let spec = json!({
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "IfNeeded",
+        "paramKind": {"apiVersion": "v1", "kind": "ServiceAccount"},
+        "matchConstraints": {
+            "matchPolicy": "Equivalent",
+            "namespaceSelector": {"matchLabels": {"model.juju.is/name": model.name}},
+            "objectSelector": {"matchExpressions": [{"key": OPT_OUT, "operator": "DoesNotExist"}]},
+            "resourceRules": [{
+                "apiGroups": ["*"],
+                "apiVersions": ["*"],
+                "operations": ["CREATE", "UPDATE"],
+                "resources": ["*"],
+                "scope": "*",
+            }],
+        },
+        "matchConditions": [{
+            "name": "made-by-the-application",
+            "expression": "request.userInfo.username == 'system:serviceaccount:' \
+                           + params.metadata.namespace + ':' + params.metadata.name",
+        }],
+        "mutations": [{
+            "patchType": "JSONPatch",
+            "jsonPatch": {"expression": expression(model)},
+        }],
+    });
+    let body = |kind: &ApiResource, spec: Value| {
+        json!({
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": {"name": name, "labels": of_model(model)},
+            "spec": spec,
+        })
+    };
+    let (policy, binding) = (
+        kind("MutatingAdmissionPolicy"),
+        kind("MutatingAdmissionPolicyBinding"),
+    );
+    let bound = json!({
+        "policyName": name,
+        "paramRef": {
+            "namespace": model.name,
+            "parameterNotFoundAction": "Allow",
+            "selector": {"matchLabels": of_model(model)},
+        },
+    });
+    [
+        (
+            plural(&policy, "mutatingadmissionpolicies"),
+            name.clone(),
+            body(&policy, spec),
+        ),
+        (
+            plural(&binding, "mutatingadmissionpolicybindings"),
+            name.clone(),
+            body(&binding, bound),
+        ),
+    ]
+}
+
+fn plural(kind: &ApiResource, plural: &str) -> ApiResource {
+    ApiResource {
+        plural: plural.to_owned(),
+        ..kind.clone()
+    }
+}
+
+/// The labels as a JSON patch in CEL; one that holds the value already is written again, to no effect.
+fn expression(model: &Model) -> String {
+    let texts = [
+        ("app.kubernetes.io/managed-by", "'juju'".to_owned()),
+        ("model.juju.is/name", format!("'{}'", model.name)),
+        ("model.juju.is/id", format!("'{}'", model.uuid)),
+        (CREATED_BY, "params.metadata.name".to_owned()),
+    ];
+    let one = |(key, value): &(&str, String)| {
+        format!(
+            "JSONPatch{{op: 'add', path: '/metadata/labels/' + jsonpatch.escapeKey('{key}'), \
+             value: {value}}}"
+        )
+    };
+    let all: Vec<_> = texts.iter().map(one).collect();
+    format!(
+        "(has(object.metadata.labels) ? [] : \
+         [JSONPatch{{op: 'add', path: '/metadata/labels', value: {{}}}}]) + [{}]",
+        all.join(", ")
+    )
+}
+
+/// Deletes what an application has made and not opted out of it.
+pub(crate) async fn sweep(client: &Client, model: &Model, app: &str) -> Result<()> {
+    let selector = format!(
+        "{CREATED_BY}={app},model.juju.is/id={},!{OPT_OUT}",
+        model.uuid
+    );
+    let params = ListParams::default().labels(&selector);
+    for (group, kind, plural_name) in SWEPT {
+        let version = GroupVersionKind::gvk(group, "v1", kind);
+        let resource = plural(&ApiResource::from_gvk(&version), plural_name);
+        let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        for object in all.list(&params).await.context(kind)?.items {
+            let api: Api<DynamicObject> = match &object.metadata.namespace {
+                Some(space) => Api::namespaced_with(client.clone(), space, &resource),
+                None => Api::all_with(client.clone(), &resource),
+            };
+            let name = object.metadata.name.unwrap_or_default();
+            match api.delete(&name, &DeleteParams::background()).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                other => other.map(drop).with_context(|| format!("{kind} {name}"))?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the API server labels what this application would make now, asked without making it.
+pub(crate) async fn in_force(client: &Client, model: &Model, app: &str) -> Result<bool> {
+    let space = &model.name;
+    let path = format!("/api/v1/namespaces/{space}/configmaps?dryRun=All");
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "juju-is-it-labelled"},
+    });
+    let request = http::Request::post(path)
+        .header("Content-Type", "application/json")
+        .header(
+            "Impersonate-User",
+            format!("system:serviceaccount:{space}:{app}"),
+        )
+        .body(serde_json::to_vec(&body)?)?;
+    let made: ConfigMap = client.request(request).await?;
+    let labels = made.metadata.labels.unwrap_or_default();
+    Ok(labels.get(CREATED_BY).is_some_and(|name| name == app))
+}
