@@ -599,3 +599,35 @@ async fn a_cluster_that_never_had_velero_is_ready_after_one_hook() {
     let status = install.statuses.last().unwrap();
     assert_eq!(format!("{}: {}", status.level, status.message), NO_STORE);
 }
+
+/// The other end is not ours: a charm on `ops`, with the library that the real integrators use.
+#[tokio::test]
+async fn the_integrators_own_library_connects_us() {
+    let mut world = World::deployed("real-library").await.unwrap();
+    let settings = world.settings();
+    let provider = "object-storage";
+    world
+        .juju
+        .deploy_foreign_s3_provider(provider, &settings)
+        .await
+        .unwrap();
+    world.juju.settle().await.unwrap();
+
+    world
+        .juju
+        .integrate(APP, "object-storage:s3-credentials")
+        .unwrap();
+    world.juju.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    let spec = world.location().await.unwrap().unwrap();
+    assert_eq!(spec["objectStorage"]["bucket"], json!(world.bucket));
+
+    for (key, status) in [
+        ("wrong", "blocked: object store unavailable: "),
+        (settings.secret_key.as_str(), "active: "),
+    ] {
+        world.juju.config(provider, &[("secret-key", key)]).unwrap();
+        world.juju.settle().await.unwrap();
+        world.expect_in_status(status, &[]).unwrap();
+    }
+}
