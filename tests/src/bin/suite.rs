@@ -18,7 +18,31 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 const BUDGET_UP: Duration = Duration::from_mins(25);
-const BUDGET_TESTS: Duration = Duration::from_mins(30);
+
+/// What is run one after the other: name, budget, and what cargo is told to test.
+const LEVELS: [(&str, Duration, &[&str]); 4] = [
+    (
+        "unit tests",
+        Duration::from_mins(6),
+        &["--workspace", "--lib", "--bins"],
+    ),
+    (
+        "documentation",
+        Duration::from_mins(2),
+        &["--workspace", "--doc"],
+    ),
+    (
+        "Juju emulator",
+        Duration::from_mins(8),
+        &["--package", "tests", "--test", "juju_*"],
+    ),
+    // Everything else, so that no file can be forgotten.
+    (
+        "node",
+        Duration::from_mins(14),
+        &["--package", "tests", "--test", "[!j]*"],
+    ),
+];
 
 /// Runs all tests of the workspace on the stack.
 #[derive(Parser)]
@@ -99,18 +123,22 @@ async fn test(progress: &Progress, times: &mut Times, counts: &mut Counts) -> Re
     if !status.success() {
         bail!("the charm does not build ({status})");
     }
-    let test = ["test", "--workspace", "--locked", "--no-fail-fast"];
-    let note = |line: &str| {
-        if let Some(found) = result_line(line) {
-            counts.passed += found.passed;
-            counts.failed += found.failed;
+    let mut failed = Vec::new();
+    for (level, budget, selection) in LEVELS {
+        let test = [&["test", "--locked", "--no-fail-fast"], selection].concat();
+        let note = |line: &str| {
+            if let Some(found) = result_line(line) {
+                counts.passed += found.passed;
+                counts.failed += found.failed;
+            }
+        };
+        let status = times.take(level, Some(budget), cargo(&test, note)).await?;
+        if !status.success() {
+            failed.push(level);
         }
-    };
-    let status = times
-        .take("tests", Some(BUDGET_TESTS), cargo(&test, note))
-        .await?;
-    if !status.success() {
-        bail!("cargo test failed ({status})");
+    }
+    if !failed.is_empty() {
+        bail!("cargo test failed: {}", failed.join(", "));
     }
     if counts.passed == 0 {
         bail!("no test ran");
