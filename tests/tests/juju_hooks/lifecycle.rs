@@ -277,6 +277,10 @@ async fn a_failing_remove_holds_the_application_until_force() {
     assert!(world.juju.model().applications.contains_key("app"));
     assert_eq!(world.juju.unit_status("app/0").unwrap().level, "error");
     world.juju.remove_application_by_force("app").await.unwrap();
-    assert_eq!(names(&world.juju.settle().await.unwrap()), ["remove"]);
+    let runs = world.juju.settle().await.unwrap();
+    assert!(
+        runs.is_empty(),
+        "what it was stuck with counts as done: {runs:?}"
+    );
     assert!(!world.juju.model().applications.contains_key("app"));
 }
