@@ -15,9 +15,6 @@ use super::run::{LogLine, ToolCall};
 use super::secret_changes::{self, SecretChange};
 use super::secrets::Secret;
 
-/// The most that one bag may hold, keys and values together.
-const LARGEST_BAG: usize = 16 << 20;
-
 /// One run of a charm, seen from the agent.
 pub(crate) struct HookContext<'a> {
     /// The controller's data.
@@ -272,8 +269,8 @@ impl HookContext<'_> {
             bag.iter().map(|(key, value)| key.len() + value.len()).sum()
         };
         let largest = units.chain(apps).map(size).max()?;
-        (largest > LARGEST_BAG)
-            .then(|| format!("max allowed content size ({LARGEST_BAG}): quota limit exceeded"))
+        let most = self.model.largest_bag;
+        (largest > most).then(|| format!("max allowed content size ({most}): quota limit exceeded"))
     }
 
     /// Hands all that was held back to the controller: all of it, or nothing and why.

@@ -48,8 +48,15 @@ pub struct Model {
     /// `automatically-retry-hooks`.
     #[serde(default = "yes")]
     pub retries_hooks: bool,
+    /// The most that one bag may hold, keys and values together; more fails the commit.
+    #[serde(default = "largest_bag")]
+    pub largest_bag: usize,
     /// The log.
     pub log: Vec<LogLine>,
+}
+
+pub(crate) const fn largest_bag() -> usize {
+    16 << 20
 }
 
 const fn yes() -> bool {

@@ -316,6 +316,7 @@ pub(crate) fn new_model(name: &str) -> Result<Model> {
         next: Counters::default(),
         now: Duration::ZERO,
         retries_hooks: true,
+        largest_bag: super::model::largest_bag(),
         log: Vec::new(),
     })
 }

@@ -132,8 +132,11 @@ async fn what_the_controller_refuses_fails_the_hook_and_the_action() {
         .unwrap();
     world.juju.integrate("app:other", "other:offer").unwrap();
     world.juju.settle().await.unwrap();
+    // Juju's own number is no different, but takes the reader of YAML its time.
+    assert_eq!(world.juju.model().largest_bag, 16 << 20);
+    world.juju.model_mut().largest_bag = 1000;
     world.script(
-        "{ printf '{\"k\": \"'; head -c 17000000 /dev/zero | tr '\\0' x; printf '\"}'; } > big
+        "{ printf '{\"k\": \"'; head -c 1000 /dev/zero | tr '\\0' x; printf '\"}'; } > big
          relation-set -r 0 --file - < big; state-set k=v; echo err >&2",
     );
     let outcome = world
@@ -277,6 +280,10 @@ async fn a_failing_remove_holds_the_application_until_force() {
     assert!(world.juju.model().applications.contains_key("app"));
     assert_eq!(world.juju.unit_status("app/0").unwrap().level, "error");
     world.juju.remove_application_by_force("app").await.unwrap();
-    assert_eq!(names(&world.juju.settle().await.unwrap()), ["remove"]);
+    let runs = world.juju.settle().await.unwrap();
+    assert!(
+        runs.is_empty(),
+        "what it was stuck with counts as done: {runs:?}"
+    );
     assert!(!world.juju.model().applications.contains_key("app"));
 }
