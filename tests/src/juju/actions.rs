@@ -1,7 +1,7 @@
 //! Actions: their parameters before, and their outcome after the charm has run.
 //!
 //! Invariant: parameters that do not fit never start the charm; how the charm ends decides the
-//! outcome by the table of `facts/juju.md` §1.3.
+//! outcome as it does for Juju: only a clean exit lets what was asked for be committed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

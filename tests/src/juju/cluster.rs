@@ -1,6 +1,6 @@
 //! The Kubernetes side of a model: its namespace, and what Juju makes for each application.
 //!
-//! Invariant: a charm gets the rights of `facts/juju.md` §1.5, by trust, and never the admin's.
+//! Invariant: a charm gets the rights that Juju gives it with trust or without, and never the admin's.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! A charm's environment.
 //!
-//! Invariant: the variables of `facts/juju.md` §1.2, and no other; none of this process's own.
+//! Invariant: the variables that Juju's unit agent sets, and no other; none of this process's own.
 
 use std::collections::BTreeMap;
 

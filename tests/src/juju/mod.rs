@@ -1,8 +1,7 @@
 //! A Juju emulator: a controller with one model, and unit agents that run a built charm.
 //!
 //! Invariant: the charm cannot tell it from Juju by what it is given, told, allowed, or by what
-//! becomes of what it asks for. Ground: `facts/juju.md`; held against recordings of real Juju by
-//! `tests/juju_conformance/`.
+//! becomes of what it asks for. Held against recordings of real Juju by `tests/juju_conformance/`.
 //!
 //! The way of a hook: [`resolver`] says which is next, [`agent`] starts `dispatch` by way of the
 //! `unit-exec` program and serves its tools ([`tools`]), [`context`] holds what it asks for and

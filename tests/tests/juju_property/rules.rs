@@ -1,4 +1,4 @@
-//! The rules: of commit (§1.3), order (§1.4) and departure (§1.7), as the runs and the model show them.
+//! The rules of commit, order and departure, as the runs and the model show them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
