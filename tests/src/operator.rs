@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio::process::Command;
 
 use crate::juju::{ActionOutcome, CharmSource, Cluster, DeployOptions, Juju, S3Settings};
-use crate::stack::{S3Store, Stack};
+use crate::stack::{self, S3Store, Stack};
 
 /// The application's name in demo and tests.
 pub const APP: &str = "velero-operator";
@@ -57,12 +57,17 @@ pub async fn program() -> Result<PathBuf> {
 }
 
 /// The charm as charmcraft would pack it.
-pub async fn charm(stack: &Stack) -> Result<CharmSource> {
+pub async fn charm() -> Result<CharmSource> {
     Ok(CharmSource::Parts {
         charmcraft: workspace().join("charmcraft.yaml"),
         dispatch: program().await?,
-        files: vec![(stack.bin("velero"), "velero".into())],
+        files: vec![(velero()?, "velero".into())],
     })
+}
+
+/// The Velero CLI that the stack was built with.
+pub fn velero() -> Result<PathBuf> {
+    Ok(stack::folder()?.join("bin/velero"))
 }
 
 /// What an integrator offers for a bucket of the stack's store.
@@ -78,8 +83,8 @@ pub async fn model(stack: &Stack, dir: &Path, name: &str) -> Result<Juju> {
 }
 
 /// Deploys the charm and lets it come to rest.
-pub async fn deploy(juju: &mut Juju, stack: &Stack, options: DeployOptions) -> Result<()> {
-    juju.deploy(&charm(stack).await?, APP, options).await?;
+pub async fn deploy(juju: &mut Juju, options: DeployOptions) -> Result<()> {
+    juju.deploy(&charm().await?, APP, options).await?;
     juju.settle().await.map(drop)
 }
 

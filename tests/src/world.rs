@@ -223,11 +223,11 @@ impl World {
     async fn charm(&self) -> Result<CharmSource> {
         let note_taker = self.dir.path().join("velero");
         write_note_taker(&note_taker, &self.dir.path().join("cli-starts"))?;
-        let mut source = operator::charm(&self.stack).await?;
+        let mut source = operator::charm().await?;
         if let CharmSource::Parts { files, .. } = &mut source {
             *files = vec![
                 (note_taker, "velero".into()),
-                (self.stack.bin("velero"), "velero.real".into()),
+                (operator::velero()?, "velero.real".into()),
             ];
         }
         Ok(source)

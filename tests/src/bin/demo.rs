@@ -82,7 +82,7 @@ async fn fresh_model(stack: &Stack) -> Result<Juju> {
 
 async fn story(stack: &Stack, juju: &mut Juju, steps: &mut Steps) -> Result<String> {
     let begun = Instant::now();
-    operator::deploy(juju, stack, DeployOptions::default()).await?;
+    operator::deploy(juju, DeployOptions::default()).await?;
     steps.say(&format!("juju deploy {APP}"), begun, juju);
 
     let begun = Instant::now();

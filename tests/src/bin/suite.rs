@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 const BUDGET_UP: Duration = Duration::from_mins(25);
 
 /// What is run one after the other: name, budget, and what cargo is told to test.
-const LEVELS: [(&str, Duration, &[&str]); 4] = [
+const LEVELS: [(&str, Duration, &[&str]); 5] = [
     (
         "unit tests",
         Duration::from_mins(6),
@@ -36,11 +36,16 @@ const LEVELS: [(&str, Duration, &[&str]); 4] = [
         Duration::from_mins(8),
         &["--package", "tests", "--test", "juju_*"],
     ),
+    (
+        "control plane",
+        Duration::from_mins(4),
+        &["--package", "tests", "--test", "light_*"],
+    ),
     // Everything else, so that no file can be forgotten.
     (
         "node",
-        Duration::from_mins(14),
-        &["--package", "tests", "--test", "[!j]*"],
+        Duration::from_mins(10),
+        &["--package", "tests", "--test", "[!jl]*"],
     ),
 ];
 
