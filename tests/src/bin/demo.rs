@@ -40,6 +40,8 @@ async fn demo() -> Result<()> {
     progress
         .step("build the charm", operator::program())
         .await?;
+    let emulator = async { tests::juju::build_programs() };
+    progress.step("build the emulator", emulator).await?;
     stack.s3().create_bucket(BUCKET).await?;
 
     let mut juju = fresh_model(&stack).await?;

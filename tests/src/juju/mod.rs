@@ -82,6 +82,13 @@ pub enum Resolve {
     Skip,
 }
 
+/// Builds the emulator's own programs if they are not up to date; else the first hook would.
+pub fn build_programs() -> Result<()> {
+    ["hook-tool", "unit-exec"]
+        .into_iter()
+        .try_for_each(|name| paths::helper(name).map(drop))
+}
+
 impl Juju {
     /// A new model in an empty directory; with a cluster, its namespace too.
     pub async fn bootstrap(dir: &Path, model: &str, cluster: Option<Cluster>) -> Result<Self> {
