@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::{
     cluster::ClusterError,
     juju::JujuError,
-    reconcile::{Charm, Error},
+    reconcile::{Charm, Error, status},
     velero::cli::CliError,
 };
 
@@ -37,18 +37,16 @@ pub(crate) async fn run(charm: &Charm, name: &str) -> Result<(), Error> {
         Ok(()) => return Ok(()),
         Err(failure) => failure,
     };
-    let text = match &failure {
-        Failure::Charm(error @ Error::Juju(_)) => {
-            warn!("{error}");
-            error.to_string()
+    let text = match failure {
+        Failure::Refused(text) => text,
+        Failure::Charm(error) => {
+            if let Some(status) = status::of_error(&error, &charm.unit) {
+                status.message
+            } else {
+                warn!("{error}");
+                error.to_string()
+            }
         }
-        Failure::Charm(Error::NotTrusted) => {
-            format!(
-                "not trusted: run `juju trust {} --scope=cluster`",
-                charm.unit.application
-            )
-        }
-        other => other.to_string(),
     };
     charm.tools.action_fail(&text).await?;
     Ok(())

@@ -3,7 +3,13 @@
 //! **Invariant:** nothing is polled. The world is listed once and then follows the API server's
 //! events; it is looked at again after each event, and after a second in which nothing happened.
 
-use std::{collections::BTreeMap, fmt::Debug, ops::ControlFlow, pin::Pin, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    ops::ControlFlow,
+    pin::Pin,
+    time::Duration,
+};
 
 use futures::{Stream, StreamExt as _, stream::select_all};
 use k8s_openapi::api::{
@@ -85,6 +91,45 @@ pub(crate) async fn follow(
             }
         }
     }
+}
+
+/// Waits until no object is as `awaited` says; gives the names of those that still are at the deadline,
+/// or when the watch ends.
+pub(crate) async fn until_none<K>(
+    api: &Api<K>,
+    labels: &str,
+    deadline: Instant,
+    awaited: impl Fn(&K) -> bool,
+) -> Result<BTreeSet<String>, ClusterError>
+where
+    K: Clone + DeserializeOwned + Debug + ResourceExt,
+{
+    let found = list(api, &ListParams::default().labels(labels)).await?;
+    let waiting = found.items.iter().filter(|object| awaited(object));
+    let mut left: BTreeSet<String> = waiting.map(ResourceExt::name_any).collect();
+    let version = found.metadata.resource_version.unwrap_or_default();
+    let parameters = WatchParams::default().labels(labels);
+    let doing = format!("watch `{}`", api.resource_url());
+    let mut events = ask(doing, || api.watch(&parameters, &version))
+        .await?
+        .boxed();
+    while !left.is_empty() {
+        match timeout_at(deadline, events.next()).await {
+            Ok(Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)))) => {
+                if awaited(&object) {
+                    left.insert(object.name_any());
+                } else {
+                    left.remove(&object.name_any());
+                }
+            }
+            Ok(Some(Ok(WatchEvent::Deleted(object)))) => {
+                left.remove(&object.name_any());
+            }
+            Ok(Some(Ok(_))) => {}
+            Ok(Some(Err(_)) | None) | Err(_) => break,
+        }
+    }
+    Ok(left)
 }
 
 /// A watch that cannot go on.

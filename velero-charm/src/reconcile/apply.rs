@@ -3,13 +3,10 @@
 //! **Invariant:** server-side apply in an order in which each object finds what it needs, deletions
 //! last. Killed between any two requests, the next hook's plan is what was left to do.
 
-use std::ops::ControlFlow;
-
-use futures::StreamExt as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     ResourceExt as _,
-    api::{DeleteParams, DynamicObject, ListParams, WatchEvent, WatchParams},
+    api::{DeleteParams, DynamicObject, ListParams},
 };
 use tokio::time::Instant;
 use tracing::info;
@@ -20,7 +17,7 @@ use super::{
     record::{Record, Seen},
 };
 use crate::{
-    cluster::{Cluster, ClusterError, ask, list},
+    cluster::{Cluster, ClusterError, ask, follow::until_none},
     velero::{self, cli::Cli, manifests},
 };
 
@@ -140,38 +137,13 @@ pub(crate) async fn delete(deletion: &Deletion, cluster: &Cluster) -> Result<(),
 /// Waits until the API server serves all of Velero's kinds.
 async fn established(cluster: &Cluster, deadline: Instant) -> Result<(), ClusterError> {
     let api = cluster.all::<CustomResourceDefinition>();
-    let select = ListParams::default().labels(velero::COMPONENT);
-    let found = list(&api, &select).await?;
-    let mut missing: std::collections::BTreeSet<String> = found
-        .items
-        .iter()
-        .filter(|crd| !is_established(crd))
-        .map(kube::ResourceExt::name_any)
-        .collect();
-    let version = found.metadata.resource_version.unwrap_or_default();
-    let watch = WatchParams::default().labels(velero::COMPONENT);
-    let mut events = ask("watch the CustomResourceDefinitions", || {
-        api.watch(&watch, &version)
-    })
-    .await?
-    .boxed();
-    while !missing.is_empty() {
-        let step = match tokio::time::timeout_at(deadline, events.next()).await {
-            Ok(Some(Ok(WatchEvent::Added(crd) | WatchEvent::Modified(crd)))) => {
-                if is_established(&crd) {
-                    missing.remove(&crd.name_any());
-                }
-                ControlFlow::Continue(())
-            }
-            Ok(Some(Ok(_))) => ControlFlow::Continue(()),
-            Ok(Some(Err(_)) | None) | Err(_) => ControlFlow::Break(()),
-        };
-        if step.is_break() {
-            let missing = missing.into_iter().collect::<Vec<_>>().join("`, `");
-            return Err(ClusterError::silent(format!("establish `{missing}`")));
-        }
+    let is_missing = |crd: &CustomResourceDefinition| !is_established(crd);
+    let missing = until_none(&api, velero::COMPONENT, deadline, is_missing).await?;
+    if missing.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let missing = missing.into_iter().collect::<Vec<_>>().join("`, `");
+    Err(ClusterError::silent(format!("establish `{missing}`")))
 }
 
 fn is_established(crd: &CustomResourceDefinition) -> bool {

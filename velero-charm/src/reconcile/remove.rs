@@ -6,14 +6,13 @@
 
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt as _,
-    api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams},
+    api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{
@@ -23,7 +22,7 @@ use super::{
     plan::{Deletion, Selection},
 };
 use crate::{
-    cluster::{Cluster, ClusterError, ask, list, present, resource},
+    cluster::{Cluster, ClusterError, ask, follow::until_none, list, present, resource},
     juju::{Level, Status},
     velero::{self, CUSTOM_RESOURCES},
 };
@@ -209,29 +208,10 @@ async fn gone<K>(api: &Api<K>, label: &str, deadline: Instant) -> Result<Gone, C
 where
     K: Clone + serde::de::DeserializeOwned + std::fmt::Debug + kube::ResourceExt,
 {
-    let Some(found) = present(list(api, &ListParams::default().labels(label)).await)? else {
-        return Ok(Gone::Yes);
-    };
-    let mut names: std::collections::BTreeSet<_> = found
-        .items
-        .iter()
-        .map(kube::ResourceExt::name_any)
-        .collect();
-    let version = found.metadata.resource_version.unwrap_or_default();
-    let watch = WatchParams::default().labels(label);
-    let mut events = ask("watch what is being deleted", || {
-        api.watch(&watch, &version)
+    let left = present(until_none(api, label, deadline, |_| true).await)?;
+    Ok(if left.is_none_or(|left| left.is_empty()) {
+        Gone::Yes
+    } else {
+        Gone::No
     })
-    .await?
-    .boxed();
-    while !names.is_empty() {
-        match timeout_at(deadline, events.next()).await {
-            Ok(Some(Ok(WatchEvent::Deleted(object)))) => {
-                names.remove(&object.name_any());
-            }
-            Ok(Some(Ok(_))) => {}
-            Ok(Some(Err(_)) | None) | Err(_) => return Ok(Gone::No),
-        }
-    }
-    Ok(Gone::Yes)
 }
