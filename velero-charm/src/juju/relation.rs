@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use provider_api::{Handshake, Registry, RelationData, StorageProvider, Value};
+use provider_api::{Dialect, Handshake, Registry, RelationData, StorageProvider, Value};
 
 use super::{JujuError, Leadership, Tools};
 
 /// Where integrators put the address of the Juju secret.
 const SECRET_ADDRESS: &str = "secret-extra";
 const REQUESTED_SECRETS: &str = "requested-secrets";
-/// The dialect that we speak. Integrators of an interim release know it by another name.
-const DIALECT: [(&str, &str); 2] = [("version", "1"), ("lib-version", "1.0")];
+/// The version that we speak. Integrators of an interim release know it by another name.
+const VERSION: [(&str, &str); 2] = [("version", "1"), ("lib-version", "1.0")];
 
 /// A relation that can select a provider.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ async fn read_one(
     own_app: &str,
     leadership: Leadership,
 ) -> Result<StorageRelation, JujuError> {
-    let handshake = provider.descriptor().handshake;
+    let handshake = provider.descriptor().endpoint.handshake;
     let remote_app = tools.remote_app(&id).await?.filter(|app| !app.is_empty());
     let bag = match &remote_app {
         Some(app) => tools.data_bag(&id, app).await?,
@@ -90,13 +90,15 @@ fn missing_words(
 ) -> BTreeMap<&'static str, String> {
     let fields = handshake.requested_secrets.join("\", \"");
     let mut words = BTreeMap::from([(REQUESTED_SECRETS, format!("[\"{fields}\"]"))]);
-    words.extend(DIALECT.map(|(key, value)| (key, value.to_owned())));
-    // An integrator of the older dialect answers only a request for a certain bucket, and knows
-    // that this name stands for none. One of the newer dialect would create that bucket.
-    let speaks_ours = DIALECT.iter().any(|(key, _)| theirs.contains_key(*key));
-    if !theirs.is_empty() && !speaks_ours {
-        let number = relation.rsplit(':').next().unwrap_or(relation);
-        words.insert(handshake.legacy_trigger, format!("relation-{number}"));
+    if let Dialect::ObjectStorage { legacy_trigger } = handshake.dialect {
+        words.extend(VERSION.map(|(key, value)| (key, value.to_owned())));
+        // An integrator of the older dialect answers only a request for a certain bucket, and knows
+        // that this name stands for none. One of the newer dialect would create that bucket.
+        let speaks_ours = VERSION.iter().any(|(key, _)| theirs.contains_key(*key));
+        if !theirs.is_empty() && !speaks_ours {
+            let number = relation.rsplit(':').next().unwrap_or(relation);
+            words.insert(legacy_trigger, format!("relation-{number}"));
+        }
     }
     words.retain(|key, value| ours.get(*key) != Some(value));
     words
@@ -150,7 +152,9 @@ mod tests {
 
     const HANDSHAKE: Handshake = Handshake {
         requested_secrets: &["key-a", "key-b"],
-        legacy_trigger: "reel",
+        dialect: Dialect::ObjectStorage {
+            legacy_trigger: "reel",
+        },
     };
 
     fn bag(fields: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -5,9 +5,7 @@
 
 mod image;
 
-use provider_api::{
-    Descriptor, Inputs, Problem, Problems, Registry, RelationData, Storage, Verdict,
-};
+use provider_api::{Descriptor, Inputs, Problem, Problems, Registry, Storage, Verdict};
 use serde_json::{Map, Value};
 
 use self::image::check_image;
@@ -142,8 +140,8 @@ fn storage(config: &Map<String, Value>, relations: &[StorageRelation]) -> Intent
     let descriptor = first.provider.descriptor();
     let inputs = Inputs {
         storage: first.data.clone(),
-        further: std::iter::empty::<(String, RelationData)>().collect(),
         plugin_image: text(config, descriptor.plugin.option, descriptor.plugin.default),
+        ..Inputs::default()
     };
     match first.provider.validate(&inputs) {
         Ok(Verdict::Ready(storage)) => Intent::Set {
