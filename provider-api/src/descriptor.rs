@@ -44,7 +44,6 @@ pub struct FurtherEndpoint {
 
 /// Something about the cluster that the charm can find out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub enum Fact {
     /// What the nodes are to the cloud they run in: `spec.providerID` of each.
     ProviderIds,

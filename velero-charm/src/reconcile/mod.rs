@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     cluster::{Cluster, ClusterError, follow, follow::Running},
-    juju::{JujuError, Leadership, Level, Status, Tools, Unit},
+    juju::{JujuError, Leadership, Level, Status, Tools, Unit, relation::StorageRelation},
     velero::{
         BUNDLED, Owner,
         cli::{Cli, CliError},
@@ -148,7 +148,12 @@ impl Charm {
         .await?;
         debug!("Observed after {} ms.", begun.elapsed().as_millis());
         self.refuse_foreign(&observed, &cluster)?;
-        let desired = validate::validate(&observed.config, &observed.relations, &self.registry);
+        let desired = validate::validate(
+            &observed.config,
+            &observed.relations,
+            &observed.facts,
+            &self.registry,
+        );
         let place = Place {
             namespace: cluster.namespace(),
             owner: &self.owner,
@@ -186,11 +191,8 @@ impl Charm {
 
     /// Says what makes integrators send their data, where it was not yet said.
     async fn shake_hands(&self, observed: &Observed) -> Result<(), Error> {
-        for relation in observed
-            .relations
-            .iter()
-            .filter(|r| !r.handshake.is_empty())
-        {
+        let relations = observed.relations.iter().flat_map(StorageRelation::all);
+        for relation in relations.filter(|relation| !relation.handshake.is_empty()) {
             self.tools
                 .set_data_bag(&relation.id, &relation.handshake)
                 .await?;

@@ -91,12 +91,12 @@ fn an_unanswered_relation_is_waited_for() {
 #[test]
 fn invalid_data_is_blocked_and_unreadable_data_waited_for() {
     let why = |problem: Problem| Why::Invalid {
-        integrator: "tape".into(),
+        integrators: vec!["tape".into(), "robot".into()],
         problems: problem.into(),
     };
     assert_eq!(
         kept(why(Problem::missing("reel", "insert one"))),
-        blocked("data from `tape` is invalid: `reel` is missing: insert one")
+        blocked("data from `tape`, `robot` is invalid: `reel` is missing: insert one")
     );
     let status = kept(why(Problem::unreadable(
         "pin",
