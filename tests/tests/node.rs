@@ -16,8 +16,8 @@ use tests::shop::Shop;
 use tests::stack::versions;
 use tests::world::World;
 
-const NO_STORE: &str =
-    "blocked: no object store: run `juju integrate velero-operator s3-integrator`";
+const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
+                        s3-integrator` or `azure-storage-integrator`";
 
 async fn run_with(world: &mut World, action: &str, params: Value) -> ActionOutcome {
     let params: Map<String, Value> = serde_json::from_value(params).unwrap();
@@ -312,6 +312,8 @@ async fn nothing_to_do_nothing_written() {
         "relation-list",
         "relation-get",
         "secret-get",
+        // For the other kind of store.
+        "relation-ids",
         "status-get",
     ];
     assert_eq!(tools, expected);
