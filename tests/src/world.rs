@@ -208,6 +208,14 @@ impl World {
             .await
     }
 
+    /// Applies an object as an admin.
+    pub async fn apply(&self, object: &Value) -> Result<()> {
+        let apply = ["apply", "-f", "-"];
+        shop::kubectl(&self.stack, &apply, &object.to_string())
+            .await
+            .map(drop)
+    }
+
     /// Runs kubectl as an admin.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         shop::kubectl(&self.stack, arguments, "").await
