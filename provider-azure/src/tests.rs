@@ -414,8 +414,15 @@ fn a_secret_gets_the_plainest_dress_that_keeps_it() {
     ] {
         assert_eq!(line(secret), dressed);
     }
-    let too_long = "x".repeat(60_001);
-    for secret in ["'a'$", r#"a#"b#"#, "a\n\\", "'a\"#", too_long.as_str()] {
+    let too_long = ["x".repeat(60_001), "\n".repeat(30_000) + "x"];
+    for secret in [
+        "'a'$",
+        r#"a#"b#"#,
+        "a\n\\",
+        "'a\"#",
+        &too_long[0],
+        &too_long[1],
+    ] {
         assert_eq!(
             refused(&inputs(&[(SECRET_KEY, secret)])),
             [SECRET_KEY],
