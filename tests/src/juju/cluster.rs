@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use super::labels::{self, of_model};
 use super::model::Model;
 use super::paths::UnitPaths;
+use crate::stack::proxy::Proxy;
 use crate::stack::{ApiEndpoint, ControlPlaneOnly, Stack};
 
 /// How long the API server may take to judge by what was just written.
@@ -63,6 +64,12 @@ impl Cluster {
     /// One that has a control plane and nothing else.
     pub async fn of_control_plane(plane: &ControlPlaneOnly) -> Result<Self> {
         Ok(Self::at(plane.client().await?, plane.api()))
+    }
+
+    /// The same, with a proxy between the charms and the API server. The admin goes straight.
+    #[must_use]
+    pub fn behind(self, proxy: &Proxy) -> Self {
+        Self::at(self.client, proxy.api())
     }
 
     fn at(client: Client, api: &ApiEndpoint) -> Self {

@@ -28,6 +28,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use super::command::tail;
 use super::control_plane::{ControlPlane, Reach};
 use super::layout::{Layout, Ports};
+use super::pki::Pki;
 use super::ports::Claim;
 use super::{ApiEndpoint, AuditLog, Progress, build, wait};
 
@@ -107,6 +108,10 @@ impl ControlPlaneOnly {
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.plane.kubeconfig()
+    }
+
+    pub(super) fn pki(&self) -> &Pki {
+        self.plane.pki()
     }
 
     /// What was asked of the API server.
