@@ -262,9 +262,9 @@ async fn answers_may_come_late_or_never(proxy: &Proxy, client: &Client) {
 async fn the_charm_goes_by_way_of_the_proxy_and_trusts_it() {
     let plane = ControlPlaneOnly::start().await.unwrap();
     let proxy = Proxy::start(&plane, Face::Valid).await.unwrap();
-    let cluster = Cluster::of_control_plane(&plane).await.unwrap();
+    let cluster = Cluster::at(plane.client().await.unwrap(), proxy.api());
     let dir = tempfile::tempdir().unwrap();
-    let mut juju = Juju::bootstrap(dir.path(), "by-proxy", Some(cluster.behind(&proxy)))
+    let mut juju = Juju::bootstrap(dir.path(), "by-proxy", Some(cluster))
         .await
         .unwrap();
     proxy.play(vec![Rule::every(

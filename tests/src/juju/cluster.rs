@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 use super::labels::{self, of_model};
 use super::model::Model;
 use super::paths::UnitPaths;
-use crate::stack::proxy::Proxy;
 use crate::stack::{ApiEndpoint, ControlPlaneOnly, Stack};
 
 /// How long the API server may take to judge by what was just written.
@@ -66,13 +65,9 @@ impl Cluster {
         Ok(Self::at(plane.client().await?, plane.api()))
     }
 
-    /// The same, with a proxy between the charms and the API server. The admin goes straight.
+    /// One whose API server pods find at this endpoint, and the emulator by this client.
     #[must_use]
-    pub fn behind(self, proxy: &Proxy) -> Self {
-        Self::at(self.client, proxy.api())
-    }
-
-    fn at(client: Client, api: &ApiEndpoint) -> Self {
+    pub fn at(client: Client, api: &ApiEndpoint) -> Self {
         Self {
             client,
             host: api.host.clone(),
