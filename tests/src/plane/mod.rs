@@ -29,6 +29,7 @@ pub use script::{Fate, Verdict};
 pub use world::LightWorld;
 
 use crate::kubectl::Kubectl;
+use crate::stack::proxy::{Face, Proxy};
 use crate::stack::{ApiEndpoint, AuditLog, ControlPlaneOnly};
 use hands::Hands;
 use script::Script;
@@ -75,6 +76,11 @@ impl Plane {
     /// The same, whose charm finds the API server at another endpoint.
     pub async fn world_at(&self, name: &str, endpoint: &ApiEndpoint) -> Result<LightWorld> {
         LightWorld::open(self, name, endpoint).await
+    }
+
+    /// A proxy in front of its API server, for a world whose charm is to meet faults.
+    pub async fn proxy(&self, face: Face) -> Result<Proxy> {
+        Proxy::start(&self.0.control_plane, face).await
     }
 
     /// Where the API server is.

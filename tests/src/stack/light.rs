@@ -31,6 +31,7 @@ use kube::Api;
 use super::command::tail;
 use super::control_plane::{ControlPlane, Reach};
 use super::layout::{Layout, Ports};
+use super::pki::Pki;
 use super::ports::Claim;
 use super::{ApiEndpoint, AuditLog, Progress, build, wait};
 
@@ -153,6 +154,10 @@ impl ControlPlaneOnly {
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.plane.kubeconfig()
+    }
+
+    pub(super) fn pki(&self) -> &Pki {
+        self.plane.pki()
     }
 
     /// The program that people use.
