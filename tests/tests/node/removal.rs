@@ -48,7 +48,8 @@ async fn removal_in_the_middle_of_a_backup_leaves_the_cluster_as_it_was() {
     let before = everything(&world).await;
     world.deploy(DeployOptions::trusted()).await.unwrap();
     world.config("use-node-agent", "true").await.unwrap();
-    world.integrate(world.settings()).await.unwrap();
+    let settings = world.settings();
+    world.integrate(settings).await.unwrap();
     for command in [
         "backup create one --include-namespaces default --wait",
         "restore create one --from-backup one --wait",
