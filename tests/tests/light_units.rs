@@ -13,7 +13,8 @@ use tests::operator::{APP, UNIT};
 use tests::plane::{LightWorld, Plane};
 
 const SECOND: &str = "velero-operator/1";
-const NO_STORE: &str = "no object store: run `juju integrate velero-operator s3-integrator`";
+const NO_STORE: &str =
+    "no object store is configured: run `juju integrate velero-operator s3-integrator`";
 
 /// The writes of the charm since a mark.
 async fn writes(world: &LightWorld, mark: &tests::stack::Mark) -> Vec<String> {
@@ -72,6 +73,8 @@ async fn a_new_leader_goes_on_where_the_old_one_was() {
     );
     world.config("use-node-agent", "true").await.unwrap();
     assert_eq!(status(&world, SECOND), "active: ");
+    // It may have looked before the leader was done.
+    world.update_status().await.unwrap();
     assert_eq!(status(&world, UNIT), "active: ");
     let belongings = world.belongings().await.unwrap();
     assert!(belongings.contains("daemonset/node-agent"), "{belongings}");
