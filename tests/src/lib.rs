@@ -1,7 +1,10 @@
 //! What the suites and the demo stand on: the real stack and a Juju emulator.
 
+pub mod charmed;
 pub mod juju;
+pub mod kubectl;
 pub mod operator;
+pub mod plane;
 pub mod shop;
 pub mod stack;
 pub mod world;

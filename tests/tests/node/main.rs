@@ -11,6 +11,7 @@ mod actions;
 mod config;
 mod in_flight;
 mod quiet;
+mod removal;
 mod store;
 mod whole_way;
 

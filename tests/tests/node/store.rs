@@ -41,7 +41,8 @@ async fn a_store_that_does_not_work_is_explained_and_heals() {
     world
         .expect_in_status("blocked: object store unavailable: ", &reason)
         .unwrap();
-    world.offer("bucket", &world.bucket.clone()).await.unwrap();
+    let bucket = world.bucket.clone();
+    world.offer("bucket", &bucket).await.unwrap();
     world.expect_status("active: ").unwrap();
 
     world.offer("endpoint", &dead).await.unwrap();
@@ -78,7 +79,8 @@ async fn bad_data_is_named_and_destroys_nothing() {
         .unwrap();
     assert_eq!(world.location().await.unwrap(), before);
 
-    world.offer("bucket", &world.bucket.clone()).await.unwrap();
+    let bucket = world.bucket.clone();
+    world.offer("bucket", &bucket).await.unwrap();
     world.expect_status("active: ").unwrap();
 }
 

@@ -202,7 +202,6 @@ impl Charm {
         let live = &observed.live;
         let (server, account) = (live.running.server(), live.account.as_ref());
         match adopt::standing(server, account, cluster, &self.owner).await? {
-            Standing::Ours => {}
             Standing::Foreign => {
                 return Err(Error::Foreign {
                     namespace: cluster.namespace().into(),
@@ -216,7 +215,7 @@ impl Charm {
                 adopt::take_over(objects, plugins, cluster, &self.owner).await?;
                 observed.live = Live::read(cluster, &self.owner).await?;
             }
-            Standing::Predecessors(_) => {}
+            Standing::Ours | Standing::Predecessors(_) => {}
         }
         Ok(())
     }
