@@ -14,6 +14,7 @@ use crate::juju::{Level, Status, Unit};
 
 /// Longer messages are cut; the whole is in the log.
 const LONGEST: usize = 500;
+const CUT: &str = "…";
 
 /// One thing to tell, the worse the smaller.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -215,8 +216,8 @@ fn one_line(text: &str) -> String {
     if line.len() <= LONGEST {
         return line;
     }
-    let end = line.floor_char_boundary(LONGEST);
-    format!("{}…", line.get(..end).unwrap_or_default())
+    let end = line.floor_char_boundary(LONGEST - CUT.len());
+    format!("{}{CUT}", line.get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]
