@@ -2,6 +2,7 @@
 
 pub mod juju;
 pub mod operator;
+pub mod past;
 pub mod shop;
 pub mod stack;
 pub mod world;
