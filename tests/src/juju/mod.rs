@@ -50,7 +50,7 @@ pub use cluster::Cluster;
 pub use lifecycle::{Interruption, PodLoss, SecretDue};
 pub use operations::{DeployOptions, Removal};
 pub use run::{ActionOutcome, Exit, HookRun, LogLine, ToolCall};
-pub use s3::S3Settings;
+pub use s3::{Dialect, S3Settings};
 
 use agent::{Ended, Start};
 use event::{ActionEvent, Event};
