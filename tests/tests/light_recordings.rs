@@ -91,9 +91,7 @@ async fn the_replay_of_the_python_charm_leaves_what_it_left() {
     options
         .config
         .insert("use-node-agent".into(), "true".into());
-    let python = PythonCharm::deploy(&mut juju, &cluster, options)
-        .await
-        .unwrap();
+    let python = PythonCharm::deploy(&mut juju, options).await.unwrap();
 
     python.install().await.unwrap();
     python.config_changed().await.unwrap();

@@ -423,6 +423,12 @@ impl Juju {
         &mut self.model
     }
 
+    /// Its cluster, if it has one.
+    #[must_use]
+    pub const fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
     /// The model's directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

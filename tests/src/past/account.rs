@@ -9,14 +9,15 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
-use crate::juju::Cluster;
+use crate::juju::{Cluster, Juju};
 
 /// Kinds that live outside namespaces, of those that Velero's manifests have.
 const CLUSTER_SCOPED: [&str; 2] = ["ClusterRoleBinding", "CustomResourceDefinition"];
 
 /// A client of this application.
-pub(super) async fn client(cluster: &Cluster, namespace: &str, app: &str) -> Result<Client> {
-    let accounts = Api::<ServiceAccount>::namespaced(cluster.client.clone(), namespace);
+pub(super) async fn client(juju: &Juju, app: &str) -> Result<Client> {
+    let cluster = juju.cluster().context("the model is on no cluster")?;
+    let accounts = Api::<ServiceAccount>::namespaced(cluster.client.clone(), &juju.model().name);
     let request = TokenRequest {
         spec: TokenRequestSpec::default(),
         ..TokenRequest::default()

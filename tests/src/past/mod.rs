@@ -4,10 +4,12 @@
 //! are those of the charm that sent them, and a test holds the one against the other.
 
 mod account;
+mod cli;
 mod own_charm;
 mod python_charm;
 mod recordings;
 
+pub use cli::{CLI, VeleroCli};
 pub use own_charm::take_back;
-pub use python_charm::{CLI, LIGHTKUBE, PythonCharm};
+pub use python_charm::{LIGHTKUBE, PythonCharm};
 pub use recordings::{Installation, Release, left_by_the_python_charm};

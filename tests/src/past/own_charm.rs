@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::account;
 use super::recordings::{Installation, Release};
-use crate::juju::{Cluster, Juju};
+use crate::juju::Juju;
 use crate::operator::APP;
 use crate::stack::versions::VELERO;
 
@@ -20,15 +20,10 @@ const MANAGER: &str = "velero-operator";
 const RECORD: &str = "velero-operator-applied";
 
 /// Takes a cluster back to an older Velero, as its own charm in this model.
-pub async fn take_back(
-    release: Release,
-    how: Installation,
-    juju: &Juju,
-    cluster: &Cluster,
-) -> Result<()> {
+pub async fn take_back(juju: &Juju, release: Release, how: Installation) -> Result<()> {
     let model = juju.model();
     let past = Past {
-        client: account::client(cluster, &model.name, APP).await?,
+        client: account::client(juju, APP).await?,
         namespace: &model.name,
         labels: [
             ("velero-operator/application", APP),
