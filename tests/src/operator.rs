@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 use crate::juju::{ActionOutcome, CharmSource, Cluster, DeployOptions, Juju, S3Settings};
 use crate::stack::{self, S3Store, Stack};
@@ -26,11 +27,24 @@ pub fn workspace() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-/// Builds the charm's program and says where it is. With `CHARM_PROFILE=dev` in seconds, but then it
-/// is not the program that ships.
+/// The charm's program, built once. With `CHARM_PROFILE=dev` in seconds, but then it is not the program
+/// that ships.
 pub async fn program() -> Result<PathBuf> {
+    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
+    PROGRAM.get_or_try_init(build).await.cloned()
+}
+
+async fn build() -> Result<PathBuf> {
     let profile = std::env::var("CHARM_PROFILE").unwrap_or_else(|_| "release".into());
-    let output = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo tells a test about the test's own package would count as a change of the other's.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    let output = cargo
         .current_dir(workspace())
         .args(["build", "--locked", "--package", "velero-charm"])
         .args([

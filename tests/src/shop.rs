@@ -2,11 +2,9 @@
 //!
 //! Invariant: what is compared after a restore is what the pod's own file system says.
 
-use std::process::Stdio;
+use anyhow::Result;
 
-use anyhow::{Context, Result, bail};
-use tokio::io::AsyncWriteExt as _;
-
+use crate::kubectl::Kubectl;
 use crate::stack::Stack;
 use crate::stack::versions::BUSYBOX_IMAGE;
 
@@ -64,6 +62,27 @@ impl Shop {
         delete_namespace(&self.stack, &self.namespace).await
     }
 
+    /// From now on a backup of the shop runs until it is let go: Velero runs a command in the pod first,
+    /// which waits for a file.
+    pub async fn detain_backups(&self) -> Result<()> {
+        let wait = r#"["/bin/sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.1; done"]"#;
+        let annotate = [
+            "-n",
+            &self.namespace,
+            "annotate",
+            "pod",
+            "shop",
+            &format!("pre.hook.backup.velero.io/command={wait}"),
+            "pre.hook.backup.velero.io/timeout=10m",
+        ];
+        self.kubectl(&annotate, "").await.map(drop)
+    }
+
+    /// Lets go the backup that runs.
+    pub async fn let_backup_go(&self) -> Result<()> {
+        self.within("touch /tmp/go").await.map(drop)
+    }
+
     /// Waits until the pod runs.
     pub async fn ready(&self) -> Result<()> {
         let wait = [
@@ -111,27 +130,7 @@ pub async fn delete_namespace(stack: &Stack, namespace: &str) -> Result<()> {
 
 /// Runs kubectl as an admin.
 pub async fn kubectl(stack: &Stack, arguments: &[&str], input: &str) -> Result<String> {
-    let mut child = tokio::process::Command::new(stack.bin("kubectl"))
-        .arg("--kubeconfig")
-        .arg(stack.kubeconfig())
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("kubectl does not start")?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(input.as_bytes()).await?;
-    }
-    let output = child.wait_with_output().await?;
-    if !output.status.success() {
-        bail!(
-            "kubectl {}: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    Kubectl::of(stack).run_on(arguments, input).await
 }
 
 fn manifests(namespace: &str) -> String {

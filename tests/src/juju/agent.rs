@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -21,11 +21,13 @@ use super::context::{ActionSoFar, HookContext, Pending, Record};
 use super::environment;
 use super::event::Event;
 use super::exec::{Mount, Outcome, Report, Spec};
+use super::killer::{Killer, kill_charm};
 use super::lifecycle::Plan;
 use super::lines::Lines;
 use super::model::Model;
 use super::paths::{UnitPaths, helper};
 use super::run::{Exit, HookRun, ToolCall};
+use super::sabotage::{self, Sabotage, Saboteur};
 use super::secrets::random;
 use super::tools::{self, Call};
 use super::wire::{Reply, Request, body_length};
@@ -49,6 +51,10 @@ pub(crate) struct Start<'a> {
     pub delay: Option<Duration>,
     /// What stops it in the middle.
     pub plan: Option<Plan>,
+    /// Which of its tool calls goes wrong.
+    pub sabotage: Option<Sabotage>,
+    /// Who may kill it while it runs.
+    pub killer: Killer,
     /// Hears `action-log` as it is called.
     pub listener: &'a mut dyn FnMut(SystemTime, &str),
 }
@@ -63,6 +69,14 @@ pub(crate) struct Ended {
     pub stdout: Vec<u8>,
     /// All of standard error.
     pub stderr: Vec<u8>,
+}
+
+/// What a test does to a run.
+struct Disturbance {
+    delay: Option<Duration>,
+    plan: Option<Plan>,
+    saboteur: Saboteur,
+    killer: Killer,
 }
 
 /// What a process left.
@@ -115,14 +129,13 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
         Handler::Missing => Output::none(Exit::Missing),
         Handler::Broken(why) => Output::none(Exit::NotStarted(why)),
         Handler::Dispatch => {
-            dispatch(
-                &mut context,
-                &start.paths,
-                &environment,
-                start.delay,
-                start.plan,
-            )
-            .await?
+            let disturbance = Disturbance {
+                delay: start.delay,
+                plan: start.plan,
+                saboteur: Saboteur::with(start.sabotage),
+                killer: start.killer,
+            };
+            dispatch(&mut context, &start.paths, &environment, disturbance).await?
         }
     };
     let mut output = output;
@@ -170,13 +183,15 @@ async fn dispatch(
     context: &mut HookContext<'_>,
     paths: &UnitPaths,
     environment: &BTreeMap<String, String>,
-    delay: Option<Duration>,
-    plan: Option<Plan>,
+    mut disturbance: Disturbance,
 ) -> Result<Output> {
+    let plan = disturbance.plan;
     link_tools(&paths.tools(), &context.model.juju_version)?;
     let listener = listen(&paths.agent(), "agent.socket")?;
     let mut child = launch(paths, environment)?;
     let mut group = Group::of(&child);
+    let killer = disturbance.killer.clone();
+    let _aim = killer.aim(&child);
     let mut stdout = Lines::new(child.stdout.take().context("no standard output")?);
     let mut stderr = Lines::new(child.stderr.take().context("no standard error")?);
     let logger = context.event.name();
@@ -188,11 +203,11 @@ async fn dispatch(
             accepted = listener.accept() => {
                 calls += 1;
                 if plan.is_some_and(|plan| plan.at_call == calls) {
-                    kill_charm(&child)?;
+                    kill_charm(child.id().context("the launcher has ended")?)?;
                     continue;
                 }
                 // A caller that was killed meanwhile is no concern of ours.
-                let _ = serve(accepted?.0, context, delay).await;
+                let _ = serve(accepted?.0, context, &mut disturbance).await;
             }
             line = stdout.next(), if !stdout.is_over() => {
                 log_line(context, "DEBUG", &logger, line?.as_deref());
@@ -315,16 +330,6 @@ impl Drop for Group {
     }
 }
 
-/// Kills what the launcher has started, and not the launcher, which is to tell of it.
-fn kill_charm(launcher: &Child) -> Result<()> {
-    let id = launcher.id().context("the launcher has ended")?;
-    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
-    for child in children.split_whitespace() {
-        kill(Pid::from_raw(child.parse()?), Signal::SIGKILL)?;
-    }
-    Ok(())
-}
-
 fn report(paths: &UnitPaths, stderr: &[u8]) -> Result<(Exit, u64)> {
     let text = fs::read(paths.report()).unwrap_or_default();
     let Ok(report) = serde_json::from_slice::<Report>(&text) else {
@@ -368,15 +373,20 @@ fn signal(number: i32) -> String {
 async fn serve(
     mut stream: UnixStream,
     context: &mut HookContext<'_>,
-    delay: Option<Duration>,
+    disturbance: &mut Disturbance,
 ) -> Result<()> {
+    let saboteur = &mut disturbance.saboteur;
+    if saboteur.is_hanging() {
+        saboteur.keep(stream);
+        return Ok(());
+    }
     let mut prefix = [0; 4];
     stream.read_exact(&mut prefix).await?;
     let mut body = vec![0; body_length(prefix)?];
     stream.read_exact(&mut body).await?;
     let (at, clock) = (SystemTime::now(), Instant::now());
     let request = Request::decode(&body)?;
-    if let Some(delay) = delay {
+    if let Some(delay) = disturbance.delay {
         tokio::time::sleep(delay).await;
     }
     let call = Call {
@@ -385,10 +395,14 @@ async fn serve(
         directory: request.directory,
         stdin: request.stdin,
     };
-    let reply = if request.context == context.id {
-        tools::run(context, &call)
-    } else {
-        stale(&request.context)
+    let reply = match saboteur.next(&call.tool).map(sabotage::answer) {
+        Some(Some(instead)) => instead,
+        Some(None) => {
+            saboteur.keep(stream);
+            return Ok(());
+        }
+        None if request.context == context.id => tools::run(context, &call),
+        None => stale(&request.context),
     };
     stream.write_all(&reply.encode()?).await?;
     if let Reply::Done { code, .. } = reply {

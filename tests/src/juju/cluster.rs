@@ -65,7 +65,9 @@ impl Cluster {
         Ok(Self::at(plane.client().await?, plane.api()))
     }
 
-    fn at(client: Client, api: &ApiEndpoint) -> Self {
+    /// One whose API server pods find at this endpoint, and the emulator by this client.
+    #[must_use]
+    pub fn at(client: Client, api: &ApiEndpoint) -> Self {
         Self {
             client,
             host: api.host.clone(),

@@ -8,8 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::event::{Event, SecretEvent};
+use super::killer::Killer;
 use super::model::{Life, split_unit};
 use super::run::HookRun;
+use super::sabotage::{Sabotage, ToolFault};
 use super::secrets::Owner;
 use super::{Juju, Resolve, resolver};
 
@@ -191,6 +193,22 @@ impl Juju {
     /// before it is answered. A tool that reads standard input asks twice.
     pub const fn interrupt_next(&mut self, how: Interruption, at_call: usize) {
         self.plan = Some(Plan { how, at_call });
+    }
+
+    /// Lets a tool call of the next run of a charm go wrong: the `at_call`-th (from 1) of this tool. A tool
+    /// that reads standard input asks twice.
+    pub fn sabotage_next(&mut self, tool: &str, at_call: usize, fault: ToolFault) {
+        self.sabotage = Some(Sabotage {
+            tool: tool.to_owned(),
+            at_call,
+            fault,
+        });
+    }
+
+    /// Kills the charm that runs when it is used.
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        self.killer.clone()
     }
 
     /// A secret's owner hears that it is due.

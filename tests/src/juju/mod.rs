@@ -20,6 +20,7 @@ pub mod event;
 pub mod exec;
 pub mod foreign;
 mod integrations;
+mod killer;
 pub mod labels;
 mod lifecycle;
 mod lines;
@@ -29,6 +30,7 @@ mod paths;
 mod resolver;
 mod run;
 pub mod s3;
+mod sabotage;
 pub mod scripted;
 mod secret_changes;
 pub mod secrets;
@@ -47,10 +49,12 @@ use serde_json::{Map, Value};
 
 pub use charm::CharmSource;
 pub use cluster::Cluster;
+pub use killer::Killer;
 pub use lifecycle::{Interruption, PodLoss, SecretDue};
 pub use operations::{DeployOptions, Removal};
 pub use run::{ActionOutcome, Exit, HookRun, LogLine, ToolCall};
 pub use s3::{Dialect, S3Settings};
+pub use sabotage::ToolFault;
 
 use agent::{Ended, Start};
 use event::{ActionEvent, Event};
@@ -71,6 +75,8 @@ pub struct Juju {
     runs: Vec<HookRun>,
     delay: Option<Duration>,
     plan: Option<lifecycle::Plan>,
+    sabotage: Option<sabotage::Sabotage>,
+    killer: Killer,
 }
 
 /// What to do about a failed hook.
@@ -126,7 +132,7 @@ impl Juju {
         Ok(juju)
     }
 
-    const fn with(model: Model, store: Store, cluster: Option<Cluster>) -> Self {
+    fn with(model: Model, store: Store, cluster: Option<Cluster>) -> Self {
         Self {
             model,
             store,
@@ -134,6 +140,8 @@ impl Juju {
             runs: Vec::new(),
             delay: None,
             plan: None,
+            sabotage: None,
+            killer: Killer::default(),
         }
     }
 
@@ -177,6 +185,24 @@ impl Juju {
         }
         self.save()?;
         Ok(self.runs.get(first..).unwrap_or_default().to_vec())
+    }
+
+    /// Runs the one hook that is due next, if any is. What is over is taken away before it, not after it:
+    /// so what the last hook has left can be looked at.
+    pub async fn step(&mut self) -> Result<Option<HookRun>> {
+        loop {
+            let reaped = self.reap().await?;
+            self.play()?;
+            for unit in self.charm_units() {
+                if let Some(event) = resolver::next(&self.model, &unit) {
+                    return self.run_due(&unit, event).await.map(Some);
+                }
+            }
+            if !reaped {
+                self.save()?;
+                return Ok(None);
+            }
+        }
     }
 
     fn charm_units(&self) -> Vec<String> {
@@ -284,6 +310,8 @@ impl Juju {
             cluster,
             delay: self.delay,
             plan: self.plan.take(),
+            sabotage: self.sabotage.take(),
+            killer: self.killer.clone(),
             listener,
         })
         .await?;

@@ -20,6 +20,20 @@ use super::wait;
 
 const READY_WITHIN: Duration = Duration::from_mins(2);
 
+/// The controllers that have work where no kubelet runs. The one that watches over nodes' lives is not
+/// among them: it would drive pods off a node that nobody reports for.
+const WITHOUT_A_KUBELET: [&str; 9] = [
+    "daemonset-controller",
+    "deployment-controller",
+    "garbage-collector-controller",
+    "job-controller",
+    "namespace-controller",
+    "replicaset-controller",
+    "root-ca-certificate-publisher-controller",
+    "serviceaccount-controller",
+    "statefulset-controller",
+];
+
 /// Who is to reach the API server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
@@ -156,6 +170,16 @@ impl ControlPlane {
         self.command("kube-apiserver", self.api_arguments())
     }
 
+    /// How the controller manager is started.
+    pub(super) fn controller_manager(&self) -> Vec<String> {
+        self.command("kube-controller-manager", self.controller_arguments())
+    }
+
+    /// How the scheduler is started.
+    pub(super) fn scheduler(&self) -> Vec<String> {
+        self.command("kube-scheduler", self.scheduler_arguments())
+    }
+
     /// Whether etcd says that it is ready.
     pub(super) async fn etcd_is_ready(&self) -> bool {
         plain_http::answers(&format!("127.0.0.1:{}", self.ports.etcd), "/readyz").await
@@ -261,6 +285,9 @@ impl ControlPlane {
             file("cluster-signing-cert-file", &pki.ca()),
             file("cluster-signing-key-file", &pki.ca_key()),
         ]);
+        if self.reach == Reach::Machine {
+            arguments.push(format!("--controllers={}", WITHOUT_A_KUBELET.join(",")));
+        }
         arguments
     }
 

@@ -1,19 +1,20 @@
-//! A control plane alone: etcd and an API server, for tests that need no pod to run.
+//! A control plane alone: etcd and an API server, for tests that need no pod to run; and, where things
+//! are to happen by themselves, the controller manager and the scheduler too.
 //!
 //! Invariant: it belongs to the process that started it. Several run at once, each in a folder and on
 //! ports of its own; it ends with its value, and also when that process is killed.
 //!
-//! Nothing happens by itself in such a cluster. There is
+//! There is never a node, a kubelet or an address behind the service `kubernetes`; webhooks and
+//! aggregated APIs can only be reached on this machine. Without controllers, moreover, nothing happens by
+//! itself:
 //!
-//! - no controller manager: no Deployment makes pods, no owner takes what it owns with it (garbage
-//!   collection), no namespace is ever finished deleting, no namespace gets a ServiceAccount `default` or
-//!   the ConfigMap with the CA, and no ServiceAccount a token Secret (`TokenRequest` works);
-//! - no scheduler, no node, no kubelet: pods stay as their creator left them, and webhooks and aggregated
-//!   APIs can only be reached on this machine;
-//! - no address behind the service `kubernetes`.
+//! - no Deployment makes pods, no owner takes what it owns with it (garbage collection), no namespace is
+//!   ever finished deleting, no namespace gets a ServiceAccount `default` or the ConfigMap with the CA, and
+//!   no ServiceAccount a token Secret (`TokenRequest` works);
+//! - pods stay as their creator left them.
 //!
-//! A test brings about what it needs: it writes the status of Deployments, Pods and custom resources
-//! itself. Velero's locations have no status subresource; a plain patch sets their phase.
+//! A test brings about what it needs. Velero's locations have no status subresource; a plain patch sets
+//! their phase.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -24,22 +25,37 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
 
 use super::command::tail;
 use super::control_plane::{ControlPlane, Reach};
 use super::layout::{Layout, Ports};
+use super::pki::Pki;
 use super::ports::Claim;
 use super::{ApiEndpoint, AuditLog, Progress, build, wait};
 
 const READY_WITHIN: Duration = Duration::from_mins(2);
+
+const PROGRAMS: [&str; 4] = [
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+];
+
+/// A program's name, and how a control plane starts it.
+type Program = (&'static str, fn(&ControlPlane) -> Vec<String>);
 
 /// A running control plane without a node.
 #[derive(Debug)]
 pub struct ControlPlaneOnly {
     plane: ControlPlane,
     api: ApiEndpoint,
+    kubectl: PathBuf,
     took: Duration,
     // In this order: the processes go before their folder, and the ports last.
+    controllers: Vec<Service>,
     _api_server: Service,
     _etcd: Service,
     _folder: Folder,
@@ -47,8 +63,33 @@ pub struct ControlPlaneOnly {
 }
 
 impl ControlPlaneOnly {
-    /// Starts one; the API server answers when this returns.
+    /// Starts one in which nothing happens by itself; the API server answers when this returns.
     pub async fn start() -> Result<Self> {
+        Self::with(Vec::new()).await
+    }
+
+    /// Starts one with the controllers that have work without a kubelet, and a scheduler; they work when
+    /// this returns.
+    pub async fn with_controllers() -> Result<Self> {
+        let began = Instant::now();
+        let mut plane = Self::with(vec![
+            ("kube-controller-manager", ControlPlane::controller_manager),
+            ("kube-scheduler", ControlPlane::scheduler),
+        ])
+        .await?;
+        let client = plane.client().await?;
+        let accounts = Api::<ServiceAccount>::default_namespaced(client);
+        let [manager, _scheduler] = plane.controllers.as_slice() else {
+            bail!("the controllers were not started");
+        };
+        manager
+            .serves(async || accounts.get("default").await.is_ok())
+            .await?;
+        plane.took = began.elapsed();
+        Ok(plane)
+    }
+
+    async fn with(controllers: Vec<Program>) -> Result<Self> {
         let stack = Layout::here()?;
         build::all(&stack, &Progress::to_stderr()).await?;
         let began = Instant::now();
@@ -59,7 +100,7 @@ impl ControlPlaneOnly {
             api,
             etcd,
             etcd_peer,
-            // Nobody listens there.
+            // They serve nothing.
             controller_manager: 0,
             scheduler: 0,
         };
@@ -70,6 +111,10 @@ impl ControlPlaneOnly {
         etcd.serves(async || plane.etcd_is_ready().await).await?;
         let server = Service::start(&folder.0, "kube-apiserver", &plane.api_server())?;
         server.serves(async || plane.is_ready().await).await?;
+        let controllers = controllers
+            .into_iter()
+            .map(|(name, command)| Service::start(&folder.0, name, &command(&plane)))
+            .collect::<Result<_>>()?;
         let endpoint = ApiEndpoint {
             host: Reach::Machine.address().to_owned(),
             port: api,
@@ -78,7 +123,9 @@ impl ControlPlaneOnly {
         Ok(Self {
             plane,
             api: endpoint,
+            kubectl: stack.bin("kubectl"),
             took: began.elapsed(),
+            controllers,
             _api_server: server,
             _etcd: etcd,
             _folder: folder,
@@ -109,6 +156,16 @@ impl ControlPlaneOnly {
         self.plane.kubeconfig()
     }
 
+    pub(super) fn pki(&self) -> &Pki {
+        self.plane.pki()
+    }
+
+    /// The program that people use.
+    #[must_use]
+    pub fn kubectl(&self) -> PathBuf {
+        self.kubectl.clone()
+    }
+
     /// What was asked of the API server.
     #[must_use]
     pub fn audit(&self) -> AuditLog {
@@ -129,7 +186,7 @@ impl Folder {
         }
         let bin = folder.join("bin");
         fs::create_dir_all(&bin)?;
-        for program in ["etcd", "kube-apiserver"] {
+        for program in PROGRAMS {
             // Under a path of its own, so that taking the stack down does not take it for the stack's.
             fs::hard_link(stack.bin(program), bin.join(program))
                 .with_context(|| format!("linking {program}"))?;

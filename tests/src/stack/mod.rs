@@ -20,6 +20,7 @@ mod plain_http;
 mod ports;
 mod process;
 mod progress;
+pub mod proxy;
 mod registry;
 mod s3;
 mod teardown;

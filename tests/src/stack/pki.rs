@@ -20,6 +20,8 @@ pub(super) const SCHEDULER: &str = "scheduler";
 pub(super) const KUBE_PROXY: &str = "kube-proxy";
 pub(super) const KUBELET: &str = "kubelet";
 pub(super) const API_SERVER: &str = "apiserver";
+/// The API server's key again, with a certificate whose time is over.
+pub(super) const EXPIRED: &str = "expired";
 /// How the API server shows itself to the kubelet.
 pub(super) const KUBELET_CLIENT: &str = "kubelet-client";
 const CA: &str = "ca";
@@ -119,6 +121,30 @@ impl Pki {
             .arg("-out")
             .arg(self.certificate_of(name));
         command::output(&mut openssl).await.map(drop)
+    }
+
+    /// Makes the [`EXPIRED`] one, for the loopback.
+    pub(super) async fn make_expired(&self) -> Result<()> {
+        let settings = "[ca]\ndefault_ca = all\n[all]\ndatabase = expired.index\n\
+                        new_certs_dir = .\nrand_serial = yes\ndefault_md = sha256\n\
+                        policy = names\nx509_extensions = more\n[names]\n\
+                        commonName = supplied\n[more]\nsubjectAltName = IP:127.0.0.1\n";
+        fs::write(self.folder.join("expired.cnf"), settings)?;
+        fs::write(self.folder.join("expired.index"), "")?;
+        fs::copy(self.key_of(API_SERVER), self.key_of(EXPIRED))?;
+        let request = "req -new -subj /CN=kube-apiserver -key expired.key -out expired.csr";
+        // Only `ca` can put a certificate into the past.
+        let certificate = "ca -batch -notext -config expired.cnf -cert ca.crt -keyfile ca.key \
+                           -startdate 20200101000000Z -enddate 20210101000000Z \
+                           -in expired.csr -out expired.crt";
+        for arguments in [request, certificate] {
+            let mut openssl = Command::new("openssl");
+            openssl
+                .args(arguments.split_whitespace())
+                .current_dir(&self.folder);
+            command::output(&mut openssl).await?;
+        }
+        Ok(())
     }
 
     pub(super) fn ca(&self) -> PathBuf {

@@ -11,6 +11,7 @@
 
 mod actions;
 mod commit;
+mod disturbed;
 mod given;
 mod lifecycle;
 mod order;

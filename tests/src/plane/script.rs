@@ -1,0 +1,143 @@
+//! What the stand-ins are to play, where it is not the good case.
+//!
+//! Invariant: a change is played on what is there already too, and has been when it returns.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context as _, Result};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+/// What becomes of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It runs, or has run to its end if it is an init container.
+    Runs,
+    /// It does not start, as the kubelet says: `ErrImagePull`, `ImagePullBackOff`, `InvalidImageName`,
+    /// `ContainerCreating` and so on.
+    Waits {
+        /// The kubelet's word for it.
+        reason: String,
+        /// The kubelet's explanation.
+        message: String,
+    },
+    /// It ends again and again.
+    CrashLoops {
+        /// With this code.
+        code: i32,
+        /// And this last word.
+        last_words: String,
+    },
+}
+
+/// What Velero says of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can be used.
+    Available,
+    /// It cannot, as the store's plugin says.
+    Unavailable(String),
+    /// The store takes the connection and is silent: while Velero waits for it, it judges no other location
+    /// of its namespace either.
+    Never,
+}
+
+/// Namespace and image, or namespace and bucket.
+type Key = (String, String);
+
+/// The parts that are not the good case.
+pub(crate) struct Script {
+    parts: Arc<Parts>,
+    kubelet: UnboundedSender<Cue>,
+    velero: UnboundedSender<Cue>,
+}
+
+#[derive(Default)]
+pub(super) struct Parts {
+    fates: Mutex<BTreeMap<Key, Fate>>,
+    verdicts: Mutex<BTreeMap<Key, Verdict>>,
+}
+
+/// A namespace in which the parts have changed; whoever has played them says so by dropping it.
+pub(super) struct Cue {
+    pub(super) namespace: String,
+    _played: oneshot::Sender<()>,
+}
+
+/// What a stand-in plays by.
+pub(super) struct Role {
+    pub(super) parts: Arc<Parts>,
+    pub(super) cues: UnboundedReceiver<Cue>,
+}
+
+impl Fate {
+    /// It does not start, for this reason.
+    #[must_use]
+    pub fn waits(reason: &str, message: &str) -> Self {
+        Self::Waits {
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+}
+
+impl Script {
+    /// An empty one, and the roles of the kubelet and of Velero in it.
+    pub(super) fn new() -> (Self, Role, Role) {
+        let parts = Arc::<Parts>::default();
+        let role = || {
+            let (cue, cues) = unbounded_channel();
+            let parts = Arc::clone(&parts);
+            (cue, Role { parts, cues })
+        };
+        let ((kubelet, kubelets_role), (velero, veleros_role)) = (role(), role());
+        let script = Self {
+            parts,
+            kubelet,
+            velero,
+        };
+        (script, kubelets_role, veleros_role)
+    }
+
+    pub(super) async fn let_containers(&self, space: &str, image: &str, fate: Fate) -> Result<()> {
+        held(&self.parts.fates).insert((space.to_owned(), image.to_owned()), fate);
+        play(&self.kubelet, space).await
+    }
+
+    pub(super) async fn let_bucket(&self, space: &str, bucket: &str, say: Verdict) -> Result<()> {
+        held(&self.parts.verdicts).insert((space.to_owned(), bucket.to_owned()), say);
+        play(&self.velero, space).await
+    }
+}
+
+impl Parts {
+    pub(super) fn fate(&self, namespace: &str, image: &str) -> Fate {
+        let fates = held(&self.fates);
+        let found = fates.get(&(namespace.to_owned(), image.to_owned()));
+        found.cloned().unwrap_or(Fate::Runs)
+    }
+
+    pub(super) fn verdict(&self, namespace: &str, bucket: &str) -> Verdict {
+        let verdicts = held(&self.verdicts);
+        let found = verdicts.get(&(namespace.to_owned(), bucket.to_owned()));
+        found.cloned().unwrap_or(Verdict::Available)
+    }
+}
+
+async fn play(stand_in: &UnboundedSender<Cue>, namespace: &str) -> Result<()> {
+    let (playing, played) = oneshot::channel();
+    let cue = Cue {
+        namespace: namespace.to_owned(),
+        _played: playing,
+    };
+    stand_in.send(cue).ok().context("the stand-in has ended")?;
+    // Nothing is ever sent: the end of the cue is the answer.
+    let _ = played.await;
+    Ok(())
+}
+
+/// A panic elsewhere leaves these maps whole.
+fn held<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
+    map.lock().unwrap_or_else(PoisonError::into_inner)
+}
