@@ -148,7 +148,8 @@ async fn make_node(client: &kube::Client) -> Result<()> {
 }
 
 fn node_status() -> Value {
-    let room = json!({"cpu": "4", "memory": "8Gi", "pods": "110", "ephemeral-storage": "50Gi"});
+    // For all the worlds of a process: what a test leaves goes with the plane.
+    let room = json!({"cpu": "64", "memory": "64Gi", "pods": "500", "ephemeral-storage": "50Gi"});
     json!({
         "capacity": room,
         "allocatable": room,
