@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::azure::{AzureIntegrator, AzureSettings};
 use super::charm::{Charm, CharmSource, Role};
 use super::cluster::Trust;
 use super::integrations::side;
@@ -104,8 +105,17 @@ impl Juju {
         settings: S3Settings,
         dialect: Dialect,
     ) -> Result<()> {
+        self.deploy_player(app, Peer::S3(S3Integrator { settings, dialect }))
+    }
+
+    /// Deploys the played `azure-storage-integrator`.
+    pub fn deploy_azure_integrator(&mut self, app: &str, settings: AzureSettings) -> Result<()> {
+        self.deploy_player(app, Peer::Azure(AzureIntegrator { settings }))
+    }
+
+    fn deploy_player(&mut self, app: &str, player: Peer) -> Result<()> {
         self.require_free(app)?;
-        let kind = Kind::Scripted(Peer::S3(S3Integrator { settings, dialect }));
+        let kind = Kind::Scripted(player);
         self.model
             .applications
             .insert(app.to_owned(), application(app, kind));

@@ -96,10 +96,11 @@ fn of_intent(report: &Report<'_>) -> Option<Finding> {
         }
         Intent::Keep(Why::Waiting(what)) => Some(Finding::Awaited(format!("waiting for {what}"))),
         Intent::Keep(Why::Invalid {
-            integrator,
+            integrators,
             problems,
         }) => {
-            let text = format!("data from `{integrator}` is invalid: {problems}");
+            let integrators = integrators.join("`, `");
+            let text = format!("data from `{integrators}` is invalid: {problems}");
             let retryable = problems.iter().all(provider_api::Problem::is_retryable);
             Some(if retryable {
                 Finding::Awaited(text)
