@@ -5,6 +5,7 @@ pub mod dice;
 pub mod juju;
 pub mod kubectl;
 pub mod operator;
+pub mod past;
 pub mod plane;
 pub mod shop;
 pub mod stack;
