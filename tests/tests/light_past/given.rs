@@ -13,8 +13,8 @@ use tests::past::{CLI, LIGHTKUBE, PythonCharm};
 use tests::plane::{LightWorld, Plane};
 use tests::stack::{Mark, versions};
 
-pub(crate) const NO_STORE: &str =
-    "blocked: no object store: run `juju integrate velero-operator s3-integrator`";
+pub(crate) const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
+                                   s3-integrator` or `azure-storage-integrator`";
 pub(crate) const OLD_PLUGIN: &str = "velero-velero-plugin-for-aws";
 pub(crate) const OUR_PLUGIN: &str = "storage-plugin-aws";
 
@@ -93,7 +93,7 @@ pub(crate) async fn until_it_serves(world: &LightWorld) {
         "wait",
         location,
         phase,
-        "--timeout=60s",
+        "--timeout=240s",
     ];
     world.kubectl(&wait).await.unwrap();
 }
@@ -106,7 +106,7 @@ pub(crate) async fn until_rolled_out(world: &LightWorld) {
         "rollout",
         "status",
         "deployment/velero",
-        "--timeout=60s",
+        "--timeout=240s",
     ];
     world.kubectl(&wait).await.unwrap();
 }
