@@ -151,5 +151,12 @@ pub(crate) async fn sick_api_server(plane: &Plane) -> Rows {
         world.update_status().await.unwrap();
         rows.take(&world, Section::Cluster, level, situation);
     }
+
+    // What it said last is told, though it has fallen silent since.
+    let busy = Rule::first(any, Fault::Refuse(Refusal::Busy));
+    proxy.play(vec![busy, Rule::every(any, Fault::Hang)]);
+    world.update_status().await.unwrap();
+    let told = ["Too many requests"];
+    world.expect_in_status("waiting: ", &told).unwrap();
     rows
 }

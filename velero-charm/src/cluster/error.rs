@@ -78,6 +78,14 @@ pub(super) fn is_busy(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 429 | 503 | 504))
 }
 
+/// What the API server itself said.
+pub(super) fn word(error: &kube::Error) -> Option<kube::Error> {
+    match error {
+        kube::Error::Api(status) => Some(kube::Error::Api(status.clone())),
+        _ => None,
+    }
+}
+
 fn status_text(status: &kube::core::Status) -> String {
     if status.message.is_empty() {
         return format!("the API server answered {} {}", status.code, status.reason);

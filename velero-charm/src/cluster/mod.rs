@@ -227,9 +227,16 @@ where
         .with_max_delay(Duration::from_secs(1))
         .with_total_delay(Some(BUSY))
         .without_max_times();
-    match tokio::time::timeout(REQUEST_TIMEOUT, request.retry(pauses).when(error::is_busy)).await {
-        Ok(answer) => answer.map_err(|error| ClusterError::request(doing, error)),
-        Err(_) => Err(ClusterError::silent(doing)),
+    let mut said = None;
+    let asked = request
+        .retry(pauses)
+        .when(error::is_busy)
+        .notify(|error, _| said = error::word(error));
+    match (tokio::time::timeout(REQUEST_TIMEOUT, asked).await, said) {
+        (Ok(answer), _) => answer.map_err(|error| ClusterError::request(doing, error)),
+        // It has said why before it fell silent.
+        (Err(_), Some(word)) => Err(ClusterError::request(doing, word)),
+        (Err(_), None) => Err(ClusterError::silent(doing)),
     }
 }
 
