@@ -20,32 +20,13 @@ mod steps;
 use std::env;
 use std::time::Instant;
 
+use tests::dice::Dice;
 use tests::plane::Plane;
 
 use steps::Scene;
 
 const SEQUENCES: u64 = 8;
 const STEPS: usize = 12;
-
-/// A small generator of numbers that are random enough, and the same for the same seed.
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    /// A number below `sides`.
-    pub(crate) fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        usize::try_from(mixed % u64::try_from(sides).unwrap()).unwrap()
-    }
-
-    /// One of these.
-    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.roll(from.len())]
-    }
-}
 
 #[tokio::test]
 async fn whatever_happened_one_quiet_hook_brings_about_what_is_called_for() {
@@ -80,7 +61,7 @@ async fn sequence(plane: &Plane, seed: u64) -> Scene {
         }
     }
     let mut told = Told(seed, Vec::new());
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let mut scene = Scene::set(plane, seed).await;
     for _ in 0..STEPS {
         let step = scene.choose(&mut dice);

@@ -117,11 +117,11 @@ async fn location(scene: &Scene, related: bool) -> Option<String> {
 async fn credential(scene: &Scene, named: Option<&str>) {
     let select = ListParams::default().labels("velero-operator/role");
     let secrets = scene.api("", "Secret").list(&select).await.unwrap().items;
-    let names: Vec<_> = secrets
+    let there: Vec<_> = secrets
         .iter()
         .filter_map(|secret| secret.metadata.name.as_deref())
         .collect();
-    assert_eq!(names, named.into_iter().collect::<Vec<_>>());
+    assert_eq!(there, named.into_iter().collect::<Vec<_>>());
     for secret in &secrets {
         let text = STANDARD
             .decode(secret.data["data"]["cloud"].as_str().unwrap())

@@ -12,7 +12,7 @@ use tests::operator::{APP, S3};
 use tests::plane::{LightWorld, Plane};
 use tests::stack::proxy::{Face, Fault, Proxy, Refusal, Rule};
 
-use crate::Dice;
+use tests::dice::Dice;
 
 pub(crate) const IMAGES: [&str; 2] = ["velero/velero:v1.18.3", "velero/velero:v1.18.2"];
 const BAD_IMAGES: [&str; 3] = ["velero/velero:v1.17.0", "no image", ""];
@@ -91,20 +91,20 @@ impl Scene {
     /// Something that can happen now.
     pub(crate) fn choose(&self, dice: &mut Dice) -> Step {
         match dice.roll(32) {
-            0 | 1 => Step::Config("use-node-agent", dice.pick(&FLAGS)),
-            2 => Step::Config("default-volumes-to-fs-backup", dice.pick(&FLAGS)),
-            3 | 4 => Step::Config("velero-image", dice.pick(&IMAGES)),
-            5 => Step::Config("velero-image", dice.pick(&BAD_IMAGES)),
-            6 => Step::Config("velero-aws-plugin-image", dice.pick(&PLUGINS)),
+            0 | 1 => Step::Config("use-node-agent", dice.one_of(&FLAGS)),
+            2 => Step::Config("default-volumes-to-fs-backup", dice.one_of(&FLAGS)),
+            3 | 4 => Step::Config("velero-image", dice.one_of(&IMAGES)),
+            5 => Step::Config("velero-image", dice.one_of(&BAD_IMAGES)),
+            6 => Step::Config("velero-aws-plugin-image", dice.one_of(&PLUGINS)),
             7..=11 => match self.is_related() {
                 Some(true) if dice.roll(3) == 0 => Step::Unrelate,
                 Some(true) => Step::Rotate(dice.roll(1000)),
                 Some(false) => Step::Relate,
                 None => Step::UpdateStatus,
             },
-            12 | 13 => Step::Bucket(dice.pick(&["one", "other", "", "a/b"])),
-            14 => Step::Path(dice.pick(&["", "below", "/deep/er/"])),
-            15..=17 => Step::Delete(dice.pick(&[
+            12 | 13 => Step::Bucket(dice.one_of(&["one", "other", "", "a/b"])),
+            14 => Step::Path(dice.one_of(&["", "below", "/deep/er/"])),
+            15..=17 => Step::Delete(dice.one_of(&[
                 Victim::Server,
                 Victim::NodeAgent,
                 Victim::Location,
@@ -122,7 +122,7 @@ impl Scene {
             25 => Step::CutAt(1 + dice.roll(REQUESTS)),
             26 => Step::ApiBreaks,
             27 => Step::ApiMends,
-            28 => dice.pick(&[Step::Distrust, Step::Trust]),
+            28 => dice.one_of(&[Step::Distrust, Step::Trust]),
             29 => Step::BackupBegins,
             30 => Step::BackupsEnd,
             _ => Step::UpdateStatus,
