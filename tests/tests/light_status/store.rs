@@ -200,7 +200,43 @@ pub(crate) async fn azure(plane: &Plane) -> Rows {
         world.update_status().await.unwrap();
         rows.take(&world, Section::Azure, "blocked", situation);
     }
+    world
+        .let_bucket(CONTAINER, Verdict::Available)
+        .await
+        .unwrap();
+    principal(&mut world, &mut rows).await;
     rows
+}
+
+/// A service principal beside the account, from the first word of its integrator.
+async fn principal(world: &mut LightWorld, rows: &mut Rows) {
+    const AUTH: &str = "azure-auth-integrator";
+    world.juju.deploy_azure_auth_integrator(AUTH).unwrap();
+    world.juju.integrate(APP, AUTH).unwrap();
+    world.settle().await.unwrap();
+    let situation = "A service principal is related and not sent yet";
+    rows.take(world, Section::Azure, "waiting", situation);
+    let sent = [
+        (
+            "subscription-id",
+            "sub",
+            "The service principal is incomplete",
+        ),
+        ("tenant-id", "tenant", ""),
+        ("client-id", "a-client-id", ""),
+        (
+            "client-secret",
+            "a-client-secret",
+            "A service principal on a cluster that is not in Azure",
+        ),
+    ];
+    for (field, value, situation) in sent {
+        world.juju.config(AUTH, &[(field, value)]).unwrap();
+        world.settle().await.unwrap();
+        if !situation.is_empty() {
+            rows.take(world, Section::Azure, "blocked", situation);
+        }
+    }
 }
 
 async fn offer(world: &mut LightWorld, field: &str, value: &str) {
