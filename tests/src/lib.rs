@@ -1,6 +1,7 @@
 //! What the suites and the demo stand on: the real stack and a Juju emulator.
 
 pub mod charmed;
+pub mod dice;
 pub mod juju;
 pub mod kubectl;
 pub mod operator;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::azure::{AzureIntegrator, AzureSettings};
+use super::azure_auth::AzureAuthIntegrator;
 use super::charm::{Charm, CharmSource, Role};
 use super::cluster::Trust;
 use super::integrations::side;
@@ -111,6 +112,11 @@ impl Juju {
     /// Deploys the played `azure-storage-integrator`.
     pub fn deploy_azure_integrator(&mut self, app: &str, settings: AzureSettings) -> Result<()> {
         self.deploy_player(app, Peer::Azure(AzureIntegrator { settings }))
+    }
+
+    /// Deploys the played `azure-auth-integrator`, which knows nothing yet.
+    pub fn deploy_azure_auth_integrator(&mut self, app: &str) -> Result<()> {
+        self.deploy_player(app, Peer::AzureAuth(AzureAuthIntegrator::default()))
     }
 
     fn deploy_player(&mut self, app: &str, player: Peer) -> Result<()> {

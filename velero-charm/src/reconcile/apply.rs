@@ -118,7 +118,10 @@ async fn define(
             // Else fields that our version has no more would stay.
             Some(live) => {
                 cluster.take_over(&live, &former, &unswept).await?;
-                cluster.take_off(&live, &velero::SWEPT_BY).await?;
+                // One of them is others' too, and says nothing of Juju by itself.
+                if live.labels().contains_key(velero::SWEPT_BY[0]) {
+                    cluster.take_off(&live, &velero::SWEPT_BY).await?;
+                }
             }
             None => {}
         }

@@ -171,11 +171,22 @@ fn plain_refusal(message: &str, level: &str) -> String {
         .split_once(" is forbidden: ")
         .map_or(message, |(_, reason)| reason);
     if reason.contains("PodSecurity") {
+        let reason = without_asides(reason);
         return format!(
             "{reason}; label the namespace `pod-security.kubernetes.io/enforce={level}`"
         );
     }
     reason.to_owned()
+}
+
+/// The text without what stands in brackets: each container by name, with every setting it lacks, which
+/// would leave no room for what to do.
+fn without_asides(text: &str) -> String {
+    let mut parts = text.split(" (");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |kept, part| {
+        kept + part.split_once(')').map_or("", |(_, rest)| rest)
+    })
 }
 
 fn node_agent(running: &Running, now: Timestamp) -> Part {

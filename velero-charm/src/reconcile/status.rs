@@ -14,6 +14,7 @@ use crate::juju::{Level, Status, Unit};
 
 /// Longer messages are cut; the whole is in the log.
 const LONGEST: usize = 500;
+const CUT: &str = "…";
 
 /// One thing to tell, the worse the smaller.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -53,10 +54,11 @@ pub(crate) fn findings(report: &Report<'_>) -> Vec<Finding> {
         let advice = report
             .provider
             .and_then(|provider| provider.advice_for(&cause));
-        let advice = advice
-            .map(|advice| format!("; {advice}"))
-            .unwrap_or_default();
-        Finding::NoStorage(format!("object store unavailable: {cause}{advice}"))
+        let told = match advice {
+            Some(advice) => format!("{}; {advice}", cause.trim_end_matches('.')),
+            None => cause,
+        };
+        Finding::NoStorage(format!("object store unavailable: {told}"))
     }));
     findings.extend(of_intent(report));
     if let Some(first) = report.held_by.first() {
@@ -215,8 +217,8 @@ fn one_line(text: &str) -> String {
     if line.len() <= LONGEST {
         return line;
     }
-    let end = line.floor_char_boundary(LONGEST);
-    format!("{}…", line.get(..end).unwrap_or_default())
+    let end = line.floor_char_boundary(LONGEST - CUT.len());
+    format!("{}{CUT}", line.get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]
