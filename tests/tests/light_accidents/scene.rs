@@ -117,12 +117,15 @@ impl Scene {
         app.unit_name(app.leader.unwrap())
     }
 
-    /// The unit that came last and is to stay.
-    pub(crate) fn newest(&self) -> String {
-        let app = &self.world.juju.model().applications[APP];
-        let mut units = app.units.values().rev();
-        let unit = units.find(|unit| unit.life == Life::Alive).unwrap();
-        app.unit_name(unit.number)
+    /// Another unit takes the leader's place.
+    pub(crate) async fn succeed(&mut self) {
+        let old = self.leader();
+        // A unit that does not lead waits long for a leader that does nothing.
+        let _ = self.world.juju.run_hook(&old, "update-status").await;
+        let new = self.world.juju.add_unit(APP).unwrap();
+        self.settle().await;
+        self.world.juju.move_leadership(&new).unwrap();
+        self.world.juju.remove_unit(&old).unwrap();
     }
 
     /// Whether there is a relation; none while one is ending.
