@@ -25,7 +25,12 @@ impl Dice {
         usize::try_from(mixed % sides).unwrap_or_default()
     }
 
-    /// One of these.
+    /// One of these, of which there are some.
+    pub fn one_of<T: Copy, const N: usize>(&mut self, from: &[T; N]) -> T {
+        from[self.roll(N)]
+    }
+
+    /// One of these, if there are any.
     pub fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
         (!from.is_empty()).then(|| from[self.roll(from.len())].clone())
     }

@@ -58,7 +58,9 @@ async fn exactly_these_providers_are_linked() {
 #[test]
 fn charmcraft_declares_no_endpoint_that_nobody_serves() {
     let registry = providers::registry().unwrap();
-    let endpoints = registry.descriptors().flat_map(|d| d.endpoints());
+    let endpoints = registry
+        .descriptors()
+        .flat_map(provider_api::Descriptor::endpoints);
     let mut served: Vec<_> = endpoints.map(|endpoint| endpoint.name).collect();
     served.sort_unstable();
 

@@ -37,7 +37,7 @@ fn naming<'a>(text: &'a str, words: &[String]) -> Vec<&'a str> {
         let line = line.to_lowercase();
         words.iter().any(|word| {
             line.match_indices(word).any(|(at, _)| {
-                let before = line[..at].chars().next_back();
+                let before = line.get(..at).and_then(|start| start.chars().next_back());
                 !before.is_some_and(char::is_alphanumeric)
             })
         })

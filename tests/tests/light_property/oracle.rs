@@ -1,207 +1,152 @@
-//! What config and relations call for.
-//!
-//! Invariant: it knows what was asked for last, and nothing of what the charm did about it.
+//! What there should be, told from config and relations alone.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use serde_json::Value;
-use tests::operator::S3;
-use tests::plane::LightWorld;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::api::{DynamicObject, ListParams};
+use serde_json::{Value, json};
+use tests::operator::APP;
 
-use super::steps::AZURE;
+use crate::steps::Scene;
 
-const IMAGE: &str = "velero/velero:v1.18.3";
-const AWS: &str = "velero/velero-plugin-for-aws:v1.14.3";
-const MICROSOFT: &str = "velero/velero-plugin-for-microsoft-azure:v1.14.3";
+const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
+                        s3-integrator` or `azure-storage-integrator`";
 
-/// What was asked for last.
-#[derive(Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) options: BTreeMap<&'static str, &'static str>,
-    pub(crate) offers: BTreeMap<&'static str, &'static str>,
-    pub(crate) deployed: Vec<&'static str>,
-    pub(crate) related: Vec<&'static str>,
+/// Fails unless everything is as config and relations call for.
+pub(crate) async fn assert_as_called_for(scene: &Scene) {
+    let log = || scene.world.log();
+    let status = scene.world.juju.unit_status(&scene.leader()).unwrap();
+    let status = format!("{}: {}", status.level, status.message);
+    let related = scene.is_related() == Some(true);
+    let wanted = if related { "active: " } else { NO_STORE };
+    assert_eq!(status, wanted, "{}", log());
+    server(scene, related).await;
+    node_agent(scene).await;
+    let secret = location(scene, related).await;
+    credential(scene, secret.as_deref()).await;
+    belongings(scene, secret).await;
 }
 
-/// What the relations call for.
-enum Store {
-    None,
-    One {
-        provider: &'static str,
-        plugin: String,
-        bucket: String,
-        key: String,
-    },
-    /// Whatever was there stays.
-    Kept(&'static str),
+fn setting(scene: &Scene, option: &str) -> Value {
+    let app = &scene.world.juju.model().applications[APP];
+    app.setting(option).cloned().unwrap()
 }
 
-impl Wanted {
-    fn option(&self, name: &str, default: &'static str) -> &'static str {
-        self.options.get(name).copied().unwrap_or(default)
-    }
-
-    fn is_on(&self, name: &str) -> bool {
-        self.option(name, "false") == "true"
-    }
-
-    fn config_is_valid(&self) -> bool {
-        self.option("velero-image", IMAGE) != "velero/velero:v1.15.2"
-            && self.option("velero-aws-plugin-image", AWS) != "not an image"
-            && (self.is_on("use-node-agent") || !self.is_on("default-volumes-to-fs-backup"))
-    }
-
-    fn store(&self, world: &LightWorld) -> Store {
-        match self.related.as_slice() {
-            [] => Store::None,
-            [app] if *app == AZURE => Store::One {
-                provider: "azure",
-                plugin: MICROSOFT.to_owned(),
-                bucket: "velero".to_owned(),
-                key: "YS1saWdodC1rZXk=".to_owned(),
-            },
-            [app] if *app == S3 => {
-                let settings = world.settings();
-                let bucket = self.offers.get("bucket").map(ToString::to_string);
-                let bucket = bucket.unwrap_or_else(|| settings.options["bucket"].clone());
-                let key = self.offers.get("secret-key").map(ToString::to_string);
-                if bucket.is_empty() {
-                    return Store::Kept("blocked: data from `s3-integrator` is invalid");
-                }
-                Store::One {
-                    provider: "aws",
-                    plugin: self.option("velero-aws-plugin-image", AWS).to_owned(),
-                    bucket,
-                    key: key.unwrap_or(settings.secret_key),
-                }
-            }
-            _ => Store::Kept("blocked: more than one object store"),
-        }
-    }
-
-    /// Compares the world with it; says what is different.
-    pub(crate) async fn compare(&self, world: &LightWorld) -> Result<(), String> {
-        let status = world.status();
-        let shows = |start: &str| {
-            let fine = status.starts_with(start);
-            fine.then_some(())
-                .ok_or_else(|| format!("status is `{status}`, not `{start}…`"))
-        };
-        if !self.config_is_valid() {
-            return shows("blocked: invalid config: ");
-        }
-        let store = self.store(world);
-        match &store {
-            Store::None => shows("blocked: no object store: ")?,
-            Store::One { .. } => shows("active: ")?,
-            Store::Kept(start) => shows(start)?,
-        }
-        let server = json(world, &["get", "deployment", "velero"]).await;
-        let agent = json(world, &["get", "daemonset", "node-agent"]).await;
-        let locations = json(world, &["get", "backupstoragelocations.velero.io"]).await;
-        let label = "velero-operator/role=storage-credential";
-        let secrets = json(world, &["get", "secrets", "-l", label]).await;
-        self.compare_workloads(&server, &agent)?;
-        compare_store(&store, &server, &locations, &secrets)
-    }
-
-    fn compare_workloads(&self, server: &Value, agent: &Value) -> Result<(), String> {
-        let image = self.option("velero-image", IMAGE);
-        same(server, "/spec/template/spec/containers/0/image", image)?;
-        same(server, "/spec/strategy/type", "Recreate")?;
-        let arguments = server.pointer("/spec/template/spec/containers/0/args");
-        let arguments = arguments.map(ToString::to_string).unwrap_or_default();
-        let by_default = arguments.contains("--default-volumes-to-fs-backup=true");
-        if by_default != self.is_on("default-volumes-to-fs-backup") {
-            return Err(format!("the server's arguments are {arguments}"));
-        }
-        if server.pointer("/spec/replicas") != Some(&Value::from(1)) {
-            return Err("the server is not alone".to_owned());
-        }
-        if self.is_on("use-node-agent") {
-            same(agent, "/spec/template/spec/containers/0/image", image)
-        } else if agent.is_null() {
-            Ok(())
-        } else {
-            Err("there is a node agent".to_owned())
-        }
-    }
+async fn find(scene: &Scene, group: &str, kind: &str, name: &str) -> Option<DynamicObject> {
+    scene.api(group, kind).get_opt(name).await.unwrap()
 }
 
-fn compare_store(
-    store: &Store,
-    server: &Value,
-    locations: &Value,
-    secrets: &Value,
-) -> Result<(), String> {
-    let number = |list: &Value| list["items"].as_array().map_or(0, Vec::len);
-    let found = (number(locations), number(secrets));
-    match store {
-        Store::Kept(_) => Ok(()),
-        Store::None => {
-            let plugins = server.pointer("/spec/template/spec/initContainers");
-            (found == (0, 0) && plugins.is_none())
-                .then_some(())
-                .ok_or_else(|| {
-                    format!("left: {found:?} locations and Secrets, plugins {plugins:?}")
-                })
-        }
-        Store::One {
-            provider,
-            plugin,
-            bucket,
-            key,
-        } => {
-            if found != (1, 1) {
-                return Err(format!("{found:?} locations and Secrets"));
-            }
-            same(locations, "/items/0/spec/provider", provider)?;
-            same(locations, "/items/0/spec/objectStorage/bucket", bucket)?;
-            let name = secrets
-                .pointer("/items/0/metadata/name")
-                .and_then(Value::as_str);
-            same(
-                locations,
-                "/items/0/spec/credential/name",
-                name.unwrap_or_default(),
-            )?;
-            same(server, "/spec/template/spec/initContainers/0/image", plugin)?;
-            let file = secrets
-                .pointer("/items/0/data/cloud")
-                .and_then(Value::as_str);
-            let file = decode(file.unwrap_or_default());
-            let has_key = file.contains(key.as_str());
-            has_key
-                .then_some(())
-                .ok_or_else(|| "the Secret has another key".to_owned())
-        }
-    }
-}
-
-fn decode(text: &str) -> String {
-    use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(text)
-        .unwrap();
-    String::from_utf8(bytes).unwrap()
-}
-
-fn same(object: &Value, path: &str, wanted: &str) -> Result<(), String> {
-    let found = object.pointer(path).and_then(Value::as_str);
-    (found == Some(wanted))
-        .then_some(())
-        .ok_or_else(|| format!("{path} is {found:?}, not `{wanted}`"))
-}
-
-/// Null if it is not there.
-async fn json(world: &LightWorld, arguments: &[&str]) -> Value {
-    let here = ["-n", &world.namespace, "--ignore-not-found", "-o", "json"];
-    let text = world
-        .kubectl(&[arguments, &here[..]].concat())
+async fn server(scene: &Scene, related: bool) {
+    let server = find(scene, "apps", "Deployment", "velero")
         .await
-        .unwrap();
-    if text.is_empty() {
-        return Value::Null;
+        .expect("there is no server");
+    let spec = &server.data["spec"];
+    assert_eq!(spec["replicas"], 1);
+    assert_eq!(spec["strategy"], json!({"type": "Recreate"}));
+    let pod = &spec["template"]["spec"];
+    let container = &pod["containers"][0];
+    assert_eq!(container["image"], setting(scene, "velero-image"));
+    let files = format!("--default-volumes-to-fs-backup={}", true);
+    let arguments = container["args"].as_array().unwrap();
+    let has_files = arguments.iter().any(|argument| *argument == files);
+    assert_eq!(
+        json!(has_files),
+        setting(scene, "default-volumes-to-fs-backup"),
+        "{arguments:?}"
+    );
+    let plugins = pod["initContainers"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let plugins: Vec<_> = plugins
+        .iter()
+        .map(|plugin| (&plugin["name"], &plugin["image"]))
+        .collect();
+    let (name, image) = (
+        json!("storage-plugin-aws"),
+        setting(scene, "velero-aws-plugin-image"),
+    );
+    let wanted = if related {
+        vec![(&name, &image)]
+    } else {
+        Vec::new()
+    };
+    assert_eq!(plugins, wanted);
+}
+
+async fn node_agent(scene: &Scene) {
+    let agent = find(scene, "apps", "DaemonSet", "node-agent").await;
+    assert_eq!(
+        json!(agent.is_some()),
+        setting(scene, "use-node-agent"),
+        "a node agent"
+    );
+    if let Some(agent) = agent {
+        let image = &agent.data["spec"]["template"]["spec"]["containers"][0]["image"];
+        assert_eq!(*image, setting(scene, "velero-image"));
     }
-    serde_json::from_str(&text).unwrap()
+}
+
+/// The name of the Secret that the location names.
+async fn location(scene: &Scene, related: bool) -> Option<String> {
+    let location = find(scene, "velero.io", "BackupStorageLocation", "default").await;
+    assert_eq!(location.is_some(), related, "a location");
+    assert!(
+        find(scene, "velero.io", "VolumeSnapshotLocation", "default")
+            .await
+            .is_none()
+    );
+    let spec = location?.data["spec"].clone();
+    let option = |key: &str| scene.store.options.get(key).cloned().unwrap_or_default();
+    let mut store = json!({"bucket": option("bucket")});
+    let path = option("path").trim_matches('/').to_owned();
+    if !path.is_empty() {
+        store["prefix"] = json!(path);
+    }
+    assert_eq!(spec["objectStorage"], store);
+    assert_eq!(spec["provider"], "aws");
+    assert_eq!(spec["default"], true);
+    assert_eq!(spec["config"]["region"], option("region"));
+    assert_eq!(spec["config"]["s3Url"], option("endpoint"));
+    assert_eq!(spec["config"]["s3ForcePathStyle"], "true");
+    Some(spec["credential"]["name"].as_str().unwrap().to_owned())
+}
+
+/// There is exactly one, and it holds the keys of now.
+async fn credential(scene: &Scene, named: Option<&str>) {
+    let select = ListParams::default().labels("velero-operator/role");
+    let secrets = scene.api("", "Secret").list(&select).await.unwrap().items;
+    let there: Vec<_> = secrets
+        .iter()
+        .filter_map(|secret| secret.metadata.name.as_deref())
+        .collect();
+    assert_eq!(there, named.into_iter().collect::<Vec<_>>());
+    for secret in &secrets {
+        let text = STANDARD
+            .decode(secret.data["data"]["cloud"].as_str().unwrap())
+            .unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let lines = text.lines().filter_map(|line| line.split_once('='));
+        let values: Vec<_> = lines.map(|(_, value)| value.trim()).collect();
+        assert_eq!(values, [&scene.store.access_key, &scene.store.secret_key]);
+    }
+}
+
+/// Nothing else carries our label.
+async fn belongings(scene: &Scene, secret: Option<String>) {
+    let world = &scene.world;
+    let mut wanted = BTreeSet::from([
+        "deployment/velero".to_owned(),
+        "serviceaccount/velero".to_owned(),
+        "configmap/velero-operator-applied".to_owned(),
+        format!("clusterrolebinding/velero-{}", world.namespace),
+    ]);
+    if setting(scene, "use-node-agent") == true {
+        wanted.insert("daemonset/node-agent".to_owned());
+    }
+    wanted.extend(secret.map(|name| format!("secret/{name}")));
+    let found = world.belongings().await.unwrap();
+    let found: BTreeSet<_> = found.lines().map(ToOwned::to_owned).collect();
+    assert_eq!(found, wanted);
 }
