@@ -46,6 +46,19 @@ async fn python(world: &mut World) -> PythonCharm {
     let python = PythonCharm::deploy(&mut world.juju, options).await.unwrap();
     python.install().await.unwrap();
     python.config_changed().await.unwrap();
+    // This server finds its node agents by a label that older manifests do not have.
+    let label = r#"{"spec":{"template":{"metadata":{"labels":{"role":"node-agent"}}}}}"#;
+    let namespace = &world.namespace;
+    let patch = [
+        "-n",
+        namespace,
+        "patch",
+        "daemonset",
+        "node-agent",
+        "-p",
+        label,
+    ];
+    world.kubectl(&patch).await.unwrap();
     python
 }
 
