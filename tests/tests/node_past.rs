@@ -121,6 +121,9 @@ async fn a_backup_of_the_python_charm_is_restored_after_the_refresh() {
         "--wait",
     ];
     velero(&world, &backup).await;
+    // Of a pod whose volumes could not be backed up, nothing is in the backup.
+    let made = world.velero_object("Backup", "before").await.unwrap();
+    assert_eq!(made.unwrap().data["status"]["phase"], "Completed");
     let location = "BackupStorageLocation";
     let before = world.velero_object(location, "default").await.unwrap();
     let server = servers(&world).await;

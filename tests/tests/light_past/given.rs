@@ -1,8 +1,10 @@
 //! Pasts to begin with, and ways to look at what became of them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject, ListParams, PostParams, WatchEvent, WatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
@@ -12,6 +14,7 @@ use tests::operator::{APP, S3};
 use tests::past::{CLI, LIGHTKUBE, PythonCharm};
 use tests::plane::{LightWorld, Plane};
 use tests::stack::{Mark, versions};
+use tokio::time::timeout;
 
 pub(crate) const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
                                    s3-integrator` or `azure-storage-integrator`";
@@ -82,20 +85,42 @@ pub(crate) async fn connected(
     (world, python)
 }
 
-/// Waits until the server's newest pod runs and the location is judged.
+/// Waits until the server's newest pod runs and has judged the location: a verdict may be there that an
+/// earlier one gave.
 pub(crate) async fn until_it_serves(world: &LightWorld) {
     until_rolled_out(world).await;
-    let phase = "--for=jsonpath={.status.phase}=Available";
-    let location = "backupstoragelocations.velero.io/default";
-    let wait = [
-        "-n",
-        &world.namespace,
-        "wait",
-        location,
-        phase,
-        "--timeout=240s",
-    ];
-    world.kubectl(&wait).await.unwrap();
+    let started = server_started(world).await;
+    let locations = api(world, "velero.io", "BackupStorageLocation");
+    let judged = async {
+        let from_now = WatchParams::default();
+        let mut events = locations.watch(&from_now, "0").await.unwrap().boxed();
+        while let Some(event) = events.next().await {
+            if let WatchEvent::Added(location) | WatchEvent::Modified(location) = event.unwrap() {
+                let given = &location.data["status"]["lastValidationTime"];
+                let given = given
+                    .as_str()
+                    .and_then(|text| text.parse::<Timestamp>().ok());
+                if given.is_some_and(|given| given.as_second() >= started.as_second()) {
+                    return;
+                }
+            }
+        }
+        panic!("the watch of the locations has ended");
+    };
+    timeout(Duration::from_mins(4), judged)
+        .await
+        .expect("the location is not judged");
+}
+
+async fn server_started(world: &LightWorld) -> Timestamp {
+    let select = ListParams::default().labels("deploy=velero");
+    let pods = api(world, "", "Pod").list(&select).await.unwrap();
+    let started = "/status/containerStatuses/0/state/running/startedAt";
+    let times = pods
+        .iter()
+        .filter_map(|pod| pod.data.pointer(started)?.as_str());
+    let times = times.map(|text| text.parse::<Timestamp>().unwrap());
+    times.max().expect("no server runs")
 }
 
 pub(crate) async fn until_rolled_out(world: &LightWorld) {
