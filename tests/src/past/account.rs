@@ -1,4 +1,6 @@
-//! A client with the rights of an application's ServiceAccount, as its pod has.
+//! Writing as somebody else does: with an application's account, under a field manager of choice.
+//!
+//! Invariant: the API server and Juju's admission take it for that application.
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};

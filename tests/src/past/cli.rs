@@ -1,6 +1,6 @@
 //! The Velero CLI 1.15.2, as far as a cluster can tell.
 //!
-//! **Invariant:** it sends what the real one sends: creates, and merge patches that hold whole lists.
+//! Invariant: it sends what the real one sends: creates, and merge patches that hold whole lists.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What was there before this charm, or before this version of it.
 //!
-//! **Invariant:** nothing here is guessed. Manifests are recordings of the CLI that made them, requests
+//! Invariant: nothing here is guessed. Manifests are recordings of the CLI that made them, requests
 //! are those of the charm that sent them, and a test holds the one against the other.
 
 mod account;

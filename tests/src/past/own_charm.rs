@@ -1,6 +1,6 @@
 //! This charm, as a release of it with an older Velero would have left a cluster.
 //!
-//! **Invariant:** objects get the older Velero's manifests by the same apply, with the same labels and
+//! Invariant: objects get the older Velero's manifests by the same apply, with the same labels and
 //! the same field manager, so that what only the newer one has goes; nothing else about them changes.
 
 use anyhow::{Context as _, Result};

@@ -1,6 +1,6 @@
 //! The Python charm that ours replaces, as far as a cluster and a relation can tell.
 //!
-//! **Invariant:** an object is made by the request that made it there (the CLI's, or a create or strategic
+//! Invariant: an object is made by the request that made it there (the CLI's, or a create or strategic
 //! merge of its own), under the same field manager and as the application's own account, so that Juju
 //! labels it. What the charm says to Juju, `charms/python-velero-operator` says.
 

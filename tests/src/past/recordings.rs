@@ -1,6 +1,6 @@
 //! What older Velero CLIs print.
 //!
-//! **Invariant:** a recording is changed in this only: the namespace, and the store of a location.
+//! Invariant: a recording is changed in this only: the namespace, and the store of a location.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Which hook comes when.
 
+use std::fs;
+
 use tests::juju::{DeployOptions, Exit, S3Settings};
 
 use crate::{World, charm_in, names};
@@ -158,5 +160,45 @@ async fn refresh_stops_upgrades_and_starts() {
         world.written("kept"),
         "",
         "the charm directory is a new one"
+    );
+}
+
+/// What the user has set stays where the new charm has such an option; the rest is the new charm's.
+#[tokio::test]
+async fn refresh_keeps_the_settings_that_the_new_charm_can_have() {
+    let mut world = World::new().await;
+    world.deploy("true").await;
+    let settings = [("word", "mine"), ("number", "7")];
+    world.juju.config("app", &settings).unwrap();
+    let next = world.dir.path().join("next");
+    let charm = charm_in(&next, "config-get --format=json > config");
+    let options =
+        "options:\n  word: {type: string, default: new}\n  number: {type: string, default: none}\n";
+    fs::write(next.join("config.yaml"), options).unwrap();
+
+    world.juju.refresh("app", &charm).unwrap();
+    world.juju.settle().await.unwrap();
+
+    let config = world.written("config");
+    assert_eq!(config.trim(), r#"{"number":"none","word":"mine"}"#);
+}
+
+#[tokio::test]
+async fn refresh_is_refused_where_a_relation_would_lose_its_end() {
+    let mut world = World::new().await;
+    world.deploy("true").await;
+    let settings = S3Settings::default();
+    world.juju.deploy_s3_integrator("s3", settings).unwrap();
+    world.juju.integrate("app", "s3").unwrap();
+    world.juju.settle().await.unwrap();
+    let next = world.dir.path().join("next");
+    let charm = charm_in(&next, "true");
+    fs::write(next.join("metadata.yaml"), "name: tiny\n").unwrap();
+
+    let refused = world.juju.refresh("app", &charm).unwrap_err();
+
+    assert!(
+        refused.to_string().contains("would break relation"),
+        "{refused}"
     );
 }

@@ -15,6 +15,16 @@ async fn definitions(world: &LightWorld) -> usize {
     all.items.len()
 }
 
+/// Older releases of Juju label nothing, and so sweep nothing of what a charm has made.
+async fn unlabel(world: &LightWorld) {
+    let kinds = "deployment,daemonset,service,secret,configmap,serviceaccount";
+    let here = ["-n", &world.namespace];
+    let of_ours = ["-l", "velero-operator/application"];
+    let label = ["label", kinds, "app.juju.is/created-by-"];
+    let arguments = [&here[..], &label[..], &of_ours[..]].concat();
+    world.kubectl(&arguments).await.unwrap();
+}
+
 async fn remove(world: &mut LightWorld) {
     world.juju.remove_application(APP).unwrap();
     world.settle().await.unwrap();
@@ -34,6 +44,8 @@ async fn nothing_is_left_and_of_the_definitions_what_others_need() {
         "spec": {"schedule": "0 1 * * *", "template": {}},
     });
     create(&second, nightly).await;
+
+    unlabel(&first).await;
 
     remove(&mut first).await;
 

@@ -23,7 +23,7 @@ const PLUGINS: [&str; 2] = [
 const FLAGS: [&str; 2] = ["true", "false"];
 /// Every hook needs some of it; to be hit, a number must be small.
 const CALLS: usize = 12;
-const REQUESTS: usize = 60;
+const REQUESTS: usize = 30;
 
 /// Something that happens.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +37,8 @@ pub(crate) enum Step {
     Delete(Victim),
     EditImage,
     DropLabels,
-    Scale(usize),
-    MoveLeadership,
+    /// Another unit comes, leads, and the one that led goes.
+    Succession,
     KillAtCall(usize),
     KillBefore(usize),
     KillAfter(usize),
@@ -114,8 +114,7 @@ impl Scene {
             ])),
             18 => Step::EditImage,
             19 => Step::DropLabels,
-            20 => Step::Scale(1 + dice.roll(3)),
-            21 => Step::MoveLeadership,
+            20 | 21 => Step::Succession,
             22 => Step::KillAtCall(1 + dice.roll(CALLS)),
             23 => Step::KillBefore(1 + dice.roll(REQUESTS)),
             24 => Step::KillAfter(1 + dice.roll(REQUESTS)),
@@ -149,11 +148,7 @@ impl Scene {
                 self.edit_server(&json!({"metadata": {"labels": labels}}))
                     .await;
             }
-            Step::Scale(units) => juju.scale(APP, units).unwrap(),
-            Step::MoveLeadership => {
-                let unit = self.alive().pop().unwrap();
-                self.world.juju.move_leadership(&unit).unwrap();
-            }
+            Step::Succession => self.succeed().await,
             Step::KillAtCall(call) => juju.interrupt_next(Interruption::Killed, call),
             Step::KillBefore(request) => self.at(request, Fault::KillBefore(self.kill())),
             Step::KillAfter(request) => self.at(request, Fault::KillAfter(self.kill())),
@@ -243,10 +238,14 @@ impl Scene {
         }
     }
 
-    fn alive(&self) -> Vec<String> {
-        let app = &self.world.juju.model().applications[APP];
-        let units = app.units.values().filter(|unit| unit.life == Life::Alive);
-        units.map(|unit| app.unit_name(unit.number)).collect()
+    async fn succeed(&mut self) {
+        let old = self.leader();
+        // A unit that does not lead waits long for a leader that does nothing.
+        self.update_status(&old).await;
+        let new = self.world.juju.add_unit(APP).unwrap();
+        self.settle().await;
+        self.world.juju.move_leadership(&new).unwrap();
+        self.world.juju.remove_unit(&old).unwrap();
     }
 
     fn offer(&mut self, key: &str, value: &str) {
