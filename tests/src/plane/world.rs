@@ -7,6 +7,7 @@ use std::ops::{Deref, DerefMut};
 
 use anyhow::Result;
 
+use super::dump::Kinds;
 use super::script::{Fate, Verdict};
 use super::{Plane, dump};
 use crate::charmed::CharmedModel;
@@ -24,6 +25,7 @@ const SECRET_KEY: &str = "a-light-secret-key";
 pub struct LightWorld {
     model: CharmedModel,
     plane: Plane,
+    kinds: Kinds,
 }
 
 impl LightWorld {
@@ -35,6 +37,7 @@ impl LightWorld {
         Ok(Self {
             model: CharmedModel::open(&namespace, cluster, plane.kubectl(), settings).await?,
             plane: plane.clone(),
+            kinds: Kinds::default(),
         })
     }
 
@@ -73,7 +76,13 @@ impl LightWorld {
     /// Everything in its namespace, its role bindings, and what is said of Velero's definitions, as
     /// text that is the same for equal worlds.
     pub async fn dump(&self) -> Result<String> {
-        dump::dump(&self.client(), &self.namespace, &self.juju.model().uuid).await
+        dump::dump(
+            &self.client(),
+            &self.kinds,
+            &self.namespace,
+            &self.juju.model().uuid,
+        )
+        .await
     }
 }
 
