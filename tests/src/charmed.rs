@@ -211,6 +211,13 @@ impl CharmedModel {
         Ok(lines.join("\n"))
     }
 
+    /// Applies an object as an admin.
+    pub async fn apply(&self, object: &Value) -> Result<()> {
+        let apply = ["apply", "-f", "-"];
+        let text = object.to_string();
+        self.kubectl.run_on(&apply, &text).await.map(drop)
+    }
+
     /// Runs kubectl as an admin.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         self.kubectl.run(arguments).await

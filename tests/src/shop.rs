@@ -62,6 +62,27 @@ impl Shop {
         delete_namespace(&self.stack, &self.namespace).await
     }
 
+    /// From now on a backup of the shop runs until it is let go: Velero runs a command in the pod first,
+    /// which waits for a file.
+    pub async fn detain_backups(&self) -> Result<()> {
+        let wait = r#"["/bin/sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.1; done"]"#;
+        let annotate = [
+            "-n",
+            &self.namespace,
+            "annotate",
+            "pod",
+            "shop",
+            &format!("pre.hook.backup.velero.io/command={wait}"),
+            "pre.hook.backup.velero.io/timeout=10m",
+        ];
+        self.kubectl(&annotate, "").await.map(drop)
+    }
+
+    /// Lets go the backup that runs.
+    pub async fn let_backup_go(&self) -> Result<()> {
+        self.within("touch /tmp/go").await.map(drop)
+    }
+
     /// Waits until the pod runs.
     pub async fn ready(&self) -> Result<()> {
         let wait = [

@@ -14,7 +14,7 @@ use std::{
 use futures::{Stream, StreamExt as _, stream::select_all};
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment},
-    core::v1::Pod,
+    core::v1::{Event, Pod},
 };
 use kube::{
     Api, ResourceExt,
@@ -36,6 +36,9 @@ pub(crate) struct Running {
     pub(crate) node_agents: BTreeMap<String, DaemonSet>,
     pub(crate) pods: BTreeMap<String, Pod>,
     pub(crate) locations: BTreeMap<String, DynamicObject>,
+    /// What the DaemonSet controller says when the API server takes none of its pods. It says so
+    /// nowhere else.
+    pub(crate) refusals: BTreeMap<String, Event>,
 }
 
 impl Running {
@@ -53,13 +56,18 @@ impl Running {
 
     /// Reads it once.
     pub(crate) async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
+        let node_agents: Vec<DaemonSet> = cluster
+            .list(&cluster.api(), &only(velero::NODE_AGENT))
+            .await?;
+        let refusals = if node_agents.iter().any(lacks_pods) {
+            cluster.list(&cluster.api(), &refusals()).await?
+        } else {
+            Vec::new()
+        };
         Ok(Self {
             servers: by_name(cluster.list(&cluster.api(), &only(velero::SERVER)).await?),
-            node_agents: by_name(
-                cluster
-                    .list(&cluster.api(), &only(velero::NODE_AGENT))
-                    .await?,
-            ),
+            node_agents: by_name(node_agents),
+            refusals: by_name(refusals),
             pods: by_name(cluster.list(&cluster.api(), &pods()).await?),
             locations: by_name(
                 cluster
@@ -151,14 +159,16 @@ async fn begin(
         &mut r.locations
     })
     .await?;
+    let (refusals, e) = watch(&cluster.api(), &refusals(), |r| &mut r.refusals).await?;
     Ok((
         Running {
             servers,
             node_agents,
             pods,
             locations,
+            refusals,
         },
-        select_all([a, b, c, d]),
+        select_all([a, b, c, d, e]),
     ))
 }
 
@@ -206,6 +216,18 @@ fn by_name<K: ResourceExt>(objects: Vec<K>) -> BTreeMap<String, K> {
 
 fn only(name: &str) -> ListParams {
     ListParams::default().fields(&format!("metadata.name={name}"))
+}
+
+fn lacks_pods(daemon_set: &DaemonSet) -> bool {
+    let status = daemon_set.status.as_ref();
+    status.is_some_and(|status| status.current_number_scheduled < status.desired_number_scheduled)
+}
+
+fn refusals() -> ListParams {
+    ListParams::default().fields(&format!(
+        "involvedObject.kind=DaemonSet,involvedObject.name={},reason=FailedCreate",
+        velero::NODE_AGENT
+    ))
 }
 
 fn pods() -> ListParams {

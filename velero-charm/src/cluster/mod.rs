@@ -5,19 +5,24 @@
 
 pub(crate) mod error;
 pub(crate) mod follow;
+pub(crate) mod managers;
 pub(crate) mod owned;
 
-use std::{fmt::Debug, future::Future, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, future::Future, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Client, Config, Resource, ResourceExt as _,
     api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectList, Patch, PatchParams},
     core::{GroupVersionKind, NamespaceResourceScope},
 };
 use serde::de::DeserializeOwned;
+use serde_json::json;
+use tracing::info;
 
 pub(crate) use self::error::ClusterError;
+use self::managers::Former;
 
 /// Who the API server says owns what we applied.
 pub(crate) const FIELD_MANAGER: &str = "velero-operator";
@@ -100,6 +105,43 @@ impl Cluster {
         .await
     }
 
+    /// Makes ours what former managers own of an object, and labels it.
+    pub(crate) async fn take_over(
+        &self,
+        object: &DynamicObject,
+        former: &Former<'_>,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<(), ClusterError> {
+        let Some(folded) = former.fold(object.managed_fields()) else {
+            return Ok(());
+        };
+        let patch = Patch::Merge(json!({"metadata": {
+            // What was written since the object was read must not be lost.
+            "resourceVersion": object.resource_version(),
+            "managedFields": folded,
+            "labels": labels,
+        }}));
+        let (resource, name) = (resource_of(object), object.name_any());
+        let api = self.dynamic(&resource);
+        let doing = format!("take over {} `{name}`", resource.kind);
+        let parameters = as_ourselves();
+        ask(doing, || api.patch(&name, &parameters, &patch)).await?;
+        info!("Took over {} `{name}`.", resource.kind);
+        Ok(())
+    }
+
+    /// Lets a Deployment's pods be replaced all at once. An apply cannot: the settings of the other way
+    /// are nobody's, so it leaves them, and the API server refuses both together.
+    pub(crate) async fn stop_rolling(&self, name: &str) -> Result<(), ClusterError> {
+        let strategy = json!({"type": "Recreate", "rollingUpdate": null});
+        let patch = Patch::Merge(json!({"spec": {"strategy": strategy}}));
+        let (api, parameters) = (self.api::<Deployment>(), as_ourselves());
+        let doing = format!("change the strategy of Deployment `{name}`");
+        ask(doing, || api.patch(name, &parameters, &patch))
+            .await
+            .map(drop)
+    }
+
     /// Deletes an object; one that is not there is fine.
     pub(crate) async fn delete(
         &self,
@@ -124,6 +166,13 @@ impl Cluster {
         Ok(present(list(api, parameters).await)?
             .map(|list| list.items)
             .unwrap_or_default())
+    }
+}
+
+fn as_ourselves() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
     }
 }
 

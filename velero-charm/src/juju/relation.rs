@@ -59,17 +59,12 @@ async fn read_one(
         Some(app) => tools.data_bag(&id, app).await?,
         None => BTreeMap::new(),
     };
-    let answered = bag.contains_key(SECRET_ADDRESS)
-        || handshake
-            .requested_secrets
-            .iter()
-            .all(|field| bag.contains_key(*field));
     let missing = match leadership {
-        Leadership::Leader if !answered => {
+        Leadership::Leader => {
             missing_words(handshake, &id, &bag, &tools.data_bag(&id, own_app).await?)
         }
         // Others may not write it, and with some versions of Juju not even read it.
-        Leadership::Leader | Leadership::Follower => BTreeMap::new(),
+        Leadership::Follower => BTreeMap::new(),
     };
     let data = open(tools, handshake, bag).await?;
     Ok(StorageRelation {
@@ -81,7 +76,8 @@ async fn read_one(
     })
 }
 
-/// What our data bag lacks for the integrator to answer.
+/// What our data bag lacks for the integrator to answer, and go on answering when it is refreshed. An
+/// empty word takes back what was said.
 fn missing_words(
     handshake: Handshake,
     relation: &str,
@@ -94,9 +90,12 @@ fn missing_words(
     // An integrator of the older dialect answers only a request for a certain bucket, and knows
     // that this name stands for none. One of the newer dialect would create that bucket.
     let speaks_ours = DIALECT.iter().any(|(key, _)| theirs.contains_key(*key));
+    let number = relation.rsplit(':').next().unwrap_or(relation);
+    let placeholder = format!("relation-{number}");
     if !theirs.is_empty() && !speaks_ours {
-        let number = relation.rsplit(':').next().unwrap_or(relation);
-        words.insert(handshake.legacy_trigger, format!("relation-{number}"));
+        words.insert(handshake.legacy_trigger, placeholder);
+    } else if ours.get(handshake.legacy_trigger) == Some(&placeholder) {
+        words.insert(handshake.legacy_trigger, String::new());
     }
     words.retain(|key, value| ours.get(*key) != Some(value));
     words
@@ -197,5 +196,16 @@ mod tests {
         for spoken in ["version", "lib-version"] {
             assert!(!missing(&[(spoken, "1")], &[]).contains(&placeholder));
         }
+    }
+
+    #[test]
+    fn the_placeholder_is_taken_back_when_the_integrator_has_learnt_our_dialect() {
+        let said = [("reel", "relation-7")];
+        let taken_back = ("reel", String::new());
+
+        assert!(missing(&[("version", "1")], &said).contains(&taken_back));
+        assert!(!missing(&[("data", "{}")], &said).contains(&taken_back));
+        let wanted = [("reel", "a-real-one")];
+        assert!(!missing(&[("version", "1")], &wanted).contains(&taken_back));
     }
 }

@@ -165,6 +165,14 @@ impl Tools {
             .map(drop)
     }
 
+    /// Clears the copy of an integrator's data, secrets included, that the charm before this one kept in
+    /// its unit's data bag.
+    pub(crate) async fn forget_copy(&self, relation: &str) -> Result<(), JujuError> {
+        self.run("relation-set", &["-r", relation, "data="], None)
+            .await
+            .map(drop)
+    }
+
     /// The newest content of a secret; from now on Juju tells us when it changes.
     pub(crate) async fn secret(
         &self,

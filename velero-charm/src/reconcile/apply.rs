@@ -3,6 +3,8 @@
 //! **Invariant:** server-side apply in an order in which each object finds what it needs, deletions
 //! last. Killed between any two requests, the next hook's plan is what was left to do.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     ResourceExt as _,
@@ -12,13 +14,13 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::{
-    Error,
-    plan::{Deletion, Install, Place, Plan, Selection},
+    Error, adopt,
+    plan::{Deletion, Install, Place, Plan, Rollout, Selection},
     record::{Record, Seen},
 };
 use crate::{
-    cluster::{Cluster, ClusterError, ask, follow::until_none},
-    velero::{self, cli::Cli, manifests},
+    cluster::{Cluster, ClusterError, ask, follow::until_none, managers::Former, resource_of},
+    velero::{self, cli::Cli, definitions, manifests},
 };
 
 /// Carries out a plan.
@@ -48,13 +50,21 @@ pub(crate) async fn apply(
         cluster.apply(location).await?;
         info!("Applied {}.", describe(location));
     }
-    if let Some((install, workloads)) = prepared {
-        finish(install, &workloads, cluster, place).await?;
+    if let Some(prepared) = prepared {
+        finish(prepared, cluster, place).await?;
     }
     for deletion in deletions {
         delete(&deletion, cluster).await?;
     }
     Ok(())
+}
+
+/// An install that lacks its workloads.
+struct Prepared {
+    install: Install,
+    workloads: Vec<DynamicObject>,
+    /// CRDs of a later Velero.
+    newer: BTreeMap<String, Seen>,
 }
 
 /// Everything that must be there before a Secret or a location can be.
@@ -64,41 +74,77 @@ async fn prepare(
     cli: &Cli,
     place: Place<'_>,
     deadline: Instant,
-) -> Result<(Install, Vec<DynamicObject>), Error> {
+) -> Result<Prepared, Error> {
     let rendered = cli.render(&install.workload).await?;
     let manifests = manifests::compose(rendered, &install.workload, place.owner);
-    let due: Vec<_> = manifests
-        .definitions
-        .into_iter()
-        .filter(|definition| !install.settled_definitions.contains(&definition.name_any()))
-        .collect();
-    for definition in &due {
-        cluster.apply(definition).await?;
-    }
-    if !due.is_empty() {
-        info!("Applied {} CustomResourceDefinitions.", due.len());
-        established(cluster, deadline).await?;
-    }
+    let newer = define(&manifests.definitions, &install, cluster, deadline).await?;
     for account in &manifests.accounts {
         cluster.apply(account).await?;
         info!("Applied {}.", describe(account));
     }
-    Ok((install, manifests.workloads))
+    Ok(Prepared {
+        install,
+        workloads: manifests.workloads,
+        newer,
+    })
+}
+
+/// Applies the CRDs that are due; tells which are left alone for being newer than ours.
+async fn define(
+    definitions: &[DynamicObject],
+    install: &Install,
+    cluster: &Cluster,
+    deadline: Instant,
+) -> Result<BTreeMap<String, Seen>, Error> {
+    let mut newer = install.newer_definitions.clone();
+    let mut applied = 0;
+    let (former, no_labels) = (Former::of(&adopt::MANAGERS), BTreeMap::new());
+    for ours in definitions {
+        let name = ours.name_any();
+        if install.settled_definitions.contains(&name) {
+            continue;
+        }
+        let api = cluster.dynamic(&resource_of(ours));
+        let doing = format!("read CustomResourceDefinition `{name}`");
+        let live = ask(doing, || api.get_opt(&name)).await?;
+        match live {
+            Some(live) if definitions::is_newer(&live, ours) => {
+                info!("CustomResourceDefinition `{name}` is of a later Velero and stays as it is.");
+                newer.extend(Seen::of(&live).map(|seen| (name, seen)));
+                continue;
+            }
+            // Else fields that our version has no more would stay.
+            Some(live) => cluster.take_over(&live, &former, &no_labels).await?,
+            None => {}
+        }
+        newer.remove(&name);
+        cluster.apply(ours).await?;
+        applied += 1;
+    }
+    if applied > 0 {
+        info!("Applied {applied} CustomResourceDefinitions.");
+        established(cluster, deadline).await?;
+    }
+    Ok(newer)
 }
 
 /// The workloads, and the record of what the API server made of them.
-async fn finish(
-    install: Install,
-    workloads: &[DynamicObject],
-    cluster: &Cluster,
-    place: Place<'_>,
-) -> Result<(), Error> {
+async fn finish(prepared: Prepared, cluster: &Cluster, place: Place<'_>) -> Result<(), Error> {
+    let Prepared {
+        install,
+        workloads,
+        newer,
+    } = prepared;
+    if install.rollout == Rollout::Rolling {
+        cluster.stop_rolling(velero::SERVER).await?;
+    }
     let mut record = Record {
         inputs: install.inputs,
         server: None,
         node_agent: None,
+        newer_definitions: newer,
     };
-    for workload in workloads {
+    for workload in &workloads {
         let live = cluster.apply(workload).await?;
         info!("Applied {}.", describe(&live));
         let seen = Seen::of(&live);

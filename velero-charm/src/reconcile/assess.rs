@@ -8,21 +8,27 @@ mod pods;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment},
-    core::v1::Pod,
+    core::v1::{Event, Pod},
 };
+use kube::api::DynamicObject;
 
 use self::pods::Pods;
 use crate::{
     cluster::follow::Running,
     velero::{
-        self,
+        self, LOCATION,
         location::{self, Phase, Verdict},
         manifests::NodeAgent,
     },
 };
+
+/// A store that works is judged in seconds, and one that is out of reach in ten.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
+/// Five checks were missed.
+const STALE: SignedDuration = SignedDuration::from_mins(6);
 
 /// How one part of Velero is doing.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -82,12 +88,12 @@ impl Health {
 pub(crate) fn assess(running: &Running, expected: &Expected) -> Health {
     let server = server(running.server(), &running.pods, expected.now);
     let node_agent = match expected.node_agent {
-        NodeAgent::On => node_agent(running.node_agent(), &running.pods, expected.now),
+        NodeAgent::On => node_agent(running, expected.now),
         NodeAgent::Off => Part::Good,
     };
     let location = match (&expected.location, &server) {
         (Wanted::No, _) => Part::Good,
-        (_, Part::Good) => judged(running, &expected.location),
+        (_, Part::Good) => judged(running, expected),
         // Only a running server gives a verdict.
         _ => Part::Pending(String::new()),
     };
@@ -108,7 +114,7 @@ pub(crate) fn server(
         return Part::Pending("the leader to install Velero".into());
     };
     if let Some(reason) = refused(deployment) {
-        return Part::Bad(format!("the Velero server's pod was refused: {reason}"));
+        return Part::Bad(format!("the Velero server's pod is refused: {reason}"));
     }
     let pods = Pods::select(pods, velero::SERVER_PODS);
     if let Some(reason) = pods.hopeless() {
@@ -139,20 +145,47 @@ fn refused(deployment: &Deployment) -> Option<String> {
     let failure = conditions
         .iter()
         .find(|c| c.type_ == "ReplicaFailure" && c.status == "True")?;
-    failure.message.clone()
+    Some(plain_refusal(failure.message.as_deref()?, "baseline"))
 }
 
-fn node_agent(
-    daemon_set: Option<&DaemonSet>,
-    pods: &BTreeMap<String, Pod>,
-    now: Timestamp,
-) -> Part {
-    let Some(daemon_set) = daemon_set else {
+/// The same for the node agent, of which only events tell.
+fn refused_agent(daemon_set: &DaemonSet, events: &BTreeMap<String, Event>) -> Option<String> {
+    let status = daemon_set.status.as_ref()?;
+    if status.current_number_scheduled >= status.desired_number_scheduled {
+        return None;
+    }
+    let of_this_one = events
+        .values()
+        .filter(|event| event.involved_object.uid == daemon_set.metadata.uid);
+    let latest =
+        of_this_one.max_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0))?;
+    // It mounts folders of the node.
+    Some(plain_refusal(latest.message.as_deref()?, "privileged"))
+}
+
+/// The API server's words without the name of the pod, which is another one each time.
+fn plain_refusal(message: &str, level: &str) -> String {
+    let reason = message
+        .split_once(" is forbidden: ")
+        .map_or(message, |(_, reason)| reason);
+    if reason.contains("PodSecurity") {
+        return format!(
+            "{reason}; label the namespace `pod-security.kubernetes.io/enforce={level}`"
+        );
+    }
+    reason.to_owned()
+}
+
+fn node_agent(running: &Running, now: Timestamp) -> Part {
+    let Some(daemon_set) = running.node_agent() else {
         return Part::Pending("the leader to install the node agent".into());
     };
-    let pods = Pods::select(pods, velero::NODE_AGENT_PODS);
+    let pods = Pods::select(&running.pods, velero::NODE_AGENT_PODS);
     if let Some(reason) = pods.hopeless() {
         return Part::Bad(format!("the node agent does not start: {reason}"));
+    }
+    if let Some(reason) = refused_agent(daemon_set, &running.refusals) {
+        return Part::Bad(format!("the node agent's pods are refused: {reason}"));
     }
     let status = daemon_set.status.clone().unwrap_or_default();
     let wanted = status.desired_number_scheduled;
@@ -169,24 +202,53 @@ fn node_agent(
     ))
 }
 
-fn judged(running: &Running, wanted: &Wanted) -> Part {
+fn judged(running: &Running, expected: &Expected) -> Part {
     let Some(live) = running.location() else {
         return Part::Pending("the leader to configure the object store".into());
     };
     let verdict = location::verdict(live);
-    if !is_news(
-        &verdict,
-        wanted,
-        location::changed_at(live),
-        server_started(&running.pods),
-    ) {
-        return Part::Pending("Velero to check the object store".into());
+    let (changed, started) = (location::changed_at(live), server_started(&running.pods));
+    if !is_news(&verdict, &expected.location, changed, started) {
+        let asked = changed.max(started);
+        let is_overdue = asked.is_some_and(|asked| expected.now.duration_since(asked) > PATIENCE);
+        return if is_overdue {
+            Part::Bad(silence(running))
+        } else {
+            Part::Pending("Velero to check the object store".into())
+        };
     }
     match verdict.phase {
+        Some(Phase::Available) if is_stale(live, &verdict, expected.now) => {
+            Part::Bad(silence(running))
+        }
         Some(Phase::Available) => Part::Good,
         Some(Phase::Unavailable) => Part::Bad(location::plain_message(&verdict.message)),
         None => Part::Pending("Velero to check the object store".into()),
     }
+}
+
+/// Velero checks one location after the other: one whose store takes the connection and then says
+/// nothing keeps all of them waiting.
+fn silence(running: &Running) -> String {
+    let others: Vec<_> = running
+        .locations
+        .keys()
+        .filter(|name| *name != LOCATION)
+        .collect();
+    let others = match others.as_slice() {
+        [] => String::new(),
+        [first, ..] => format!(", nor perhaps the one of location `{first}`"),
+    };
+    format!(
+        "Velero gets no answer, though the connection is taken{others}; see that the store works"
+    )
+}
+
+/// Velero checks a location every minute unless the location says otherwise.
+fn is_stale(location: &DynamicObject, verdict: &Verdict, now: Timestamp) -> bool {
+    let every_minute = location.data.pointer("/spec/validationFrequency").is_none();
+    let given = verdict.last_validation_time;
+    every_minute && given.is_some_and(|given| now.duration_since(given) > STALE)
 }
 
 /// The verdict is on the location as it is now. The hook that changed it goes by what Velero said

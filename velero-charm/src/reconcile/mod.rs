@@ -3,6 +3,7 @@
 //! **Invariant:** level, not edge. Every hook runs the same stages on what is there now; the hook's
 //! name never decides what is done. Only the leader writes.
 
+mod adopt;
 mod apply;
 pub(crate) mod assess;
 pub(crate) mod observe;
@@ -20,8 +21,9 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use self::{
+    adopt::Standing,
     assess::{Expected, Health, Wanted, assess},
-    observe::Observed,
+    observe::{Live, Observed},
     plan::{Place, Plan},
     status::Report,
     validate::{Desired, Intent},
@@ -93,6 +95,15 @@ pub(crate) struct Charm {
 
 /// Whether this hook may write at all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Authority {
+    /// The leader, which stays.
+    Acts,
+    /// Anybody else.
+    Watches,
+}
+
+/// What becomes of the unit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Tenure {
     /// The unit stays.
     Staying,
@@ -138,7 +149,7 @@ impl Charm {
 
     async fn stages(&self, tenure: Tenure, begun: Instant) -> Result<Status, Error> {
         let cluster = Cluster::connect()?;
-        let observed = observe::observe(
+        let mut observed = observe::observe(
             &self.tools,
             &self.unit,
             &self.registry,
@@ -147,17 +158,18 @@ impl Charm {
         )
         .await?;
         debug!("Observed after {} ms.", begun.elapsed().as_millis());
-        self.refuse_foreign(&observed, &cluster)?;
+        let authority = authority(observed.leadership, tenure);
+        self.adopt(&mut observed, &cluster, authority).await?;
         let desired = validate::validate(&observed.config, &observed.relations, &self.registry);
         let place = Place {
             namespace: cluster.namespace(),
             owner: &self.owner,
         };
         let mut plan = plan::plan(&desired, &observed.live, place);
-        if observed.leadership == Leadership::Follower || tenure == Tenure::Leaving {
-            plan = Plan::default();
-        } else {
+        if authority == Authority::Acts {
             self.shake_hands(&observed).await?;
+        } else {
+            plan = Plan::default();
         }
         let held_by = hold(&mut plan, &observed.live.running, &cluster).await?;
         let change = self
@@ -174,14 +186,34 @@ impl Charm {
         Ok(self.conclude(&desired, &health, &held_by))
     }
 
-    /// A Velero that somebody else installed is never touched.
-    fn refuse_foreign(&self, observed: &Observed, cluster: &Cluster) -> Result<(), Error> {
-        match observed.live.running.server() {
-            Some(server) if !self.owner.owns(server) => Err(Error::Foreign {
-                namespace: cluster.namespace().into(),
-            }),
-            _ => Ok(()),
+    /// Takes over what the charm before this one has left. A Velero that somebody else installed is
+    /// never touched.
+    async fn adopt(
+        &self,
+        observed: &mut Observed,
+        cluster: &Cluster,
+        authority: Authority,
+    ) -> Result<(), Error> {
+        let live = &observed.live;
+        let (server, account) = (live.running.server(), live.account.as_ref());
+        match adopt::standing(server, account, cluster, &self.owner).await? {
+            Standing::Ours => {}
+            Standing::Foreign => {
+                return Err(Error::Foreign {
+                    namespace: cluster.namespace().into(),
+                });
+            }
+            Standing::Predecessors(objects) if authority == Authority::Acts => {
+                for relation in &observed.relations {
+                    self.tools.forget_copy(&relation.id).await?;
+                }
+                let plugins = adopt::plugins(&observed.config, &self.registry);
+                adopt::take_over(objects, plugins, cluster, &self.owner).await?;
+                observed.live = Live::read(cluster, &self.owner).await?;
+            }
+            Standing::Predecessors(_) => {}
         }
+        Ok(())
     }
 
     /// Says what makes integrators send their data, where it was not yet said.
@@ -285,6 +317,13 @@ impl Charm {
     }
 }
 
+fn authority(leadership: Leadership, tenure: Tenure) -> Authority {
+    match (leadership, tenure) {
+        (Leadership::Leader, Tenure::Staying) => Authority::Acts,
+        (Leadership::Follower, _) | (_, Tenure::Leaving) => Authority::Watches,
+    }
+}
+
 /// Passes on what a provider has to say though nothing is wrong.
 fn remark(desired: &Desired) {
     if let Intent::Set { storage, .. } = &desired.storage {
@@ -365,7 +404,7 @@ fn expected(running: &Running, desired: &Desired, change: &Change) -> Expected {
 /// not working on anything.
 async fn hold(plan: &mut Plan, running: &Running, cluster: &Cluster) -> Result<Vec<String>, Error> {
     let server = assess::server(running.server(), &running.pods, Timestamp::now());
-    if !plan.restarts_server() || server != assess::Part::Good {
+    if !plan.interrupts() || server != assess::Part::Good {
         return Ok(Vec::new());
     }
     let busy = observe::in_flight(cluster).await?;
@@ -374,7 +413,7 @@ async fn hold(plan: &mut Plan, running: &Running, cluster: &Cluster) -> Result<V
             "A change that restarts Velero waits for {}.",
             busy.join(", ")
         );
-        *plan = Plan::default();
+        plan.put_off_interruptions(running.server());
     }
     Ok(busy)
 }

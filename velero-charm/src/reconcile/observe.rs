@@ -20,7 +20,10 @@ use kube::{
 use provider_api::Registry;
 use serde_json::{Map, Value};
 
-use super::{Error, record};
+use super::{
+    Error,
+    record::{self, Seen},
+};
 use crate::{
     cluster::{Cluster, ClusterError, ask, follow::Running, list, present},
     juju::{Leadership, Tools, Unit, relation, relation::StorageRelation},
@@ -39,8 +42,8 @@ pub(crate) struct Observed {
 /// What the cluster holds.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
-    /// The Velero version that each CRD is marked with, by the CRD's name.
-    pub(crate) definitions: BTreeMap<String, Option<String>>,
+    /// Velero's CRDs by name.
+    pub(crate) definitions: BTreeMap<String, Definition>,
     pub(crate) account: Option<ServiceAccount>,
     pub(crate) binding: Option<ClusterRoleBinding>,
     pub(crate) record: Option<ConfigMap>,
@@ -48,6 +51,14 @@ pub(crate) struct Live {
     pub(crate) credentials: Vec<Secret>,
     pub(crate) snapshot_locations: Vec<DynamicObject>,
     pub(crate) running: Running,
+}
+
+/// What is known of a CRD without its schema.
+#[derive(Debug, Default)]
+pub(crate) struct Definition {
+    /// The Velero that we have marked it with.
+    pub(crate) velero: Option<String>,
+    pub(crate) seen: Option<Seen>,
 }
 
 /// Reads Juju and the cluster.
@@ -75,7 +86,7 @@ pub(crate) async fn observe(
 }
 
 impl Live {
-    async fn read(cluster: &Cluster, owner: &Owner) -> Result<Self, Error> {
+    pub(crate) async fn read(cluster: &Cluster, owner: &Owner) -> Result<Self, Error> {
         let definitions = definitions(cluster).await.map_err(|error| {
             if error.is_forbidden() {
                 Error::NotTrusted
@@ -110,19 +121,32 @@ impl Live {
 /// The CRDs of Velero. Metadata only: the whole would be a megabyte.
 pub(crate) async fn definitions(
     cluster: &Cluster,
-) -> Result<BTreeMap<String, Option<String>>, ClusterError> {
+) -> Result<BTreeMap<String, Definition>, ClusterError> {
+    let labelled = list_definitions(cluster, velero::COMPONENT).await?;
+    if labelled.len() >= velero::CUSTOM_RESOURCES.len() {
+        return Ok(labelled);
+    }
+    // Whoever did not install them with Velero's CLI may have left out its label.
+    list_definitions(cluster, "").await
+}
+
+async fn list_definitions(
+    cluster: &Cluster,
+    labels: &str,
+) -> Result<BTreeMap<String, Definition>, ClusterError> {
     let api = cluster.all::<CustomResourceDefinition>();
-    let select = ListParams::default().labels(velero::COMPONENT);
-    let found = ask("list the CustomResourceDefinitions", || {
-        api.list_metadata(&select)
-    })
-    .await?;
-    let version = |metadata: &BTreeMap<String, String>| metadata.get(velero::CRD_VERSION).cloned();
-    Ok(found
-        .items
-        .iter()
-        .map(|crd| (crd.name_any(), version(crd.annotations())))
-        .collect())
+    let select = ListParams::default().labels(labels);
+    let doing = "list the CustomResourceDefinitions";
+    let mut found = ask(doing, || api.list_metadata(&select)).await?.items;
+    found.retain(|crd| crd.name_any().ends_with(velero::GROUP));
+    let known = found.iter().map(|crd| {
+        let definition = Definition {
+            velero: crd.annotations().get(velero::CRD_VERSION).cloned(),
+            seen: Seen::of(crd),
+        };
+        (crd.name_any(), definition)
+    });
+    Ok(known.collect())
 }
 
 /// A Backup or Restore that runs longer than this is taken for dead.

@@ -3,10 +3,12 @@
 //! **Invariant:** pure, and equal worlds give an empty plan. Whether something changed is decided
 //! without rendering a manifest: by generation for workloads, by content for the rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::{
-    apps::v1::Deployment, core::v1::Secret, core::v1::ServiceAccount, rbac::v1::ClusterRoleBinding,
+    apps::v1::{DaemonSet, Deployment},
+    core::v1::{Secret, ServiceAccount},
+    rbac::v1::ClusterRoleBinding,
 };
 use kube::{
     ResourceExt as _,
@@ -16,14 +18,16 @@ use provider_api::{Descriptor, Storage};
 use serde_json::{Value, json};
 
 use super::{
-    observe::Live,
+    observe::{Definition, Live},
     record::{Inputs, Record, Seen},
     validate::{Core, Desired, Intent},
 };
 use crate::{
     cluster::{owned, resource},
     velero::{
-        self, BUNDLED, LOCATION, LOCATION_LABEL, NODE_AGENT, Owner, credential, location,
+        self, BUNDLED, LOCATION, LOCATION_LABEL, NODE_AGENT, Owner, credential,
+        definitions::numbers,
+        location,
         manifests::{NodeAgent, Plugin, Workload},
     },
 };
@@ -45,15 +49,27 @@ pub(crate) struct Install {
     pub(crate) workload: Workload,
     /// CRDs that are as new as ours or newer, and so are left alone.
     pub(crate) settled_definitions: BTreeSet<String>,
+    /// CRDs of which it was found out earlier that they are newer.
+    pub(crate) newer_definitions: BTreeMap<String, Seen>,
     pub(crate) effect: Effect,
+    pub(crate) rollout: Rollout,
 }
 
-/// What an install does to the server that runs.
+/// How the live server is replaced when its pod template changes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Rollout {
+    /// As we want it, or there is no server.
+    Settled,
+    /// Pod by pod. The API server refuses our way as long as the settings of that one are there.
+    Rolling,
+}
+
+/// What an install does to the pods that run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Effect {
-    /// There is none yet, or its pods stay as they are.
+    /// There are none yet, or they stay as they are.
     Harmless,
-    /// Its pod is replaced, which fails what it is working on.
+    /// Some are replaced, which fails what they are working on.
     Restart,
 }
 
@@ -89,12 +105,33 @@ impl Plan {
         install.is_none() && secrets.is_empty() && locations.is_empty() && deletions.is_empty()
     }
 
-    /// Carrying it out replaces the server's pod.
-    pub(crate) fn restarts_server(&self) -> bool {
-        self.install
-            .as_ref()
-            .is_some_and(|install| install.effect == Effect::Restart)
+    /// Carrying it out ends pods that may be working on a Backup or Restore.
+    pub(crate) fn interrupts(&self) -> bool {
+        let restarts = |install: &Install| install.effect == Effect::Restart;
+        self.install.as_ref().is_some_and(restarts) || self.deletions.iter().any(is_node_agent)
     }
+
+    /// Leaves out what [interrupts](Self::interrupts). A location can only change without the pods if
+    /// they have the plugin for it already.
+    pub(crate) fn put_off_interruptions(&mut self, server: Option<&Deployment>) {
+        let same_plugin = match &self.install {
+            Some(install) => {
+                let container = |plugin: Option<Plugin>| plugin.map(|plugin| plugin.container);
+                container(install.workload.plugin.clone()) == container(server.and_then(Plugin::of))
+            }
+            None => true,
+        };
+        if same_plugin {
+            self.install = None;
+            self.deletions.retain(|deletion| !is_node_agent(deletion));
+        } else {
+            *self = Self::default();
+        }
+    }
+}
+
+fn is_node_agent(deletion: &Deletion) -> bool {
+    deletion.resource.kind == "DaemonSet"
 }
 
 /// Compares what is asked for with what is there. Without a valid config nothing is done.
@@ -141,12 +178,16 @@ fn install(core: &Core, storage: &Intent, live: &Live, place: Place<'_>) -> Opti
             Intent::None => None,
         },
     };
-    let settled_definitions = settled_definitions(live);
     let inputs = Inputs::new(workload.clone());
     let record = Record::read(live.record.as_ref());
+    let settled_definitions = settled_definitions(live, record.as_ref());
     let same_inputs = record
         .as_ref()
         .is_some_and(|record| record.inputs == inputs);
+    let newer_definitions = record
+        .as_ref()
+        .map(|record| record.newer_definitions.clone())
+        .unwrap_or_default();
     let unchanged = same_inputs
         && settled_definitions.len() >= velero::CUSTOM_RESOURCES.len()
         && live
@@ -161,16 +202,33 @@ fn install(core: &Core, storage: &Intent, live: &Live, place: Place<'_>) -> Opti
     if unchanged {
         return None;
     }
-    let effect = match server {
-        Some(server) if !stays(server, record.as_ref(), &inputs, &workload) => Effect::Restart,
-        _ => Effect::Harmless,
+    let record = record.as_ref();
+    let server_goes = server.is_some_and(|live| !stays(live, record, &inputs, &workload));
+    let agent_goes = live
+        .running
+        .node_agent()
+        .is_some_and(|live| !agent_stays(live, record, &inputs));
+    let effect = if server_goes || agent_goes {
+        Effect::Restart
+    } else {
+        Effect::Harmless
     };
     Some(Install {
         inputs,
         workload,
         settled_definitions,
+        newer_definitions,
         effect,
+        rollout: rollout(server),
     })
+}
+
+fn rollout(server: Option<&Deployment>) -> Rollout {
+    let strategy = server.and_then(|server| server.spec.as_ref()?.strategy.as_ref());
+    match strategy.and_then(|strategy| strategy.rolling_update.as_ref()) {
+        Some(_) => Rollout::Rolling,
+        None => Rollout::Settled,
+    }
 }
 
 /// The server's pod stays as it is when these inputs are applied.
@@ -187,6 +245,13 @@ fn stays(
         // Nothing tells what was applied; what shows is all there is to go by.
         None => runs(server, workload),
     }
+}
+
+/// The agent's pods stay as they are when these inputs are applied.
+fn agent_stays(agent: &DaemonSet, record: Option<&Record>, inputs: &Inputs) -> bool {
+    record.is_some_and(|record| {
+        record.inputs.give_the_agent_of(inputs) && record.node_agent == Seen::of(agent)
+    })
 }
 
 /// The workloads are just what our last apply made of them.
@@ -230,19 +295,17 @@ fn runs(server: &Deployment, workload: &Workload) -> bool {
         && Plugin::of(server) == workload.plugin
 }
 
-fn settled_definitions(live: &Live) -> BTreeSet<String> {
-    let settled = live.definitions.iter().filter(|(_, version)| {
-        version
-            .as_deref()
-            .and_then(numbers)
-            .is_some_and(|live| Some(live) >= numbers(BUNDLED))
-    });
+/// Marked as made for our Velero or a later one, or found to be of a later one.
+fn settled_definitions(live: &Live, record: Option<&Record>) -> BTreeSet<String> {
+    let is_settled = |name: &str, live: &Definition| {
+        let marked = live.velero.as_deref().and_then(numbers);
+        let known = record.and_then(|record| record.newer_definitions.get(name));
+        marked.is_some_and(|live| Some(live) >= numbers(BUNDLED))
+            || known.is_some_and(|known| live.seen.as_ref() == Some(known))
+    };
+    let all = live.definitions.iter();
+    let settled = all.filter(|(name, live)| is_settled(name, live));
     settled.map(|(name, _)| name.clone()).collect()
-}
-
-/// A version in an order that compares as versions do.
-fn numbers(version: &str) -> Option<Vec<u32>> {
-    version.split('.').map(|part| part.parse().ok()).collect()
 }
 
 fn is_account(account: &ServiceAccount, place: Place<'_>) -> bool {

@@ -19,6 +19,9 @@ pub(crate) struct Record {
     pub(crate) inputs: Inputs,
     pub(crate) server: Option<Seen>,
     pub(crate) node_agent: Option<Seen>,
+    /// CRDs of a later Velero than ours, by name.
+    #[serde(default)]
+    pub(crate) newer_definitions: BTreeMap<String, Seen>,
 }
 
 /// Everything that the applied manifests depended on.
@@ -57,6 +60,18 @@ impl Inputs {
             workload,
             ..self.clone()
         } == *other
+    }
+
+    /// Both make the same node agent, which knows nothing of plugins and defaults.
+    pub(crate) fn give_the_agent_of(&self, other: &Self) -> bool {
+        let Self {
+            charm,
+            velero,
+            workload,
+        } = self;
+        let (image, node_agent) = (&workload.velero_image, workload.node_agent);
+        (charm, velero) == (&other.charm, &other.velero)
+            && (image, node_agent) == (&other.workload.velero_image, other.workload.node_agent)
     }
 }
 

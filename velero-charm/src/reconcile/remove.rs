@@ -4,7 +4,7 @@
 //! Restores, and Restores before the server that must let go of them. Every wait is bounded, and the
 //! hook never fails, since a failing `remove` holds the application for ever.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -17,8 +17,9 @@ use tracing::{info, warn};
 
 use super::{
     Charm, Error,
+    adopt::{self, Standing},
     apply::delete,
-    observe::definitions,
+    observe::{Live, definitions},
     plan::{Deletion, Selection},
 };
 use crate::{
@@ -68,12 +69,7 @@ impl Charm {
 
     async fn take_away(&self) -> Result<(), Error> {
         let cluster = Cluster::connect()?;
-        let server = cluster.api::<k8s_openapi::api::apps::v1::Deployment>();
-        let server = ask("read the Velero Deployment", || {
-            server.get_opt(velero::SERVER)
-        })
-        .await?;
-        if server.is_none_or(|server| self.owner.owns(&server)) {
+        if self.is_ours_to_remove(&cluster).await? {
             custom_resources_that_act(&cluster).await?;
             self.workloads(&cluster).await?;
             remaining_custom_resources(&cluster).await?;
@@ -82,6 +78,21 @@ impl Charm {
         unused_definitions(&cluster).await?;
         info!("Velero is removed; the backups in the object store are untouched.");
         Ok(())
+    }
+
+    /// The namespace's Velero is ours, or was.
+    async fn is_ours_to_remove(&self, cluster: &Cluster) -> Result<bool, Error> {
+        let live = Live::read(cluster, &self.owner).await?;
+        let (server, account) = (live.running.server(), live.account.as_ref());
+        match adopt::standing(server, account, cluster, &self.owner).await? {
+            Standing::Ours => Ok(server.is_some() || live.record.is_some()),
+            Standing::Foreign => Ok(false),
+            Standing::Predecessors(objects) => {
+                // Whatever it is, it goes.
+                adopt::take_over(objects, BTreeSet::new(), cluster, &self.owner).await?;
+                Ok(true)
+            }
+        }
     }
 
     async fn workloads(&self, cluster: &Cluster) -> Result<(), Error> {
@@ -103,6 +114,7 @@ impl Charm {
         for (group, kind) in [
             ("", "Secret"),
             ("", "ConfigMap"),
+            ("", "Service"),
             ("", "ServiceAccount"),
             ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
         ] {
@@ -191,11 +203,7 @@ async fn unused_definitions(cluster: &Cluster) -> Result<(), Error> {
         return Ok(());
     }
     let crd = resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
-    for name in definitions(cluster)
-        .await?
-        .keys()
-        .filter(|name| name.ends_with(".velero.io"))
-    {
+    for name in definitions(cluster).await?.keys() {
         cluster
             .delete(&crd, name, &DeleteParams::background())
             .await?;

@@ -150,6 +150,13 @@ pub(crate) fn of_error(error: &Error, unit: &Unit) -> Option<Status> {
                  deploy into another model"
             ),
         ),
+        Error::Cluster(error) if error.is_forbidden() => (
+            Level::Blocked,
+            format!(
+                "{error}: run `juju trust {} --scope=cluster`",
+                unit.application
+            ),
+        ),
         Error::Cluster(error) if error.is_retryable() => (Level::Waiting, error.to_string()),
         Error::Cluster(error) => (Level::Blocked, error.to_string()),
         Error::Cli(error) => (

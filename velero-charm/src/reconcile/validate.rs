@@ -115,7 +115,7 @@ fn core(config: &Map<String, Value>, registry: &Registry) -> Result<Core, Proble
 }
 
 /// An option's text. Juju gives unset options their default; a blank one is the user's mistake.
-fn text(config: &Map<String, Value>, option: &str, default: &str) -> String {
+pub(crate) fn text(config: &Map<String, Value>, option: &str, default: &str) -> String {
     config
         .get(option)
         .and_then(Value::as_str)

@@ -17,7 +17,6 @@ use super::Owner;
 
 /// The key in the Secret that the location names.
 pub(crate) const KEY: &str = "cloud";
-/// Tells this Secret from others of ours.
 const ROLE: (&str, &str) = ("velero-operator/role", "storage-credential");
 
 /// A name for a Secret with new content.
@@ -29,7 +28,7 @@ pub(crate) fn fresh_name(owner: &Owner) -> String {
 /// The Secret to apply.
 pub(crate) fn secret(name: &str, namespace: &str, owner: &Owner, file: &SecretString) -> Secret {
     let mut labels = owner.labels();
-    labels.insert(ROLE.0.into(), ROLE.1.into());
+    labels.extend([role()]);
     Secret {
         metadata: ObjectMeta {
             name: Some(name.into()),
@@ -45,6 +44,11 @@ pub(crate) fn secret(name: &str, namespace: &str, owner: &Owner, file: &SecretSt
         type_: Some("Opaque".into()),
         ..Secret::default()
     }
+}
+
+/// The label that tells this Secret from others of ours.
+pub(crate) fn role() -> (String, String) {
+    (ROLE.0.into(), ROLE.1.into())
 }
 
 /// A Secret of this kind.

@@ -76,6 +76,18 @@ impl Plugin {
     }
 }
 
+/// What Velero's `plugin add` calls the init container of an image: its path without registry, tag and
+/// digest, as far as a container may be called so.
+pub(crate) fn name_of_added_plugin(image: &str) -> String {
+    let path = match image.split_once('/') {
+        Some((_, path)) if path.contains('/') => path,
+        _ => image,
+    };
+    let end = path.rfind('@').or_else(|| path.rfind(':'));
+    let path = end.and_then(|end| path.get(..end)).unwrap_or(path);
+    path.replace(['/', '_', '.'], "-")
+}
+
 /// Makes the rendered manifests ours.
 pub(crate) fn compose(
     rendered: Vec<DynamicObject>,
@@ -171,6 +183,18 @@ mod tests {
             node_agent: NodeAgent::On,
             volume_backups: VolumeBackups::Snapshot,
             plugin: Some(Plugin::new("tape", "tape:v1")),
+        }
+    }
+
+    #[test]
+    fn an_added_plugin_is_called_after_its_image() {
+        for (image, name) in [
+            ("acme/plugin_for.tape:v1.10.0", "acme-plugin-for-tape"),
+            ("registry:5000/mirror/plugin:v1", "mirror-plugin"),
+            ("registry.example/acme/plugin@sha256:0123", "acme-plugin"),
+            ("acme/plugin", "acme-plugin"),
+        ] {
+            assert_eq!(name_of_added_plugin(image), name, "{image}");
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod cli;
 pub(crate) mod credential;
+pub(crate) mod definitions;
 pub(crate) mod location;
 pub(crate) mod manifests;
 
@@ -39,6 +40,9 @@ pub(crate) const LOCATION_LABEL: &str = "velero.io/storage-location";
 pub(crate) const UNSWEPT: (&str, &str) = ("model.juju.is/disable-webhook", "true");
 /// On CRDs: the Velero that they were made for.
 pub(crate) const CRD_VERSION: &str = "velero-operator/velero-version";
+
+/// How the names of its CRDs end.
+pub(crate) const GROUP: &str = ".velero.io";
 
 /// Velero's custom resources that live in a namespace, as `(version, kind)`.
 pub(crate) const CUSTOM_RESOURCES: [(&str, &str); 13] = [
@@ -88,6 +92,11 @@ impl Owner {
             Self::MODEL,
             self.model_uuid
         )
+    }
+
+    /// No application has labelled the object.
+    pub(crate) fn is_unclaimed(object: &impl ResourceExt) -> bool {
+        !object.labels().contains_key(Self::APPLICATION)
     }
 
     /// The object carries our label.

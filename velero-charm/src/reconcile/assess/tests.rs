@@ -213,6 +213,59 @@ fn a_verdict_counts_if_it_is_younger_than_write_and_server() {
 }
 
 #[test]
+fn a_store_that_takes_the_connection_and_says_nothing_is_not_waited_for_for_ever() {
+    let asked = |at: &str, now: &str| {
+        let live = location("Available", "2026-01-01T09:00:00Z", at);
+        let expected = Expected {
+            now: now.parse().unwrap(),
+            ..expected(Wanted::Yes)
+        };
+        let running = running(deployment(&rolled_out()), vec![healthy_pod()], Some(live));
+        assess(&running, &expected).location
+    };
+    assert!(is_pending(&asked(STARTED, "2026-01-01T10:01:59Z")));
+    let Part::Bad(message) = asked(STARTED, "2026-01-01T10:02:01Z") else {
+        panic!("still waited for");
+    };
+    assert!(message.contains("no answer"), "{message}");
+}
+
+#[test]
+fn a_verdict_grows_old_unless_the_location_is_checked_at_other_times() {
+    let now = "2026-01-01T10:10:00Z".parse().unwrap();
+    let judged = |live: DynamicObject| {
+        let expected = Expected {
+            now,
+            ..expected(Wanted::Yes)
+        };
+        let running = running(deployment(&rolled_out()), vec![healthy_pod()], Some(live));
+        assess(&running, &expected).location
+    };
+    let old = location("Available", STARTED, STARTED);
+    let mut seldom = old.clone();
+    seldom.data["spec"] = json!({"validationFrequency": "1h"});
+
+    assert_eq!(
+        judged(location("Available", "2026-01-01T10:09:00Z", STARTED)),
+        Part::Good
+    );
+    assert!(matches!(judged(old), Part::Bad(_)));
+    assert_eq!(judged(seldom), Part::Good);
+}
+
+#[test]
+fn the_other_locations_are_named_when_a_store_says_nothing() {
+    let live = location("Available", "2026-01-01T09:00:00Z", STARTED);
+    let mut running = running(
+        deployment(&rolled_out()),
+        vec![healthy_pod()],
+        Some(live.clone()),
+    );
+    running.locations.insert("theirs".into(), live);
+    assert!(silence(&running).contains("`theirs`"));
+}
+
+#[test]
 fn a_bad_verdict_gives_veleros_reason() {
     let late = "2026-01-01T11:00:00Z";
     let part = location_of(location("Unavailable", late, STARTED), Wanted::Yes);
@@ -262,13 +315,67 @@ fn a_node_agent_is_good_when_all_of_it_is_ready() {
         }))
         .unwrap()
     };
-    assert_eq!(
-        node_agent(Some(&agent(2)), &BTreeMap::new(), NOW.parse().unwrap()),
-        Part::Good
-    );
-    let part = node_agent(Some(&agent(1)), &BTreeMap::new(), NOW.parse().unwrap());
+    let agents = |agent: DaemonSet| {
+        let world = Running {
+            node_agents: [("node-agent".to_owned(), agent)].into(),
+            ..Running::default()
+        };
+        node_agent(&world, NOW.parse().unwrap())
+    };
+    assert_eq!(agents(agent(2)), Part::Good);
+    let part = agents(agent(1));
     assert_eq!(
         part,
         Part::Pending("the node agent to start (1 of 2 ready)".into())
+    );
+}
+
+#[test]
+fn node_agents_that_the_api_server_refuses_are_explained_by_the_last_event() {
+    let agent: DaemonSet = serde_json::from_value(json!({
+        "metadata": {"name": "node-agent", "uid": "u"},
+        "spec": {"selector": {}, "template": {}},
+        "status": {"desiredNumberScheduled": 1, "currentNumberScheduled": 0,
+                   "numberMisscheduled": 0, "numberReady": 0},
+    }))
+    .unwrap();
+    let event = |uid: &str, at: &str, why: &str| -> Event {
+        serde_json::from_value(json!({
+            "metadata": {}, "involvedObject": {"uid": uid}, "lastTimestamp": at,
+            "message": format!("Error creating: pods \"node-agent-x1\" is forbidden: {why}"),
+        }))
+        .unwrap()
+    };
+    let refusals = BTreeMap::from([
+        ("a".to_owned(), event("u", STARTED, "exceeded quota")),
+        (
+            "b".to_owned(),
+            event(
+                "u",
+                NOW,
+                "violates PodSecurity \"baseline:latest\": hostPath",
+            ),
+        ),
+        (
+            "c".to_owned(),
+            event("earlier", "2027-01-01T00:00:00Z", "of another one"),
+        ),
+    ]);
+    let running = Running {
+        node_agents: [("node-agent".to_owned(), agent)].into(),
+        refusals,
+        ..running(deployment(&rolled_out()), vec![healthy_pod()], None)
+    };
+    let expected = Expected {
+        node_agent: NodeAgent::On,
+        ..expected(Wanted::No)
+    };
+    assert_eq!(
+        assess(&running, &expected).node_agent,
+        Part::Bad(
+            "the node agent's pods are refused: violates PodSecurity \"baseline:latest\": hostPath; \
+             label the namespace `pod-security.kubernetes.io/enforce=privileged`"
+                .into()
+        )
     );
 }

@@ -97,6 +97,7 @@ fn world(core: &Core, intent: Intent) -> Live {
         inputs: install.inputs,
         server: Seen::of(&server),
         node_agent: None,
+        newer_definitions: BTreeMap::new(),
     };
     let mut locations = plan.locations;
     for location in &mut locations {
@@ -113,7 +114,7 @@ fn world(core: &Core, intent: Intent) -> Live {
     Live {
         definitions: velero::CUSTOM_RESOURCES
             .iter()
-            .map(|(_, kind)| ((*kind).to_owned(), Some(BUNDLED.to_owned())))
+            .map(|(_, kind)| ((*kind).to_owned(), made_for(BUNDLED)))
             .collect(),
         account: serde_json::from_value(labelled).unwrap(),
         binding: serde_json::from_value(json!({
@@ -147,8 +148,25 @@ fn config_map(record: &Record) -> ConfigMap {
     record.to_config_map("ns", &owner()).unwrap()
 }
 
+fn made_for(velero: &str) -> Definition {
+    Definition {
+        velero: Some(velero.to_owned()),
+        seen: None,
+    }
+}
+
 fn restarts(plan: &Plan) -> bool {
-    plan.restarts_server()
+    plan.install
+        .as_ref()
+        .is_some_and(|install| install.effect == Effect::Restart)
+}
+
+fn with_node_agent(mut live: Live) -> Live {
+    let agent = json!({"metadata": {"name": "node-agent", "labels": owner().labels()}});
+    live.running
+        .node_agents
+        .insert("node-agent".into(), serde_json::from_value(agent).unwrap());
+    live
 }
 
 #[test]
@@ -278,15 +296,13 @@ fn a_lost_record_costs_one_apply() {
 #[test]
 fn definitions_are_brought_up_but_never_down() {
     let mut live = world(&core(), Intent::None);
-    live.definitions
-        .insert("Backup".into(), Some("1.99.0".into()));
+    live.definitions.insert("Backup".into(), made_for("1.99.0"));
     assert!(
         planned(core(), Intent::None, &live).is_empty(),
         "newer is fine"
     );
 
-    live.definitions
-        .insert("Restore".into(), Some("1.9.0".into()));
+    live.definitions.insert("Restore".into(), made_for("1.9.0"));
     let settled = planned(core(), Intent::None, &live)
         .install
         .unwrap()
@@ -295,13 +311,77 @@ fn definitions_are_brought_up_but_never_down() {
 }
 
 #[test]
-fn a_changed_image_restarts_and_an_unwanted_node_agent_goes() {
+fn a_definition_that_was_found_to_be_newer_is_not_looked_at_again() {
     let mut live = world(&core(), Intent::None);
-    let agent = json!({"metadata": {"name": "node-agent", "labels": owner().labels()}});
-    live.running
-        .node_agents
-        .insert("node-agent".into(), serde_json::from_value(agent).unwrap());
+    let seen = |generation: i64| {
+        let metadata = json!({"metadata": {"uid": "d", "generation": generation}});
+        Seen::of(&serde_json::from_value::<ConfigMap>(metadata).unwrap())
+    };
+    let unmarked = |generation| Definition {
+        velero: None,
+        seen: seen(generation),
+    };
+    let mut record = Record::read(live.record.as_ref()).unwrap();
+    record
+        .newer_definitions
+        .insert("Backup".into(), seen(7).unwrap());
+    live.record = Some(config_map(&record));
 
+    live.definitions.insert("Backup".into(), unmarked(7));
+    assert!(planned(core(), Intent::None, &live).is_empty());
+
+    live.definitions.insert("Backup".into(), unmarked(8));
+    assert!(planned(core(), Intent::None, &live).install.is_some());
+}
+
+#[test]
+fn while_something_runs_a_rotated_key_goes_through_and_pods_stay() {
+    let live = with_node_agent(world(&core(), set(storage(None, "old"))));
+    let moved = Storage {
+        plugin_image: "tape/plugin:v2".into(),
+        ..storage(None, "new")
+    };
+    let mut plan = planned(core(), set(moved), &live);
+    assert!(plan.interrupts());
+
+    plan.put_off_interruptions(live.running.server());
+
+    assert!(!plan.interrupts() && plan.install.is_none());
+    assert_eq!((plan.secrets.len(), plan.locations.len()), (1, 1));
+}
+
+#[test]
+fn while_something_runs_no_location_changes_that_the_pods_have_no_plugin_for() {
+    let live = world(&core(), set(storage(None, "file")));
+    let mut plan = planned(core(), Intent::None, &live);
+
+    plan.put_off_interruptions(live.running.server());
+
+    assert!(plan.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn a_rolling_server_is_told_from_one_that_is_replaced() {
+    let mut live = world(&core(), Intent::None);
+    live.record = None;
+    let rollout = |live: &Live| planned(core(), Intent::None, live).install.unwrap().rollout;
+    assert_eq!(rollout(&live), Rollout::Settled);
+
+    let spec = live
+        .running
+        .servers
+        .get_mut("velero")
+        .unwrap()
+        .spec
+        .as_mut();
+    let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%"}});
+    spec.unwrap().strategy = serde_json::from_value(rolling).unwrap();
+    assert_eq!(rollout(&live), Rollout::Rolling);
+}
+
+#[test]
+fn a_changed_image_restarts_and_an_unwanted_node_agent_goes() {
+    let live = with_node_agent(world(&core(), Intent::None));
     let changed = Core {
         velero_image: "velero/velero:v1.18.2".into(),
         ..core()

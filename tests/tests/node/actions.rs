@@ -1,0 +1,113 @@
+//! The `run` action.
+
+use serde_json::json;
+use tests::shop::Shop;
+use tests::world::World;
+
+use super::{kubectl, run_with};
+
+async fn refusal(world: &mut World, command: &str) -> String {
+    let outcome = run_with(world, "run", json!({"command": command})).await;
+    assert_eq!(outcome.status, "failed", "`{command}` was not refused");
+    assert_eq!(
+        outcome.results["return-code"], 0,
+        "an expected failure ends with 0"
+    );
+    outcome.message
+}
+
+#[tokio::test]
+async fn what_is_not_for_an_action_is_refused_with_its_reason() {
+    let mut world = World::deployed("refusals").await.unwrap();
+
+    let message = refusal(&mut world, "backup get").await;
+    assert!(
+        message.contains("`juju integrate velero-operator s3-integrator`"),
+        "{message}"
+    );
+    for (command, reason) in [
+        ("", "is empty"),
+        ("backup 'x", "quote"),
+        ("install", "use `backup`, `restore`, `schedule`"),
+        ("backup get -wn kube-system", "`-n` is not allowed"),
+        (
+            "backup get --namespace=kube-system",
+            "`--namespace` is not allowed",
+        ),
+        (
+            "backup get --kubeconfig /tmp/x",
+            "`--kubeconfig` is not allowed",
+        ),
+        ("backup get -- x", "`--` is not allowed"),
+        ("backup download x", "`backup download` is not allowed"),
+        ("backup delete x", "add `--confirm`"),
+    ] {
+        let message = refusal(&mut world, command).await;
+        assert!(message.contains(reason), "`{command}`: {message}");
+    }
+    assert!(
+        world
+            .cli_starts()
+            .unwrap()
+            .iter()
+            .all(|start| start.contains(" install "))
+    );
+}
+
+#[tokio::test]
+async fn the_run_action_gives_output_errors_and_time_limits() {
+    let mut world = World::connected("actions").await.unwrap();
+
+    let create = json!({"command": "backup create a --include-namespaces default --wait"});
+    let outcome = run_with(&mut world, "run-cli", create).await;
+    assert_eq!(outcome.status, "completed", "{}", outcome.message);
+
+    let outcome = run_with(&mut world, "run", json!({"command": "backup logs a"})).await;
+    let whole = outcome.results["output"].as_str().unwrap();
+    assert_eq!(outcome.status, "completed");
+    assert!(whole.len() <= 64 * 1024 + 64);
+    let logged: usize = outcome.log.iter().map(|(_, line)| line.len()).sum();
+    assert!(
+        logged + outcome.log.len() >= whole.len(),
+        "the log has all of it"
+    );
+
+    let message = refusal(&mut world, "backup describe no-such-backup --details=maybe").await;
+    assert!(
+        message.starts_with("velero failed with exit code 1: "),
+        "{message}"
+    );
+
+    let shop = Shop::open(&world.stack, "shop-actions").await.unwrap();
+    world.config("use-node-agent", "true").await.unwrap();
+    let slow = json!({
+        "command": "backup create slow --include-namespaces shop-actions \
+                    --default-volumes-to-fs-backup --wait",
+        "timeout": "1s",
+    });
+    let outcome = run_with(&mut world, "run", slow).await;
+    assert_eq!(outcome.status, "failed");
+    assert!(
+        outcome.message.contains("goes on in Velero"),
+        "{}",
+        outcome.message
+    );
+    let follow = "juju run velero-operator/0 run command=\"backup describe slow\"";
+    assert!(outcome.message.contains(follow), "{}", outcome.message);
+    let wait = ["--for=jsonpath={.status.phase}=Completed", "--timeout=60s"];
+    let backup = ["wait", "backups.velero.io/slow"];
+    kubectl(&world, &[&backup[..], &wait[..]].concat()).await;
+
+    let outcome = run_with(
+        &mut world,
+        "run",
+        json!({"command": "backup get", "timeout": "soon"}),
+    )
+    .await;
+    assert!(
+        outcome.message.contains("`timeout` is `soon`"),
+        "{}",
+        outcome.message
+    );
+    shop.lose().await.unwrap();
+}

@@ -1,0 +1,94 @@
+//! Backups in flight survive.
+
+use serde_json::json;
+use tests::operator::{APP, S3};
+use tests::shop::Shop;
+use tests::stack::versions;
+use tests::world::World;
+
+use super::{kubectl, run_with};
+
+/// The name of the server's pod.
+async fn server_pod(world: &World) -> String {
+    let get = ["get", "pods", "-l", "deploy=velero", "-o", "name"];
+    kubectl(world, &get).await
+}
+
+/// As if another release of the charm had applied what is there.
+async fn applied_by_an_earlier_charm(world: &World) {
+    let record = "configmap/velero-operator-applied";
+    let text = kubectl(world, &["get", record, "-o", "jsonpath={.data.applied}"]).await;
+    let mut applied: serde_json::Value = serde_json::from_str(&text).unwrap();
+    applied["inputs"]["charm"] = json!("0.0.1");
+    let patch = json!({"data": {"applied": applied.to_string()}}).to_string();
+    kubectl(world, &["patch", record, "--type=merge", "-p", &patch]).await;
+}
+
+#[tokio::test]
+async fn whatever_would_restart_velero_waits_for_the_backup_that_runs() {
+    let mut world = World::connected("in-flight").await.unwrap();
+    world.config("use-node-agent", "true").await.unwrap();
+    let shop = Shop::open(&world.stack, "shop-in-flight").await.unwrap();
+    shop.detain_backups().await.unwrap();
+    let backup = json!({
+        "command": "backup create slow --include-namespaces shop-in-flight \
+                    --default-volumes-to-fs-backup --wait",
+        "timeout": "2s",
+    });
+    run_with(&mut world, "run", backup).await;
+    let pod = server_pod(&world).await;
+    let held = "waiting: change held back until Backup `slow` has ended";
+
+    let (image, plugin) = (versions::velero_image(), versions::plugin_aws_image());
+    for (option, changed, original) in [
+        ("velero-image", "velero/velero:v1.18.2", image.as_str()),
+        (
+            "velero-aws-plugin-image",
+            "velero/velero-plugin-for-aws:v1.14.2",
+            plugin.as_str(),
+        ),
+        ("use-node-agent", "false", "true"),
+    ] {
+        world.config(option, changed).await.unwrap();
+        world.expect_status(held).unwrap();
+        world.config(option, original).await.unwrap();
+        world.expect_status("active: ").unwrap();
+    }
+    world.juju.remove_relation(APP, S3).unwrap();
+    world.juju.settle().await.unwrap();
+    let message = [" (and 1 more)"];
+    world
+        .expect_in_status("blocked: no object store", &message)
+        .unwrap();
+    world.juju.integrate(APP, S3).unwrap();
+    world.juju.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    applied_by_an_earlier_charm(&world).await;
+    world
+        .juju
+        .run_hook("velero-operator/0", "upgrade-charm")
+        .await
+        .unwrap();
+    world.expect_status(held).unwrap();
+    world
+        .config("default-volumes-to-fs-backup", "true")
+        .await
+        .unwrap();
+    world.expect_status(held).unwrap();
+    assert_eq!(server_pod(&world).await, pod, "the server was restarted");
+
+    shop.let_backup_go().await.unwrap();
+    let done = "--for=jsonpath={.status.phase}=Completed";
+    let wait = ["wait", "backups.velero.io/slow", done, "--timeout=60s"];
+    kubectl(&world, &wait).await;
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    assert_ne!(server_pod(&world).await, pod, "the change came after it");
+    let arguments = "jsonpath={.spec.template.spec.containers[0].args}";
+    let arguments = kubectl(&world, &["get", "deployment", "velero", "-o", arguments]).await;
+    assert!(
+        arguments.contains("--default-volumes-to-fs-backup=true"),
+        "{arguments}"
+    );
+    shop.lose().await.unwrap();
+}

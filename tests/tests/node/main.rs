@@ -1,0 +1,48 @@
+//! The charm on a real node: real Velero, a real store, real failures.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod actions;
+mod config;
+mod in_flight;
+mod quiet;
+mod store;
+mod whole_way;
+
+use serde_json::{Map, Value};
+use tests::juju::ActionOutcome;
+use tests::operator::UNIT;
+use tests::world::World;
+
+const NO_STORE: &str =
+    "blocked: no object store: run `juju integrate velero-operator s3-integrator`";
+
+async fn run_with(world: &mut World, action: &str, params: Value) -> ActionOutcome {
+    let params: Map<String, Value> = serde_json::from_value(params).unwrap();
+    world.juju.run_action(UNIT, action, &params).await.unwrap()
+}
+
+/// `verb resource` of each write of the charm since a mark.
+async fn writes(world: &World, mark: &tests::stack::Mark) -> Vec<String> {
+    let requests = world.stack.audit().since(mark).await.unwrap();
+    let ours = requests
+        .into_iter()
+        .filter(|request| request.user == world.charm_user());
+    ours.filter(|request| !["get", "list", "watch"].contains(&request.verb.as_str()))
+        .map(|request| format!("{} {}", request.verb, request.resource))
+        .collect()
+}
+
+/// kubectl in the world's namespace.
+async fn kubectl(world: &World, arguments: &[&str]) -> String {
+    let here = ["-n", &world.namespace];
+    world
+        .kubectl(&[&here[..], arguments].concat())
+        .await
+        .unwrap()
+}

@@ -1,0 +1,167 @@
+//! Stores and integrators, good and bad.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tests::operator::APP;
+use tests::world::World;
+use tokio::net::TcpListener;
+
+use super::kubectl;
+
+#[tokio::test]
+async fn a_store_that_does_not_work_is_explained_and_heals() {
+    let mut world = World::deployed("bad-store").await.unwrap();
+    let good = world.settings();
+    let dead = format!("http://{}:1", world.stack.host_ip());
+
+    world
+        .integrate(
+            good.clone()
+                .credentials(&good.access_key, "not-the-secret-key"),
+        )
+        .await
+        .unwrap();
+    let reason = [
+        "SignatureDoesNotMatch",
+        "correct the secret key in the S3 integrator",
+    ];
+    world
+        .expect_in_status("blocked: object store unavailable: ", &reason)
+        .unwrap();
+    assert!(
+        !world.status().contains("RequestID"),
+        "it differs at every try"
+    );
+    world.offer("secret-key", &good.secret_key).await.unwrap();
+    world.expect_status("active: ").unwrap();
+
+    world.offer("bucket", "no-such-bucket").await.unwrap();
+    let reason = ["NoSuchBucket", "create the bucket or correct `bucket`"];
+    world
+        .expect_in_status("blocked: object store unavailable: ", &reason)
+        .unwrap();
+    let bucket = world.bucket.clone();
+    world.offer("bucket", &bucket).await.unwrap();
+    world.expect_status("active: ").unwrap();
+
+    world.offer("endpoint", &dead).await.unwrap();
+    let reason = [
+        "connection refused",
+        "correct `endpoint` in the S3 integrator",
+    ];
+    world
+        .expect_in_status("blocked: object store unavailable: ", &reason)
+        .unwrap();
+    world
+        .offer("endpoint", &good.options["endpoint"])
+        .await
+        .unwrap();
+    world.expect_status("active: ").unwrap();
+}
+
+#[tokio::test]
+async fn bad_data_is_named_and_destroys_nothing() {
+    let mut world = World::connected("bad-data").await.unwrap();
+    let before = world.location().await.unwrap();
+
+    world.offer("bucket", "a/b").await.unwrap();
+    let reason = [
+        "data from `s3-integrator` is invalid",
+        "`bucket` contains a `/`",
+    ];
+    world.expect_in_status("blocked: ", &reason).unwrap();
+    assert_eq!(world.location().await.unwrap(), before);
+
+    world.offer("bucket", "").await.unwrap();
+    world
+        .expect_in_status("blocked: ", &["`bucket` is missing"])
+        .unwrap();
+    assert_eq!(world.location().await.unwrap(), before);
+
+    let bucket = world.bucket.clone();
+    world.offer("bucket", &bucket).await.unwrap();
+    world.expect_status("active: ").unwrap();
+}
+
+/// The other end is not ours: a charm on `ops`, with the library that the real integrators use.
+#[tokio::test]
+async fn the_integrators_own_library_connects_us() {
+    let mut world = World::deployed("real-library").await.unwrap();
+    let settings = world.settings();
+    let provider = "object-storage";
+    world
+        .juju
+        .deploy_foreign_s3_provider(provider, &settings)
+        .await
+        .unwrap();
+    world.juju.settle().await.unwrap();
+
+    world
+        .juju
+        .integrate(APP, "object-storage:s3-credentials")
+        .unwrap();
+    world.juju.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    let spec = world.location().await.unwrap().unwrap();
+    assert_eq!(spec["objectStorage"]["bucket"], json!(world.bucket));
+
+    for (key, status) in [
+        ("wrong", "blocked: object store unavailable: "),
+        (settings.secret_key.as_str(), "active: "),
+    ] {
+        world.juju.config(provider, &[("secret-key", key)]).unwrap();
+        world.juju.settle().await.unwrap();
+        world.expect_in_status(status, &[]).unwrap();
+    }
+}
+
+/// Velero asks one store after the other, and this one keeps it waiting.
+#[tokio::test]
+async fn a_store_that_takes_connections_and_never_answers_is_told_after_two_minutes() {
+    let mut world = World::connected("silent-store").await.unwrap();
+    let host = world.stack.host_ip();
+    let silent = TcpListener::bind((host, 0)).await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let taken = tokio::spawn(async move {
+        let mut connections = Vec::new();
+        while let Ok(connection) = silent.accept().await {
+            connections.push(connection);
+        }
+    });
+
+    let begun = Instant::now();
+    world.offer("endpoint", &endpoint).await.unwrap();
+
+    let message = ["Velero gets no answer, though the connection is taken"];
+    world
+        .expect_in_status("blocked: object store unavailable: ", &message)
+        .unwrap();
+    let took = begun.elapsed();
+    println!("a silent store is told after {:.0} s", took.as_secs_f64());
+    assert!(took > Duration::from_mins(1), "too hasty for a slow store");
+
+    let good = json!({
+        "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+        "metadata": {"name": "theirs", "namespace": world.namespace},
+        "spec": world.location().await.unwrap().unwrap(),
+    });
+    let mut good = good;
+    good["spec"]["default"] = json!(false);
+    good["spec"]["config"]["s3Url"] = json!(world.settings().options["endpoint"]);
+    world.apply(&good).await.unwrap();
+    world.update_status().await.unwrap();
+    world
+        .expect_in_status("blocked: ", &["location `theirs`"])
+        .unwrap();
+
+    taken.abort();
+    let endpoint = world.settings().options["endpoint"].clone();
+    world.offer("endpoint", &endpoint).await.unwrap();
+    world.expect_status("active: ").unwrap();
+    kubectl(
+        &world,
+        &["delete", "backupstoragelocations.velero.io", "theirs"],
+    )
+    .await;
+}
