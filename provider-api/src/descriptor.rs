@@ -15,9 +15,7 @@ pub struct Descriptor {
     /// The integrator charm to recommend to a user who has none.
     pub integrator: &'static str,
     /// Relations that this provider reads beside its own, if they exist.
-    pub further_endpoints: &'static [Endpoint],
-    /// How the requirer asks the integrator for its data.
-    pub handshake: Handshake,
+    pub further_endpoints: &'static [FurtherEndpoint],
     /// The Velero plugin that serves this kind of store.
     pub plugin: ImageOption,
     /// What to advise when Velero finds a location unavailable; the first match counts.
@@ -31,15 +29,45 @@ pub struct Endpoint {
     pub name: &'static str,
     /// The relation interface, for example `s3`.
     pub interface: &'static str,
+    /// How the requirer asks for the relation's data.
+    pub handshake: Handshake,
 }
 
-/// The requirer's first word in the object-storage relations.
-#[derive(Clone, Copy, Debug)]
+/// A relation that only adds to the provider's own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FurtherEndpoint {
+    /// The relation.
+    pub endpoint: Endpoint,
+    /// What must be known of the cluster to make use of it; asked for only while it exists.
+    pub facts: &'static [Fact],
+}
+
+/// Something about the cluster that the charm can find out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fact {
+    /// What the nodes are to the cloud they run in: `spec.providerID` of each.
+    ProviderIds,
+}
+
+/// The requirer's first word in a relation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Handshake {
     /// Fields to be sent as a Juju secret (`requested-secrets`).
     pub requested_secrets: &'static [&'static str],
-    /// The field that an integrator of the older dialect waits for.
-    pub legacy_trigger: &'static str,
+    /// What is to be said beside that.
+    pub dialect: Dialect,
+}
+
+/// The manners of a family of integrators.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Dialect {
+    /// Those of the object-storage relations, which tell their dialects apart by a version.
+    ObjectStorage {
+        /// The field that an integrator of the older dialect waits for.
+        legacy_trigger: &'static str,
+    },
+    /// Nothing more is said. A version would be taken for that of another protocol.
+    SecretsOnly,
 }
 
 /// A config option that holds an image reference.
@@ -61,6 +89,15 @@ pub struct Advice {
 }
 
 impl Descriptor {
+    /// Every endpoint of this provider, its own first.
+    pub fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
+        let further = self
+            .further_endpoints
+            .iter()
+            .map(|further| further.endpoint);
+        std::iter::once(self.endpoint).chain(further)
+    }
+
     /// The advice for a message of Velero's, if there is any.
     #[must_use]
     pub fn advice_for(&self, message: &str) -> Option<&'static str> {
@@ -81,13 +118,15 @@ pub const fn doctest_descriptor() -> Descriptor {
         endpoint: Endpoint {
             name: "tape-credentials",
             interface: "tape",
+            handshake: Handshake {
+                requested_secrets: &["pin"],
+                dialect: Dialect::ObjectStorage {
+                    legacy_trigger: "reel",
+                },
+            },
         },
         integrator: "tape-integrator",
         further_endpoints: &[],
-        handshake: Handshake {
-            requested_secrets: &["pin"],
-            legacy_trigger: "reel",
-        },
         plugin: ImageOption {
             option: "velero-tape-plugin-image",
             default: "tape/plugin:v1",

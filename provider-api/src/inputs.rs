@@ -7,15 +7,26 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::Problem;
+
 /// Everything that a provider may base its answer on.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
     /// The data of the provider's own relation.
     pub storage: RelationData,
-    /// The data of its further endpoints, by endpoint name.
+    /// The data of its further endpoints that have a relation, by endpoint name.
     pub further: BTreeMap<String, RelationData>,
+    /// What is known of the cluster, as far as those endpoints ask for it.
+    pub facts: Facts,
     /// The plugin image that the user configured.
     pub plugin_image: String,
+}
+
+/// What the charm found out about the cluster.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Facts {
+    /// See [`Fact::ProviderIds`](crate::Fact::ProviderIds).
+    pub provider_ids: Vec<String>,
 }
 
 /// One relation's data bag, with the content of its secret merged in.
@@ -36,10 +47,14 @@ pub enum Value {
 }
 
 impl RelationData {
-    /// Nothing has been sent.
+    /// Any of these fields has been sent, readable or not; a blank one was not.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+    pub fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| {
+            self.plain(name).is_some()
+                || self.secret(name).is_some()
+                || self.unreadable(name).is_some()
+        })
     }
 
     /// A plain field, trimmed; absent and blank are the same.
@@ -60,6 +75,39 @@ impl RelationData {
             Value::Unreadable(_) => return None,
         };
         Some(secret).filter(|secret| !secret.expose_secret().trim().is_empty())
+    }
+
+    /// A plain field that must be there.
+    ///
+    /// # Errors
+    /// If it is absent or cannot be read.
+    pub fn required(&self, name: &str, hint: &str) -> Result<&str, Problem> {
+        self.plain(name).ok_or_else(|| self.lacks(name, hint))
+    }
+
+    /// A credential that must be there.
+    ///
+    /// # Errors
+    /// If it is absent or cannot be read.
+    pub fn required_secret(&self, name: &str, hint: &str) -> Result<SecretString, Problem> {
+        self.secret(name).ok_or_else(|| self.lacks(name, hint))
+    }
+
+    fn lacks(&self, name: &str, hint: &str) -> Problem {
+        match self.unreadable(name) {
+            Some(reason) => {
+                let hint = "grant the secret to this application again by integrating anew";
+                Problem::unreadable(name, reason, hint)
+            }
+            None => Problem::missing(name, hint),
+        }
+    }
+
+    /// A plain field that names a folder, without slashes at its ends.
+    #[must_use]
+    pub fn folder(&self, name: &str) -> Option<String> {
+        let folder = self.plain(name)?.trim_matches('/');
+        Some(folder.to_owned()).filter(|folder| !folder.is_empty())
     }
 
     /// Why a field cannot be read, if that is so.
@@ -107,6 +155,7 @@ mod tests {
         assert_eq!(data.plain("bucket"), None);
         assert_eq!(data.plain("region"), Some("eu"));
         assert!(data.secret("secret-key").is_some());
+        assert!(!data.has_any(&["bucket"]) && data.has_any(&["bucket", "secret-key"]));
         assert!(!format!("{data:?}").contains("canary-4711"));
     }
 }

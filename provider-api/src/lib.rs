@@ -37,8 +37,10 @@ pub use secrecy;
 #[doc(hidden)]
 pub use self::descriptor::doctest_descriptor;
 pub use self::{
-    descriptor::{Advice, Descriptor, Endpoint, Handshake, ImageOption},
-    inputs::{Inputs, RelationData, Value},
+    descriptor::{
+        Advice, Descriptor, Dialect, Endpoint, Fact, FurtherEndpoint, Handshake, ImageOption,
+    },
+    inputs::{Facts, Inputs, RelationData, Value},
     problem::{Problem, ProblemKind, Problems},
     registry::{Registration, Registry, RegistryError},
     storage::{Location, SnapshotLocation, Storage},

@@ -81,6 +81,24 @@ impl Problem {
 }
 
 impl Problems {
+    /// Both values, or everything that is wrong with either.
+    ///
+    /// # Errors
+    /// If one of them has a problem.
+    pub fn both<A, B>(
+        a: Result<A, impl Into<Self>>,
+        b: Result<B, impl Into<Self>>,
+    ) -> Result<(A, B), Self> {
+        match (a.map_err(Into::into), b.map_err(Into::into)) {
+            (Ok(a), Ok(b)) => Ok((a, b)),
+            (Err(mut first), Err(second)) => {
+                first.others.extend(second.iter().cloned());
+                Err(first)
+            }
+            (Err(problems), Ok(_)) | (Ok(_), Err(problems)) => Err(problems),
+        }
+    }
+
     /// The value, unless something was wrong with it.
     ///
     /// # Errors
@@ -146,5 +164,24 @@ mod tests {
             "`bucket` is missing: set it; `endpoint` is not a URL: use `https://host`"
         );
         assert!(Problems::from_vec(Vec::new()).is_none());
+    }
+
+    #[test]
+    fn nothing_that_is_wrong_with_either_is_lost() {
+        let bad = |field: &str| Problem::missing(field, "set it");
+        let all = |result: Result<(u8, u8), Problems>| {
+            let problems = result.unwrap_err();
+            let fields: Vec<_> = problems.iter().map(|p| p.field.clone()).collect();
+            fields.join(" ")
+        };
+
+        assert_eq!(
+            Problems::both::<_, u8>(Ok::<_, Problem>(1), Ok::<_, Problem>(2)),
+            Ok((1, 2))
+        );
+        assert_eq!(all(Problems::both(Err(bad("a")), Ok::<_, Problem>(2))), "a");
+        assert_eq!(all(Problems::both(Ok::<_, Problem>(1), Err(bad("b")))), "b");
+        let first = Problems::both::<u8, u8>(Err(bad("a")), Err(bad("b"))).unwrap_err();
+        assert_eq!(all(Problems::both(Err(first), Err(bad("c")))), "a b c");
     }
 }

@@ -63,8 +63,9 @@ impl Registry {
                 if earlier.name == this.name {
                     return Err(RegistryError::DuplicateName(this.name));
                 }
-                if earlier.endpoint.name == this.endpoint.name {
-                    return Err(RegistryError::DuplicateEndpoint(this.endpoint.name));
+                let taken: Vec<_> = earlier.endpoints().map(|endpoint| endpoint.name).collect();
+                if let Some(endpoint) = this.endpoints().find(|e| taken.contains(&e.name)) {
+                    return Err(RegistryError::DuplicateEndpoint(endpoint.name));
                 }
             }
         }
@@ -92,7 +93,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Endpoint, Inputs, Problems, Verdict, doctest_descriptor};
+    use crate::{Endpoint, FurtherEndpoint, Inputs, Problems, Verdict, doctest_descriptor};
 
     #[derive(Debug)]
     struct Fixed(&'static Descriptor);
@@ -108,12 +109,26 @@ mod tests {
     }
 
     static TAPE: Descriptor = doctest_descriptor();
+    const DISK_CREDENTIALS: Endpoint = Endpoint {
+        name: "disk-credentials",
+        interface: "disk",
+        ..doctest_descriptor().endpoint
+    };
     static DISK: Descriptor = Descriptor {
         name: "disk",
+        endpoint: DISK_CREDENTIALS,
+        ..doctest_descriptor()
+    };
+    static DRUM: Descriptor = Descriptor {
+        name: "drum",
         endpoint: Endpoint {
-            name: "disk-credentials",
-            interface: "disk",
+            name: "drum-credentials",
+            ..DISK_CREDENTIALS
         },
+        further_endpoints: &[FurtherEndpoint {
+            endpoint: DISK_CREDENTIALS,
+            facts: &[],
+        }],
         ..doctest_descriptor()
     };
     static OTHER: Descriptor = Descriptor {
@@ -122,6 +137,7 @@ mod tests {
     };
     static TAPES: Fixed = Fixed(&TAPE);
     static DISKS: Fixed = Fixed(&DISK);
+    static DRUMS: Fixed = Fixed(&DRUM);
     static OTHER_TAPES: Fixed = Fixed(&OTHER);
 
     #[test]
@@ -131,18 +147,23 @@ mod tests {
         let names: Vec<_> = registry.descriptors().map(|d| d.name).collect();
         assert_eq!(names, ["disk", "tape"]);
         assert!(registry.by_name("tape").is_some());
-        assert!(registry.by_name("drum").is_none());
+        assert!(registry.by_name("cloud").is_none());
     }
 
     #[test]
     fn providers_that_cannot_be_told_apart_are_refused() {
         let same_name = Registry::new(vec![&TAPES, &TAPES]);
         let same_endpoint = Registry::new(vec![&TAPES, &OTHER_TAPES]);
+        let same_further_endpoint = Registry::new(vec![&DISKS, &DRUMS]);
 
         assert_eq!(same_name.unwrap_err(), RegistryError::DuplicateName("tape"));
         assert_eq!(
             same_endpoint.unwrap_err(),
             RegistryError::DuplicateEndpoint("tape-credentials")
+        );
+        assert_eq!(
+            same_further_endpoint.unwrap_err(),
+            RegistryError::DuplicateEndpoint("disk-credentials")
         );
     }
 }

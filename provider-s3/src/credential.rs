@@ -10,16 +10,7 @@ use provider_api::{
 
 /// One half of the credentials.
 pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretString, Problem> {
-    if let Some(reason) = data.unreadable(field) {
-        let hint = "grant the secret to this application again by integrating anew";
-        return Err(Problem::unreadable(field, reason, hint));
-    }
-    let Some(key) = data.secret(field) else {
-        return Err(Problem::missing(
-            field,
-            "set the credentials in the S3 integrator",
-        ));
-    };
+    let key = data.required_secret(field, "set the credentials in the S3 integrator")?;
     // The file is an INI file: a line ends a value, white space at the ends is lost, and white
     // space before `#` or `;` starts a comment. No store gives out keys with any of these.
     if key

@@ -7,8 +7,8 @@ mod endpoint;
 use std::collections::BTreeMap;
 
 use provider_api::{
-    Advice, Descriptor, Endpoint, Handshake, ImageOption, Inputs, Location, Problem, Problems,
-    Registration, RelationData, SnapshotLocation, Storage, StorageProvider, Verdict,
+    Advice, Descriptor, Dialect, Endpoint, Handshake, ImageOption, Inputs, Location, Problem,
+    Problems, Registration, RelationData, SnapshotLocation, Storage, StorageProvider, Verdict,
     secrecy::SecretString,
 };
 
@@ -37,13 +37,15 @@ static DESCRIPTOR: Descriptor = Descriptor {
     endpoint: Endpoint {
         name: "s3-credentials",
         interface: "s3",
+        handshake: Handshake {
+            requested_secrets: &[ACCESS_KEY, SECRET_KEY],
+            dialect: Dialect::ObjectStorage {
+                legacy_trigger: BUCKET,
+            },
+        },
     },
     integrator: "s3-integrator",
     further_endpoints: &[],
-    handshake: Handshake {
-        requested_secrets: &[ACCESS_KEY, SECRET_KEY],
-        legacy_trigger: BUCKET,
-    },
     plugin: ImageOption {
         option: "velero-aws-plugin-image",
         default: "velero/velero-plugin-for-aws:v1.14.3",
@@ -110,7 +112,8 @@ impl StorageProvider for S3 {
     }
 
     fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
-        if is_unanswered(&inputs.storage) {
+        // None of what only the integrator can know.
+        if !inputs.storage.has_any(&[BUCKET, ACCESS_KEY, SECRET_KEY]) {
             return Ok(Verdict::Waiting(
                 "the S3 integrator to send a bucket and keys".into(),
             ));
@@ -123,35 +126,18 @@ impl StorageProvider for S3 {
     }
 }
 
-/// The integrator has sent none of what only it can know.
-fn is_unanswered(data: &RelationData) -> bool {
-    [BUCKET, ACCESS_KEY, SECRET_KEY].iter().all(|field| {
-        data.plain(field).is_none()
-            && data.secret(field).is_none()
-            && data.unreadable(field).is_none()
-    })
-}
-
 fn read(data: &RelationData) -> Result<Settings, Problems> {
-    let mut problems = Vec::new();
-    let bucket = keep(bucket(data), &mut problems);
-    let region = keep(region(data), &mut problems);
-    let store = keep(store(data), &mut problems);
-    let addressing = keep(addressing(data), &mut problems);
-    let ca_certificates = keep(ca_certificates(data), &mut problems);
-    let access_key = keep(credential::key(data, ACCESS_KEY), &mut problems);
-    let secret_key = keep(credential::key(data, SECRET_KEY), &mut problems);
-
-    let (Some(bucket), Some(region), Some(store), Some(addressing)) =
-        (bucket, region, store, addressing)
-    else {
-        return Err(all(problems));
-    };
-    let (Some(ca_certificates), Some(access_key), Some(secret_key)) =
-        (ca_certificates, access_key, secret_key)
-    else {
-        return Err(all(problems));
-    };
+    let place = Problems::both(
+        Problems::both(bucket(data), region(data)),
+        Problems::both(store(data), addressing(data)),
+    );
+    let keys = Problems::both(
+        credential::key(data, ACCESS_KEY),
+        credential::key(data, SECRET_KEY),
+    );
+    let access = Problems::both(ca_certificates(data), keys);
+    let (((bucket, region), (store, addressing)), (ca_certificates, (access_key, secret_key))) =
+        Problems::both(place, access)?;
     let addressing = addressing.unwrap_or_else(|| {
         store
             .as_ref()
@@ -159,7 +145,7 @@ fn read(data: &RelationData) -> Result<Settings, Problems> {
     });
     Ok(Settings {
         bucket,
-        prefix: prefix(data),
+        prefix: data.folder(PATH),
         region,
         store,
         addressing,
@@ -169,21 +155,9 @@ fn read(data: &RelationData) -> Result<Settings, Problems> {
     })
 }
 
-/// Sets a problem aside, so that the rest is looked at too.
-fn keep<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
-    read.map_err(|problem| problems.push(problem)).ok()
-}
-
-fn all(problems: Vec<Problem>) -> Problems {
-    Problems::from_vec(problems)
-        .unwrap_or_else(|| Problem::invalid("relation", "is invalid", "relate it again").into())
-}
-
 fn bucket(data: &RelationData) -> Result<String, Problem> {
     let hint = "set `bucket` in the S3 integrator";
-    let Some(bucket) = data.plain(BUCKET) else {
-        return Err(Problem::missing(BUCKET, hint));
-    };
+    let bucket = data.required(BUCKET, hint)?;
     if bucket.contains('/') {
         let hint = "put the folder into `path` of the S3 integrator";
         return Err(Problem::invalid(BUCKET, "contains a `/`", hint));
@@ -192,11 +166,6 @@ fn bucket(data: &RelationData) -> Result<String, Problem> {
         return Err(Problem::invalid(BUCKET, "contains white space", hint));
     }
     Ok(bucket.into())
-}
-
-fn prefix(data: &RelationData) -> Option<String> {
-    let prefix = data.plain(PATH)?.trim_matches('/');
-    Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty())
 }
 
 fn region(data: &RelationData) -> Result<Option<String>, Problem> {

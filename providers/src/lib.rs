@@ -4,6 +4,7 @@
 //! not linked, and its registration is lost without a word.
 
 use provider_api::{Registry, RegistryError};
+use provider_azure as _;
 use provider_s3 as _;
 
 /// The providers of this build. Calling it is what keeps them linked.

@@ -12,6 +12,7 @@
 
 mod actions;
 mod agent;
+pub mod azure;
 pub mod charm;
 mod cluster;
 mod context;
@@ -47,6 +48,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
+pub use azure::AzureSettings;
 pub use charm::CharmSource;
 pub use cluster::Cluster;
 pub use killer::Killer;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::azure::{AzureIntegrator, AzureSettings};
 use super::charm::{Charm, CharmSource, Role};
 use super::cluster::Trust;
 use super::integrations::side;
@@ -94,8 +95,17 @@ impl Juju {
 
     /// Deploys the played `s3-integrator`.
     pub fn deploy_s3_integrator(&mut self, app: &str, settings: S3Settings) -> Result<()> {
+        self.deploy_player(app, Peer::S3(S3Integrator { settings }))
+    }
+
+    /// Deploys the played `azure-storage-integrator`.
+    pub fn deploy_azure_integrator(&mut self, app: &str, settings: AzureSettings) -> Result<()> {
+        self.deploy_player(app, Peer::Azure(AzureIntegrator { settings }))
+    }
+
+    fn deploy_player(&mut self, app: &str, player: Peer) -> Result<()> {
         self.require_free(app)?;
-        let kind = Kind::Scripted(Peer::S3(S3Integrator { settings }));
+        let kind = Kind::Scripted(player);
         self.model
             .applications
             .insert(app.to_owned(), application(app, kind));

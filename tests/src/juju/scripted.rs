@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::azure::AzureIntegrator;
 use super::model::{Bag, Life, Model};
 use super::s3::S3Integrator;
 use super::secrets::{Content, Grant, Owner, Secret};
@@ -17,6 +18,8 @@ use super::secrets::{Content, Grant, Owner, Secret};
 pub enum Peer {
     /// `s3-integrator`.
     S3(S3Integrator),
+    /// `azure-storage-integrator`.
+    Azure(AzureIntegrator),
 }
 
 /// One relation, as a player sees it.
@@ -56,6 +59,7 @@ impl Peer {
     pub fn scripted(&self) -> &dyn Scripted {
         match self {
             Self::S3(player) => player,
+            Self::Azure(player) => player,
         }
     }
 
@@ -63,6 +67,7 @@ impl Peer {
     pub fn scripted_mut(&mut self) -> &mut dyn Scripted {
         match self {
             Self::S3(player) => player,
+            Self::Azure(player) => player,
         }
     }
 }

@@ -52,7 +52,7 @@ async fn work(kubeconfig: PathBuf, kubelets: Role, veleros: Role) -> Result<()> 
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
     let client = Client::try_from(config)?;
     let kubelet = kubelet::run(client.clone(), kubelets);
-    let velero = velero::run(client, veleros);
+    let velero = Box::pin(velero::run(client, veleros));
     tokio::try_join!(
         async { kubelet.await.context("the kubelet's hand") },
         async { velero.await.context("Velero's hand") },

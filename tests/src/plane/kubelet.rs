@@ -80,7 +80,7 @@ impl Kubelet {
         let init = spec.init_containers.as_deref().unwrap_or_default();
         let fate = |one: &Container| {
             let image = one.image.as_deref().unwrap_or_default();
-            self.parts.fate(&namespace, image)
+            self.parts.fate(&namespace, &one.name, image)
         };
         let fates: Vec<Fate> = init.iter().chain(&spec.containers).map(fate).collect();
         if self.played.get(&uid) == Some(&fates) {

@@ -39,6 +39,9 @@ use script::Script;
 /// The name of the one node.
 pub const NODE: &str = "node-by-hand";
 
+/// The node's CPUs.
+const ROOM: &str = "256";
+
 /// A running plane; it ends with the last of its clones and worlds.
 #[derive(Clone)]
 pub struct Plane(Arc<Parts>);
@@ -114,8 +117,17 @@ impl Plane {
         Kubectl::of_control_plane(&self.0.control_plane)
     }
 
-    /// Lets the node have so much CPU, such as `4` or `10m`, for pods that are still to come.
-    pub async fn shrink_to(&self, cpu: &str) -> Result<()> {
+    /// Takes the node's CPU away from pods that are still to come, so that none has room.
+    pub async fn fill_up(&self) -> Result<()> {
+        self.make_room("1m").await
+    }
+
+    /// Gives it back.
+    pub async fn clear_up(&self) -> Result<()> {
+        self.make_room(ROOM).await
+    }
+
+    async fn make_room(&self, cpu: &str) -> Result<()> {
         let nodes: Api<Node> = Api::all(self.client().await?);
         let room = Patch::Merge(json!({"status": {"allocatable": {"cpu": cpu}}}));
         nodes
@@ -150,7 +162,8 @@ async fn make_node(client: &kube::Client) -> Result<()> {
 }
 
 fn node_status() -> Value {
-    let room = json!({"cpu": "4", "memory": "8Gi", "pods": "110", "ephemeral-storage": "50Gi"});
+    // For many worlds at once.
+    let room = json!({"cpu": ROOM, "memory": "1Ti", "pods": "1000", "ephemeral-storage": "1Ti"});
     json!({
         "capacity": room,
         "allocatable": room,

@@ -43,7 +43,7 @@ pub enum Verdict {
     Never,
 }
 
-/// Namespace and image, or namespace and bucket.
+/// Namespace and image or container, or namespace and bucket.
 type Key = (String, String);
 
 /// The parts that are not the good case.
@@ -100,8 +100,8 @@ impl Script {
         (script, kubelets_role, veleros_role)
     }
 
-    pub(super) async fn let_containers(&self, space: &str, image: &str, fate: Fate) -> Result<()> {
-        held(&self.parts.fates).insert((space.to_owned(), image.to_owned()), fate);
+    pub(super) async fn let_containers(&self, space: &str, which: &str, fate: Fate) -> Result<()> {
+        held(&self.parts.fates).insert((space.to_owned(), which.to_owned()), fate);
         play(&self.kubelet, space).await
     }
 
@@ -112,9 +112,11 @@ impl Script {
 }
 
 impl Parts {
-    pub(super) fn fate(&self, namespace: &str, image: &str) -> Fate {
+    /// What was said of a container's name counts before what was said of its image.
+    pub(super) fn fate(&self, namespace: &str, name: &str, image: &str) -> Fate {
         let fates = held(&self.fates);
-        let found = fates.get(&(namespace.to_owned(), image.to_owned()));
+        let said_of = |which: &str| fates.get(&(namespace.to_owned(), which.to_owned()));
+        let found = said_of(name).or_else(|| said_of(image));
         found.cloned().unwrap_or(Fate::Runs)
     }
 

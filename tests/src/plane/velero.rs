@@ -3,9 +3,9 @@
 //! Invariant: it does so only where a pod of a server runs, as that pod would. A location is judged when its
 //! spec is not the one that this server has judged (not when its generation moved, which verdicts do too), if
 //! the pod has a plugin for its provider; and a Restore that is to go loses the finalizer that the server
-//! answers for. What is missing from the real one: it asks no store, looks at nothing again after a minute
-//! (a change of the script stands for that), works on no Backup or Restore, and says nothing where the
-//! plugin is missing, where the real one has a word for it.
+//! answers for. What is missing from the real one: it asks no store, works on no Backup or Restore, and
+//! says nothing where the plugin is missing, where the real one has a word for it. A change of the script
+//! stands for its look at every location each minute, which it takes too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,11 +19,14 @@ use kube::discovery::ApiResource;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant, interval_at};
 
 use super::follow::{follow, follow_custom};
 use super::script::{Parts, Role, Verdict};
 
 const SERVER_PODS: &str = "deploy=velero";
+/// As often is each location judged anew.
+const EVERY: Duration = Duration::from_mins(1);
 /// How the real one signs.
 const MANAGER: &str = "velero-server";
 const FINALIZER: &str = "restores.velero.io/external-resources-finalizer";
@@ -37,11 +40,13 @@ pub(super) async fn run(client: Client, role: Role) -> Result<()> {
         parts,
         judged: BTreeMap::new(),
     };
+    let mut minutes = interval_at(Instant::now() + EVERY, EVERY);
     let work = async {
         loop {
             tokio::select! {
                 Some(namespace) = inbox.recv() => velero.look(&namespace).await?,
                 Some(cue) = cues.recv() => velero.look(&cue.namespace).await?,
+                _ = minutes.tick() => velero.look_again().await?,
             }
         }
     };
@@ -82,6 +87,16 @@ struct Judgement {
 }
 
 impl Velero {
+    async fn look_again(&mut self) -> Result<()> {
+        self.judged.clear();
+        let servers = ListParams::default().labels(SERVER_PODS);
+        let pods = Api::<Pod>::all(self.client.clone()).list(&servers).await?;
+        for pod in pods {
+            self.look(&pod.namespace().unwrap_or_default()).await?;
+        }
+        Ok(())
+    }
+
     async fn look(&mut self, namespace: &str) -> Result<()> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let servers = ListParams::default().labels(SERVER_PODS);

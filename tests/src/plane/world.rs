@@ -61,10 +61,10 @@ impl LightWorld {
         &self.plane
     }
 
-    /// What becomes of this world's containers of an image, from now on.
-    pub async fn let_containers(&self, image: &str, fate: Fate) -> Result<()> {
+    /// What becomes of this world's containers of an image, or of a name, from now on.
+    pub async fn let_containers(&self, which: &str, fate: Fate) -> Result<()> {
         let script = self.plane.script();
-        script.let_containers(&self.namespace, image, fate).await
+        script.let_containers(&self.namespace, which, fate).await
     }
 
     /// What Velero says of a bucket in this world, from now on.

@@ -11,6 +11,7 @@ mod actions;
 mod config;
 mod in_flight;
 mod quiet;
+mod removal;
 mod store;
 mod whole_way;
 
@@ -19,8 +20,8 @@ use tests::juju::ActionOutcome;
 use tests::operator::UNIT;
 use tests::world::World;
 
-const NO_STORE: &str =
-    "blocked: no object store: run `juju integrate velero-operator s3-integrator`";
+const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
+                        s3-integrator` or `azure-storage-integrator`";
 
 async fn run_with(world: &mut World, action: &str, params: Value) -> ActionOutcome {
     let params: Map<String, Value> = serde_json::from_value(params).unwrap();

@@ -34,6 +34,8 @@ async fn nothing_to_do_nothing_written() {
         "relation-get",
         "relation-get",
         "secret-get",
+        // For the other kind of store.
+        "relation-ids",
         "status-get",
     ];
     assert_eq!(tools, expected);

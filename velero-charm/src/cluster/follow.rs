@@ -149,17 +149,15 @@ type Changes = Pin<Box<dyn Stream<Item = Result<Change, Lost>> + Send>>;
 async fn begin(
     cluster: &Cluster,
 ) -> Result<(Running, impl Stream<Item = Result<Change, Lost>>), ClusterError> {
-    let (servers, a) = watch(&cluster.api(), &only(velero::SERVER), |r| &mut r.servers).await?;
-    let (node_agents, b) = watch(&cluster.api(), &only(velero::NODE_AGENT), |r| {
-        &mut r.node_agents
-    })
-    .await?;
-    let (pods, c) = watch(&cluster.api(), &pods(), |r| &mut r.pods).await?;
-    let (locations, d) = watch(&locations(cluster), &ListParams::default(), |r| {
-        &mut r.locations
-    })
-    .await?;
-    let (refusals, e) = watch(&cluster.api(), &refusals(), |r| &mut r.refusals).await?;
+    let anywhere = ListParams::default();
+    let (server, agent) = (only(velero::SERVER), only(velero::NODE_AGENT));
+    let (servers, of_servers) = watch(&cluster.api(), &server, |r| &mut r.servers).await?;
+    let (node_agents, of_agents) = watch(&cluster.api(), &agent, |r| &mut r.node_agents).await?;
+    let (pods, of_pods) = watch(&cluster.api(), &pods(), |r| &mut r.pods).await?;
+    let (locations, of_locations) =
+        watch(&locations(cluster), &anywhere, |r| &mut r.locations).await?;
+    let (refusals, of_refusals) = watch(&cluster.api(), &refusals(), |r| &mut r.refusals).await?;
+    let changes = [of_servers, of_agents, of_pods, of_locations, of_refusals];
     Ok((
         Running {
             servers,
@@ -168,7 +166,7 @@ async fn begin(
             locations,
             refusals,
         },
-        select_all([a, b, c, d, e]),
+        select_all(changes),
     ))
 }
 

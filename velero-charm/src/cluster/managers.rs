@@ -117,9 +117,7 @@ fn is_ours(entry: &ManagedFieldsEntry) -> bool {
 
 fn api_version(entries: &[ManagedFieldsEntry]) -> Option<String> {
     let versions = entries.iter().filter(|entry| entry.subresource.is_none());
-    versions
-        .filter_map(|entry| entry.api_version.clone())
-        .last()
+    versions.rev().find_map(|entry| entry.api_version.clone())
 }
 
 /// The name in an item's key, `k:{"name":"…"}`.

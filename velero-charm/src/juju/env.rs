@@ -94,8 +94,8 @@ mod tests {
         assert_eq!(Event::parse("hooks/install"), hook("install"));
         assert_eq!(Event::parse("hooks/never-heard-of"), hook("never-heard-of"));
         assert_eq!(
-            Event::parse("hooks/s3-relation-changed"),
-            hook("s3-relation-changed")
+            Event::parse("hooks/tape-relation-changed"),
+            hook("tape-relation-changed")
         );
         assert_eq!(Event::parse("hooks/stop"), Event::Parting("stop".into()));
         assert_eq!(Event::parse("hooks/remove"), Event::Remove);

@@ -5,26 +5,60 @@
 
 use std::collections::BTreeMap;
 
-use provider_api::{Handshake, Registry, RelationData, StorageProvider, Value};
+use provider_api::{
+    Dialect, Endpoint, Fact, FurtherEndpoint, Handshake, Registry, RelationData, StorageProvider,
+    Value,
+};
 
 use super::{JujuError, Leadership, Tools};
 
 /// Where integrators put the address of the Juju secret.
 const SECRET_ADDRESS: &str = "secret-extra";
 const REQUESTED_SECRETS: &str = "requested-secrets";
-/// The dialect that we speak. Integrators of an interim release know it by another name.
-const DIALECT: [(&str, &str); 2] = [("version", "1"), ("lib-version", "1.0")];
+/// The version that we speak. Integrators of an interim release know it by another name.
+const VERSION: [(&str, &str); 2] = [("version", "1"), ("lib-version", "1.0")];
 
-/// A relation that can select a provider.
+/// A relation that can select a provider, with those that add to it.
 #[derive(Debug)]
 pub(crate) struct StorageRelation {
-    pub(crate) id: String,
     pub(crate) provider: &'static dyn StorageProvider,
+    pub(crate) own: Relation,
+    pub(crate) further: Vec<(&'static FurtherEndpoint, Relation)>,
+}
+
+/// One relation, as an integrator left it.
+#[derive(Debug)]
+pub(crate) struct Relation {
+    pub(crate) id: String,
     /// The integrator's application name, if it is there yet.
     pub(crate) remote_app: Option<String>,
     pub(crate) data: RelationData,
     /// What we have yet to write for the integrator to answer.
     pub(crate) handshake: BTreeMap<&'static str, String>,
+}
+
+/// Who reads, and whether it may write.
+#[derive(Clone, Copy, Debug)]
+struct Reader<'a> {
+    tools: &'a Tools,
+    own_app: &'a str,
+    leadership: Leadership,
+}
+
+impl StorageRelation {
+    /// It and those that add to it.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Relation> {
+        let further = self.further.iter().map(|(_, relation)| relation);
+        std::iter::once(&self.own).chain(further)
+    }
+
+    /// What has to be known of the cluster to make use of it.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = Fact> {
+        self.further
+            .iter()
+            .flat_map(|(endpoint, _)| endpoint.facts)
+            .copied()
+    }
 }
 
 /// Reads every storage relation there is. Changes nothing.
@@ -34,46 +68,65 @@ pub(crate) async fn read(
     own_app: &str,
     leadership: Leadership,
 ) -> Result<Vec<StorageRelation>, JujuError> {
+    let reader = Reader {
+        tools,
+        own_app,
+        leadership,
+    };
     let mut relations = Vec::new();
     for provider in registry.iter() {
-        for id in tools
-            .relation_ids(provider.descriptor().endpoint.name)
-            .await?
-        {
-            relations.push(read_one(tools, provider, id, own_app, leadership).await?);
+        let descriptor = provider.descriptor();
+        for own in reader.read(&descriptor.endpoint).await? {
+            let mut further = Vec::new();
+            for endpoint in descriptor.further_endpoints {
+                let found = reader.read(&endpoint.endpoint).await?;
+                further.extend(found.into_iter().map(|relation| (endpoint, relation)));
+            }
+            relations.push(StorageRelation {
+                provider,
+                own,
+                further,
+            });
         }
     }
     Ok(relations)
 }
 
-async fn read_one(
-    tools: &Tools,
-    provider: &'static dyn StorageProvider,
-    id: String,
-    own_app: &str,
-    leadership: Leadership,
-) -> Result<StorageRelation, JujuError> {
-    let handshake = provider.descriptor().handshake;
-    let remote_app = tools.remote_app(&id).await?.filter(|app| !app.is_empty());
-    let bag = match &remote_app {
-        Some(app) => tools.data_bag(&id, app).await?,
-        None => BTreeMap::new(),
-    };
-    let missing = match leadership {
-        Leadership::Leader => {
-            missing_words(handshake, &id, &bag, &tools.data_bag(&id, own_app).await?)
+impl Reader<'_> {
+    async fn read(&self, endpoint: &Endpoint) -> Result<Vec<Relation>, JujuError> {
+        let mut relations = Vec::new();
+        for id in self.tools.relation_ids(endpoint.name).await? {
+            relations.push(self.read_one(id, endpoint.handshake).await?);
         }
-        // Others may not write it, and with some versions of Juju not even read it.
-        Leadership::Follower => BTreeMap::new(),
-    };
-    let data = open(tools, handshake, bag).await?;
-    Ok(StorageRelation {
-        id,
-        provider,
-        remote_app,
-        data,
-        handshake: missing,
-    })
+        Ok(relations)
+    }
+
+    async fn read_one(&self, id: String, handshake: Handshake) -> Result<Relation, JujuError> {
+        let Self {
+            tools,
+            own_app,
+            leadership,
+        } = *self;
+        let remote_app = tools.remote_app(&id).await?.filter(|app| !app.is_empty());
+        let bag = match &remote_app {
+            Some(app) => tools.data_bag(&id, app).await?,
+            None => BTreeMap::new(),
+        };
+        let missing = match leadership {
+            Leadership::Leader => {
+                missing_words(handshake, &id, &bag, &tools.data_bag(&id, own_app).await?)
+            }
+            // Others may not write it, and with some versions of Juju not even read it.
+            Leadership::Follower => BTreeMap::new(),
+        };
+        let data = open(tools, handshake, bag).await?;
+        Ok(Relation {
+            id,
+            remote_app,
+            data,
+            handshake: missing,
+        })
+    }
 }
 
 /// What our data bag lacks for the integrator to answer, and go on answering when it is refreshed. An
@@ -86,16 +139,18 @@ fn missing_words(
 ) -> BTreeMap<&'static str, String> {
     let fields = handshake.requested_secrets.join("\", \"");
     let mut words = BTreeMap::from([(REQUESTED_SECRETS, format!("[\"{fields}\"]"))]);
-    words.extend(DIALECT.map(|(key, value)| (key, value.to_owned())));
-    // An integrator of the older dialect answers only a request for a certain bucket, and knows
-    // that this name stands for none. One of the newer dialect would create that bucket.
-    let speaks_ours = DIALECT.iter().any(|(key, _)| theirs.contains_key(*key));
-    let number = relation.rsplit(':').next().unwrap_or(relation);
-    let placeholder = format!("relation-{number}");
-    if !theirs.is_empty() && !speaks_ours {
-        words.insert(handshake.legacy_trigger, placeholder);
-    } else if ours.get(handshake.legacy_trigger) == Some(&placeholder) {
-        words.insert(handshake.legacy_trigger, String::new());
+    if let Dialect::ObjectStorage { legacy_trigger } = handshake.dialect {
+        words.extend(VERSION.map(|(key, value)| (key, value.to_owned())));
+        // An integrator of the older dialect answers only a request for a certain bucket, and knows
+        // that this name stands for none. One of the newer dialect would create that bucket.
+        let speaks_ours = VERSION.iter().any(|(key, _)| theirs.contains_key(*key));
+        let number = relation.rsplit(':').next().unwrap_or(relation);
+        let placeholder = format!("relation-{number}");
+        if !theirs.is_empty() && !speaks_ours {
+            words.insert(legacy_trigger, placeholder);
+        } else if ours.get(legacy_trigger) == Some(&placeholder) {
+            words.insert(legacy_trigger, String::new());
+        }
     }
     words.retain(|key, value| ours.get(*key) != Some(value));
     words
@@ -149,7 +204,9 @@ mod tests {
 
     const HANDSHAKE: Handshake = Handshake {
         requested_secrets: &["key-a", "key-b"],
-        legacy_trigger: "reel",
+        dialect: Dialect::ObjectStorage {
+            legacy_trigger: "reel",
+        },
     };
 
     fn bag(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -175,6 +232,17 @@ mod tests {
             ("version", "1"),
         ];
         assert_eq!(words, expected.map(|(key, value)| (key, value.to_owned())));
+    }
+
+    #[test]
+    fn no_version_is_said_to_those_that_know_none() {
+        let handshake = Handshake {
+            dialect: Dialect::SecretsOnly,
+            ..HANDSHAKE
+        };
+        let theirs = bag(&[("data", "{}")]);
+        let words = missing_words(handshake, "tape:7", &theirs, &bag(&[]));
+        assert_eq!(words.into_keys().collect::<Vec<_>>(), [REQUESTED_SECRETS]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ use crate::{
 
 /// A store that works is judged in seconds, and one that is out of reach in ten.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
+/// Verdicts carry whole seconds, so this is one at least.
+const OVERTAKEN: SignedDuration = SignedDuration::from_secs(2);
 /// Five checks were missed.
 const STALE: SignedDuration = SignedDuration::from_mins(6);
 
@@ -169,11 +171,22 @@ fn plain_refusal(message: &str, level: &str) -> String {
         .split_once(" is forbidden: ")
         .map_or(message, |(_, reason)| reason);
     if reason.contains("PodSecurity") {
+        let reason = without_asides(reason);
         return format!(
             "{reason}; label the namespace `pod-security.kubernetes.io/enforce={level}`"
         );
     }
     reason.to_owned()
+}
+
+/// The text without what stands in brackets: each container by name, with every setting it lacks, which
+/// would leave no room for what to do.
+fn without_asides(text: &str) -> String {
+    let mut parts = text.split(" (");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |kept, part| {
+        kept + part.split_once(')').map_or("", |(_, rest)| rest)
+    })
 }
 
 fn node_agent(running: &Running, now: Timestamp) -> Part {
@@ -222,6 +235,9 @@ fn judged(running: &Running, expected: &Expected) -> Part {
             Part::Bad(silence(running))
         }
         Some(Phase::Available) => Part::Good,
+        Some(Phase::Unavailable) if may_be_overtaken(&verdict, expected) => {
+            Part::Pending("Velero to check the object store".into())
+        }
         Some(Phase::Unavailable) => Part::Bad(location::plain_message(&verdict.message)),
         None => Part::Pending("Velero to check the object store".into()),
     }
@@ -242,6 +258,19 @@ fn silence(running: &Running) -> String {
     format!(
         "Velero gets no answer, though the connection is taken{others}; see that the store works"
     )
+}
+
+/// A check of the location as it was may still have been under way when it was changed; then the
+/// verdict on the new one follows at once.
+fn may_be_overtaken(verdict: &Verdict, expected: &Expected) -> bool {
+    let Wanted::Changed { .. } = expected.location else {
+        return false;
+    };
+    verdict.last_validation_time.is_some_and(|given| {
+        let age = expected.now.duration_since(given);
+        // Clocks may differ; one that is ahead must not make us wait.
+        !age.is_negative() && age < OVERTAKEN
+    })
 }
 
 /// Velero checks a location every minute unless the location says otherwise.

@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     cluster::{Cluster, ClusterError, follow, follow::Running},
-    juju::{JujuError, Leadership, Level, Status, Tools, Unit},
+    juju::{JujuError, Leadership, Level, Status, Tools, Unit, relation::StorageRelation},
     velero::{
         BUNDLED, Owner,
         cli::{Cli, CliError},
@@ -160,7 +160,12 @@ impl Charm {
         debug!("Observed after {} ms.", begun.elapsed().as_millis());
         let authority = authority(observed.leadership, tenure);
         self.adopt(&mut observed, &cluster, authority).await?;
-        let desired = validate::validate(&observed.config, &observed.relations, &self.registry);
+        let desired = validate::validate(
+            &observed.config,
+            &observed.relations,
+            &observed.facts,
+            &self.registry,
+        );
         let place = Place {
             namespace: cluster.namespace(),
             owner: &self.owner,
@@ -197,32 +202,28 @@ impl Charm {
         let live = &observed.live;
         let (server, account) = (live.running.server(), live.account.as_ref());
         match adopt::standing(server, account, cluster, &self.owner).await? {
-            Standing::Ours => {}
             Standing::Foreign => {
                 return Err(Error::Foreign {
                     namespace: cluster.namespace().into(),
                 });
             }
             Standing::Predecessors(objects) if authority == Authority::Acts => {
-                for relation in &observed.relations {
+                for relation in observed.relations.iter().flat_map(StorageRelation::all) {
                     self.tools.forget_copy(&relation.id).await?;
                 }
                 let plugins = adopt::plugins(&observed.config, &self.registry);
                 adopt::take_over(objects, plugins, cluster, &self.owner).await?;
                 observed.live = Live::read(cluster, &self.owner).await?;
             }
-            Standing::Predecessors(_) => {}
+            Standing::Ours | Standing::Predecessors(_) => {}
         }
         Ok(())
     }
 
     /// Says what makes integrators send their data, where it was not yet said.
     async fn shake_hands(&self, observed: &Observed) -> Result<(), Error> {
-        for relation in observed
-            .relations
-            .iter()
-            .filter(|r| !r.handshake.is_empty())
-        {
+        let relations = observed.relations.iter().flat_map(StorageRelation::all);
+        for relation in relations.filter(|relation| !relation.handshake.is_empty()) {
             self.tools
                 .set_data_bag(&relation.id, &relation.handshake)
                 .await?;

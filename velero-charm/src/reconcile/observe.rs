@@ -17,7 +17,7 @@ use kube::{
     ResourceExt as _,
     api::{DynamicObject, ListParams},
 };
-use provider_api::Registry;
+use provider_api::{Facts, Registry};
 use serde_json::{Map, Value};
 
 use super::{
@@ -25,7 +25,7 @@ use super::{
     record::{self, Seen},
 };
 use crate::{
-    cluster::{Cluster, ClusterError, ask, follow::Running, list, present},
+    cluster::{Cluster, ClusterError, ask, facts, follow::Running, list, present},
     juju::{Leadership, Tools, Unit, relation, relation::StorageRelation},
     velero::{self, Owner, credential},
 };
@@ -36,6 +36,8 @@ pub(crate) struct Observed {
     pub(crate) leadership: Leadership,
     pub(crate) config: Map<String, Value>,
     pub(crate) relations: Vec<StorageRelation>,
+    /// What the relations' providers ask to know of the cluster.
+    pub(crate) facts: Facts,
     pub(crate) live: Live,
 }
 
@@ -73,15 +75,20 @@ pub(crate) async fn observe(
         let leadership = tools.leadership().await?;
         let config = tools.config().await?;
         let relations = relation::read(tools, registry, &unit.application, leadership).await?;
-        Ok::<_, Error>((leadership, config, relations))
+        let wanted = relations.iter().flat_map(StorageRelation::facts);
+        let facts = facts::read(cluster, wanted).await?;
+        Ok::<_, Error>((leadership, config, relations, facts))
     };
     let (juju, live) = tokio::join!(juju, Live::read(cluster, owner));
-    let (leadership, config, relations) = juju?;
+    // First what tells that the charm is not trusted: without trust there are no facts either.
+    let live = live?;
+    let (leadership, config, relations, facts) = juju?;
     Ok(Observed {
         leadership,
         config,
         relations,
-        live: live?,
+        facts,
+        live,
     })
 }
 

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     Api, ResourceExt as _,
     api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams},
@@ -73,6 +73,7 @@ impl Charm {
             custom_resources_that_act(&cluster).await?;
             self.workloads(&cluster).await?;
             remaining_custom_resources(&cluster).await?;
+            repository_password(&cluster).await?;
         }
         self.belongings(&cluster).await?;
         unused_definitions(&cluster).await?;
@@ -180,6 +181,27 @@ async fn delete_all(kind: &ApiResource, cluster: &Cluster) -> Result<(), Cluster
     let all = cluster.dynamic(kind);
     let (parameters, everything) = (DeleteParams::background(), ListParams::default());
     present(ask(doing, || all.delete_collection(&parameters, &everything)).await).map(drop)
+}
+
+/// Velero's own Secret, with the key to the files of volumes that are in the store.
+async fn repository_password(cluster: &Cluster) -> Result<(), Error> {
+    let (api, name) = (cluster.api::<Secret>(), velero::REPOSITORY_PASSWORD);
+    let doing = format!("read Secret `{name}`");
+    let Some(secret) = ask(doing, || api.get_opt(name)).await? else {
+        return Ok(());
+    };
+    if velero::is_built_in_password(&secret) {
+        let kind = resource("", "v1", "Secret");
+        cluster
+            .delete(&kind, name, &DeleteParams::background())
+            .await?;
+    } else {
+        warn!(
+            "Secret `{name}` in namespace `{}` stays: without it no volume's files can be restored.",
+            cluster.namespace()
+        );
+    }
+    Ok(())
 }
 
 /// The CRDs go if no Velero is left in any namespace, nor anything of one.

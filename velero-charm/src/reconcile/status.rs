@@ -14,6 +14,7 @@ use crate::juju::{Level, Status, Unit};
 
 /// Longer messages are cut; the whole is in the log.
 const LONGEST: usize = 500;
+const CUT: &str = "…";
 
 /// One thing to tell, the worse the smaller.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -96,10 +97,11 @@ fn of_intent(report: &Report<'_>) -> Option<Finding> {
         }
         Intent::Keep(Why::Waiting(what)) => Some(Finding::Awaited(format!("waiting for {what}"))),
         Intent::Keep(Why::Invalid {
-            integrator,
+            integrators,
             problems,
         }) => {
-            let text = format!("data from `{integrator}` is invalid: {problems}");
+            let integrators = integrators.join("`, `");
+            let text = format!("data from `{integrators}` is invalid: {problems}");
             let retryable = problems.iter().all(provider_api::Problem::is_retryable);
             Some(if retryable {
                 Finding::Awaited(text)
@@ -214,8 +216,8 @@ fn one_line(text: &str) -> String {
     if line.len() <= LONGEST {
         return line;
     }
-    let end = line.floor_char_boundary(LONGEST);
-    format!("{}…", line.get(..end).unwrap_or_default())
+    let end = line.floor_char_boundary(LONGEST - CUT.len());
+    format!("{}{CUT}", line.get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -5,14 +5,12 @@
 
 mod image;
 
-use provider_api::{
-    Descriptor, Inputs, Problem, Problems, Registry, RelationData, Storage, Verdict,
-};
+use provider_api::{Descriptor, Facts, Inputs, Problem, Problems, Registry, Storage, Verdict};
 use serde_json::{Map, Value};
 
 use self::image::check_image;
 use crate::{
-    juju::relation::StorageRelation,
+    juju::relation::{Relation, StorageRelation},
     velero::{
         DEFAULT_IMAGE,
         manifests::{NodeAgent, VolumeBackups},
@@ -57,9 +55,9 @@ pub(crate) enum Intent {
 pub(crate) enum Why {
     /// The integrator has not answered.
     Waiting(String),
-    /// What it sent cannot work.
+    /// What it, and those beside it, sent cannot work.
     Invalid {
-        integrator: String,
+        integrators: Vec<String>,
         problems: Problems,
     },
     /// More than one integrator is related.
@@ -70,11 +68,12 @@ pub(crate) enum Why {
 pub(crate) fn validate(
     config: &Map<String, Value>,
     relations: &[StorageRelation],
+    facts: &Facts,
     registry: &Registry,
 ) -> Desired {
     Desired {
         core: core(config, registry),
-        storage: storage(config, relations),
+        storage: storage(config, relations, facts),
     }
 }
 
@@ -131,18 +130,24 @@ fn flag(config: &Map<String, Value>, option: &str) -> bool {
         .unwrap_or_default()
 }
 
-fn storage(config: &Map<String, Value>, relations: &[StorageRelation]) -> Intent {
+fn storage(config: &Map<String, Value>, relations: &[StorageRelation], facts: &Facts) -> Intent {
     let (first, others) = match relations {
         [] => return Intent::None,
         [first, others @ ..] => (first, others),
     };
     if !others.is_empty() {
-        return Intent::Keep(Why::Several(relations.iter().map(integrator).collect()));
+        let integrators = relations.iter().map(|relation| integrator(&relation.own));
+        return Intent::Keep(Why::Several(integrators.collect()));
     }
     let descriptor = first.provider.descriptor();
     let inputs = Inputs {
-        storage: first.data.clone(),
-        further: std::iter::empty::<(String, RelationData)>().collect(),
+        storage: first.own.data.clone(),
+        further: first
+            .further
+            .iter()
+            .map(|(further, relation)| (further.endpoint.name.to_owned(), relation.data.clone()))
+            .collect(),
+        facts: facts.clone(),
         plugin_image: text(config, descriptor.plugin.option, descriptor.plugin.default),
     };
     match first.provider.validate(&inputs) {
@@ -152,14 +157,14 @@ fn storage(config: &Map<String, Value>, relations: &[StorageRelation]) -> Intent
         },
         Ok(Verdict::Waiting(what)) => Intent::Keep(Why::Waiting(what)),
         Err(problems) => Intent::Keep(Why::Invalid {
-            integrator: integrator(first),
+            integrators: first.all().map(integrator).collect(),
             problems,
         }),
     }
 }
 
 /// The other end as the user knows it.
-fn integrator(relation: &StorageRelation) -> String {
+fn integrator(relation: &Relation) -> String {
     relation
         .remote_app
         .clone()

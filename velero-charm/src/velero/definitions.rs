@@ -1,4 +1,4 @@
-//! Velero's CustomResourceDefinitions: which of two is the newer.
+//! Velero's `CustomResourceDefinition` objects: which of two is the newer.
 //!
 //! **Invariant:** pure. Nothing in them names their Velero, but they only ever grow: the one that has
 //! fields which the other lacks is the newer. A field that this charm's version drops from a newer one

@@ -122,15 +122,15 @@ mod tests {
         let message = |id: &str| {
             format!(
                 "BackupStorageLocation \"default\" is unavailable: rpc error: code = Unknown desc = \
-                 operation error S3: ListObjectsV2, https response error StatusCode: 403, RequestID: \
-                 {id}, HostID: , api error SignatureDoesNotMatch: The signature does not match."
+                 operation error List, https response error StatusCode: 403, RequestID: {id}, \
+                 HostID: , api error Torn: The tape is torn."
             )
         };
         assert_eq!(plain_message(&message("1")), plain_message(&message("2")));
         assert_eq!(
             plain_message(&message("1")),
-            "operation error S3: ListObjectsV2, https response error StatusCode: 403, \
-             api error SignatureDoesNotMatch: The signature does not match."
+            "operation error List, https response error StatusCode: 403, api error Torn: The tape \
+             is torn."
         );
     }
 

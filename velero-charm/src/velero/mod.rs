@@ -11,6 +11,7 @@ pub(crate) mod manifests;
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::Secret;
 use kube::{ResourceExt, api::ApiResource};
 
 use crate::cluster::resource;
@@ -43,6 +44,18 @@ pub(crate) const CRD_VERSION: &str = "velero-operator/velero-version";
 
 /// How the names of its CRDs end.
 pub(crate) const GROUP: &str = ".velero.io";
+
+/// The Secret with the password of the volumes' files in the store. Velero makes it if it is not there.
+pub(crate) const REPOSITORY_PASSWORD: &str = "velero-repo-credentials";
+
+/// It holds what Velero puts there by itself, which is the same everywhere.
+pub(crate) fn is_built_in_password(secret: &Secret) -> bool {
+    let password = secret
+        .data
+        .as_ref()
+        .and_then(|data| data.get("repository-password"));
+    password.is_some_and(|password| password.0 == b"static-passw0rd")
+}
 
 /// Velero's custom resources that live in a namespace, as `(version, kind)`.
 pub(crate) const CUSTOM_RESOURCES: [(&str, &str); 13] = [

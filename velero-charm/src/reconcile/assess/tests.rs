@@ -254,6 +254,24 @@ fn a_verdict_grows_old_unless_the_location_is_checked_at_other_times() {
 }
 
 #[test]
+fn a_bad_verdict_right_after_a_change_may_still_be_on_what_was_there_before() {
+    let told = |given: &str, wanted: Wanted| {
+        let live = location("Unavailable", given, STARTED);
+        location_of(live, wanted)
+    };
+    let changed = || Wanted::Changed {
+        before: Verdict::default(),
+    };
+    assert!(is_pending(&told("2026-01-01T10:00:04Z", changed())));
+    assert!(!is_pending(&told("2026-01-01T10:00:03Z", changed())));
+    assert!(
+        !is_pending(&told("2026-01-01T10:00:06Z", changed())),
+        "a clock that is ahead"
+    );
+    assert!(!is_pending(&told("2026-01-01T10:00:04Z", Wanted::Yes)));
+}
+
+#[test]
 fn the_other_locations_are_named_when_a_store_says_nothing() {
     let live = location("Available", "2026-01-01T09:00:00Z", STARTED);
     let mut running = running(

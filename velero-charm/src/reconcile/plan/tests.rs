@@ -55,7 +55,7 @@ fn set(storage: Storage) -> Intent {
 
 fn kept() -> Intent {
     Intent::Keep(Why::Invalid {
-        integrator: "tape".into(),
+        integrators: vec!["tape".into()],
         problems: Problem::missing("reel", "insert one").into(),
     })
 }

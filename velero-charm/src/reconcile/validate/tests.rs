@@ -1,9 +1,22 @@
-use provider_api::{Descriptor, StorageProvider, Value as Field, doctest_descriptor};
+use provider_api::{
+    Descriptor, Endpoint, Fact, FurtherEndpoint, RelationData, StorageProvider, Value as Field,
+    doctest_descriptor,
+};
 use serde_json::json;
 
 use super::*;
 
-static TAPE: Descriptor = doctest_descriptor();
+static TAPE: Descriptor = Descriptor {
+    further_endpoints: &[ROBOT],
+    ..doctest_descriptor()
+};
+const ROBOT: FurtherEndpoint = FurtherEndpoint {
+    endpoint: Endpoint {
+        name: "tape-robot",
+        ..doctest_descriptor().endpoint
+    },
+    facts: &[Fact::ProviderIds],
+};
 
 #[derive(Debug)]
 struct Tape;
@@ -14,6 +27,11 @@ impl StorageProvider for Tape {
     }
 
     fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
+        if let Some(robot) = inputs.further.get("tape-robot") {
+            let arm = robot.plain("arm").unwrap_or_default();
+            let nodes = &inputs.facts.provider_ids;
+            return Ok(Verdict::Waiting(format!("{arm} at {nodes:?}")));
+        }
         match inputs.storage.plain("reel") {
             Some(_) => Err(Problem::invalid("reel", "is torn", "replace it").into()),
             None => Ok(Verdict::Waiting("a tape".into())),
@@ -21,22 +39,36 @@ impl StorageProvider for Tape {
     }
 }
 
+fn data(fields: &[(&str, &str)]) -> RelationData {
+    let fields = fields
+        .iter()
+        .map(|(key, value)| (*key, Field::from(*value)));
+    fields.collect()
+}
+
+fn one_end(id: &str, fields: &[(&str, &str)]) -> Relation {
+    Relation {
+        id: id.into(),
+        remote_app: Some(format!("app-of-{id}")),
+        data: data(fields),
+        handshake: std::collections::BTreeMap::new(),
+    }
+}
+
 fn relation(id: &str, fields: &[(&str, &str)]) -> StorageRelation {
     StorageRelation {
-        id: id.into(),
         provider: &Tape,
-        remote_app: Some(format!("app-of-{id}")),
-        data: fields
-            .iter()
-            .map(|(key, value)| (*key, Field::from(*value)))
-            .collect(),
-        handshake: std::collections::BTreeMap::new(),
+        own: one_end(id, fields),
+        further: Vec::new(),
     }
 }
 
 fn check(config: &Value, relations: &[StorageRelation]) -> Desired {
     let registry = Registry::new(vec![&Tape]).unwrap();
-    validate(config.as_object().unwrap(), relations, &registry)
+    let facts = Facts {
+        provider_ids: vec!["shelf".into()],
+    };
+    validate(config.as_object().unwrap(), relations, &facts, &registry)
 }
 
 #[test]
@@ -75,13 +107,13 @@ fn bad_relation_data_leaves_core_alone_and_storage_as_it_is() {
 
     assert!(desired.core.is_ok());
     let Intent::Keep(Why::Invalid {
-        integrator,
+        integrators,
         problems,
     }) = desired.storage
     else {
         panic!("{:?}", desired.storage);
     };
-    assert_eq!(integrator, "app-of-tape:1");
+    assert_eq!(integrators, ["app-of-tape:1"]);
     assert!(problems.to_string().contains("is torn"));
 }
 
@@ -89,6 +121,22 @@ fn bad_relation_data_leaves_core_alone_and_storage_as_it_is() {
 fn an_unanswered_relation_leaves_storage_as_it_is() {
     let desired = check(&json!({}), &[relation("tape:1", &[])]);
     assert!(matches!(desired.storage, Intent::Keep(Why::Waiting(what)) if what == "a tape"));
+}
+
+#[test]
+fn what_adds_to_a_relation_is_handed_on_with_the_facts_it_asks_for() {
+    let mut relation = relation("tape:1", &[]);
+    assert_eq!(relation.facts().count(), 0, "nobody asks yet");
+
+    relation
+        .further
+        .push((&ROBOT, one_end("robot:2", &[("arm", "left")])));
+    assert_eq!(relation.facts().collect::<Vec<_>>(), [Fact::ProviderIds]);
+    let desired = check(&json!({}), &[relation]);
+    let Intent::Keep(Why::Waiting(what)) = desired.storage else {
+        panic!("{:?}", desired.storage);
+    };
+    assert_eq!(what, r#"left at ["shelf"]"#);
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! The form of the credential file.
+//!
+//! **Invariant:** a value that comes out as [`Quoted`] is read back to the byte by Velero's own reader
+//! and by godotenv, which plugins and older releases of Velero have. The two agree on little: what a
+//! backslash, a `$`, or a quote before a `#` means depends on who reads. So nothing is escaped but the
+//! ends of lines, and each value gets the first of three dresses in which none of these means anything.
+
+use provider_api::secrecy::{ExposeSecret as _, SecretString};
+
+/// Both readers give up on longer lines (64 KiB).
+const LONGEST: usize = 60_000;
+
+/// A value as it stands in the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Quoted(SecretString);
+
+impl Quoted {
+    /// Puts a value into a dress that keeps it; none if there is no such dress.
+    pub(crate) fn new(value: &str) -> Option<Self> {
+        let text = Some(value)
+            .filter(|value| value.len() <= LONGEST)
+            .and_then(|value| {
+                bare(value)
+                    .or_else(|| single(value))
+                    .or_else(|| double(value))
+            })?;
+        Some(Self(text.into()))
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// The file, of names and values in their dress. Azure's own names need none.
+pub(crate) fn file(lines: &[(&str, &str)]) -> SecretString {
+    let lines = lines
+        .iter()
+        .map(|(name, value)| format!("{name}={value}\n"));
+    lines.collect::<String>().into()
+}
+
+/// As it is. A quote at the start would be taken for one that has to end.
+fn bare(value: &str) -> Option<String> {
+    let means_nothing = !value.contains(['#', '$', '\n', '\r'])
+        && !value.starts_with(['\'', '"'])
+        && value.trim() == value;
+    means_nothing.then(|| value.to_owned())
+}
+
+/// In single quotes, where nothing has a meaning but they themselves.
+fn single(value: &str) -> Option<String> {
+    let fits = !value.contains(['\'', '\n', '\r']) && keeps_hashes(value, '"');
+    fits.then(|| format!("'{value}'"))
+}
+
+/// In double quotes, for the ends of lines and single quotes.
+fn double(value: &str) -> Option<String> {
+    let fits = !value.contains(['"', '\\', '$']) && keeps_hashes(value, '\'');
+    fits.then(|| format!("\"{}\"", value.replace('\n', "\\n").replace('\r', "\\r")))
+}
+
+/// godotenv splits a line at each `#`, and takes any part with one quote of either kind in it for the
+/// start or end of a quoted text. Only the first and the last part may have one, and they do.
+fn keeps_hashes(value: &str, other_quote: char) -> bool {
+    let inner = value
+        .split_once('#')
+        .and_then(|(_, rest)| rest.rsplit_once('#'))
+        .map_or("", |(inner, _)| inner);
+    !inner.contains(other_quote)
+}

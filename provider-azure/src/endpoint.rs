@@ -1,0 +1,249 @@
+//! The store's address.
+//!
+//! **Invariant:** an address says what Velero cannot know by itself, and nothing else. It names the
+//! account's blob service and never a container, which Velero adds; and it agrees with the other fields.
+//!
+//! Integrators send an address always, made up from the other fields if the user gave none, most often
+//! that of the Hadoop driver (`abfss://container@account.dfs.core.windows.net/`). Velero makes up the
+//! address of the blob service from the account's name and `AZURE_CLOUD_NAME`; with a service principal
+//! it first asks Azure, since some accounts have a DNS zone in their address. A `storageAccountURI`
+//! would keep it from asking. So there is one only for what Velero could not find out: zones and other
+//! hosts than `<account>.blob.<cloud>`, ports, and plain HTTP.
+
+use provider_api::Problem;
+use url::Url;
+
+use crate::ENDPOINT;
+
+/// One of Azure's clouds.
+#[derive(Debug)]
+pub(crate) struct Cloud {
+    /// What the hosts of its storage end with.
+    suffix: &'static str,
+    /// Its name to Velero.
+    pub(crate) name: &'static str,
+}
+
+/// The first is where an account is if nothing says otherwise.
+const CLOUDS: [Cloud; 4] = [
+    Cloud {
+        suffix: "core.windows.net",
+        name: "AzurePublicCloud",
+    },
+    // Accounts with a DNS zone in their name.
+    Cloud {
+        suffix: "storage.azure.net",
+        name: "AzurePublicCloud",
+    },
+    Cloud {
+        suffix: "core.chinacloudapi.cn",
+        name: "AzureChinaCloud",
+    },
+    Cloud {
+        suffix: "core.usgovcloudapi.net",
+        name: "AzureUSGovernmentCloud",
+    },
+];
+
+/// The services of an account that hold blobs. The second is a view of the first for Hadoop.
+const SERVICES: [&str; 2] = ["blob", "dfs"];
+
+/// What RFC 3986 lets a URL consist of. Parsers drop or rewrite the rest.
+const PUNCTUATION: &str = "-._~:/?#[]@!$&'()*+,;=%";
+
+/// What the other fields say, as far as they are sound.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names<'a> {
+    pub(crate) account: Option<&'a str>,
+    pub(crate) container: Option<&'a str>,
+}
+
+/// Where the account is.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    pub(crate) cloud: &'static Cloud,
+    /// The address of its blob service, if it is not what Velero takes it for anyway.
+    pub(crate) uri: Option<String>,
+}
+
+/// An address taken apart.
+struct Parts<'a> {
+    scheme: &'static str,
+    /// Hadoop's drivers write the container before the host.
+    container: Option<&'a str>,
+    host: String,
+    /// With its colon.
+    port: String,
+    path: Vec<&'a str>,
+}
+
+impl Default for Address {
+    fn default() -> Self {
+        let [cloud, ..] = &CLOUDS;
+        Self { cloud, uri: None }
+    }
+}
+
+impl Names<'_> {
+    fn is_account(&self, name: &str) -> bool {
+        self.account.is_none_or(|account| account == name)
+    }
+
+    fn is_container(&self, name: &str) -> bool {
+        self.container.is_none_or(|container| container == name)
+    }
+}
+
+impl Address {
+    pub(crate) fn parse(text: &str, names: Names<'_>) -> Result<Self, Problem> {
+        if !text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || PUNCTUATION.contains(c))
+        {
+            return Err(invalid("has characters that no URL has"));
+        }
+        let url = Url::parse(text).map_err(|error| invalid(&format!("is not a URL ({error})")))?;
+        let parts = Parts::of(&url)?;
+        if parts
+            .container
+            .is_some_and(|name| !names.is_container(name))
+        {
+            return Err(other_container());
+        }
+        let cloud = CLOUDS.iter().find_map(|cloud| {
+            let rest = parts.host.strip_suffix(cloud.suffix)?;
+            Some((cloud, rest.strip_suffix('.')?))
+        });
+        match cloud {
+            Some((cloud, front)) => Self::in_azure(&parts, cloud, front, names),
+            None => Self::elsewhere(&parts, names),
+        }
+    }
+
+    /// `<account>[.<zone>].<service>.<cloud>`, where only a container can follow.
+    fn in_azure(
+        parts: &Parts<'_>,
+        cloud: &'static Cloud,
+        front: &str,
+        names: Names<'_>,
+    ) -> Result<Self, Problem> {
+        let (front, _) = front
+            .rsplit_once('.')
+            .filter(|(_, service)| SERVICES.contains(service))
+            .ok_or_else(|| invalid("is not the address of a blob service"))?;
+        let account = front.split('.').next().unwrap_or(front);
+        if !names.is_account(account) {
+            return Err(other_account());
+        }
+        match parts.path.as_slice() {
+            [] => {}
+            [container] if parts.container.is_none() => {
+                if !names.is_container(container) {
+                    return Err(other_container());
+                }
+            }
+            _ => return Err(folder()),
+        }
+        let Parts { scheme, port, .. } = parts;
+        let is_usual = *scheme == "https" && port.is_empty() && front == account;
+        let uri = format!("{scheme}://{front}.blob.{}{port}", cloud.suffix);
+        Ok(Self {
+            cloud,
+            uri: Some(uri).filter(|_| !is_usual),
+        })
+    }
+
+    /// A domain of the user's own, or an emulator, which has the account in the path.
+    fn elsewhere(parts: &Parts<'_>, names: Names<'_>) -> Result<Self, Problem> {
+        let account = match parts.path.as_slice() {
+            [] => None,
+            _ if parts.container.is_some() => return Err(folder()),
+            // One name for both: without the account, an emulator would understand nothing.
+            [name] if names.is_account(name) => Some(*name),
+            [name] if names.is_container(name) => None,
+            [account, _] if !names.is_account(account) => return Err(other_account()),
+            [account, container] if names.is_container(container) => Some(*account),
+            [_, _] => return Err(other_container()),
+            [_] => {
+                return Err(invalid(
+                    "has a path that is neither `storage-account` nor `container`",
+                ));
+            }
+            _ => return Err(folder()),
+        };
+        let Parts {
+            scheme, host, port, ..
+        } = parts;
+        let account = account.map(|name| format!("/{name}")).unwrap_or_default();
+        let uri = Some(format!("{scheme}://{host}{port}{account}"));
+        Ok(Self {
+            uri,
+            ..Self::default()
+        })
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn of(url: &'a Url) -> Result<Self, Problem> {
+        let user = Some(url.username()).filter(|name| !name.is_empty());
+        if url.password().is_some() {
+            return Err(invalid("holds a password"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid("has a query or fragment"));
+        }
+        let (scheme, container) = match url.scheme() {
+            "http" if user.is_none() => ("http", None),
+            "https" if user.is_none() => ("https", None),
+            "http" | "https" => return Err(invalid("holds a user name")),
+            // Those without `s` are for plain HTTP, which accounts refuse unless told otherwise.
+            "abfs" | "abfss" | "wasb" | "wasbs" => ("https", user),
+            _ => return Err(invalid("is none of `https`, `http`, `abfss` and `wasbs`")),
+        };
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| invalid("names no host"))?;
+        Ok(Self {
+            scheme,
+            container,
+            host: host.to_ascii_lowercase(),
+            port: url
+                .port()
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default(),
+            path: url
+                .path()
+                .split('/')
+                .filter(|part| !part.is_empty())
+                .collect(),
+        })
+    }
+}
+
+fn invalid(reason: &str) -> Problem {
+    let hint = "set `endpoint` in the Azure storage integrator to a URL such as \
+                `https://account.blob.core.windows.net`, or reset it";
+    Problem::invalid(ENDPOINT, reason, hint)
+}
+
+fn other_account() -> Problem {
+    let hint = "correct one of the two in the Azure storage integrator";
+    Problem::invalid(
+        ENDPOINT,
+        "is that of another account than `storage-account`",
+        hint,
+    )
+}
+
+fn other_container() -> Problem {
+    let hint = "correct one of the two in the Azure storage integrator";
+    Problem::invalid(
+        ENDPOINT,
+        "is that of another container than `container`",
+        hint,
+    )
+}
+
+fn folder() -> Problem {
+    let hint = "put the folder into `path` of the Azure storage integrator";
+    Problem::invalid(ENDPOINT, "names a folder", hint)
+}

@@ -1,0 +1,321 @@
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod dotenv;
+mod endpoint;
+mod nodes;
+
+use std::collections::BTreeMap;
+
+use provider_api::{
+    Advice, Descriptor, Dialect, Endpoint, Fact, FurtherEndpoint, Handshake, ImageOption, Inputs,
+    Location, Problem, Problems, Registration, RelationData, SnapshotLocation, Storage,
+    StorageProvider, Verdict, secrecy::SecretString,
+};
+
+use crate::{
+    access::{Access, KEY_VARIABLE, Principal},
+    endpoint::{Address, Names},
+};
+
+const CONTAINER: &str = "container";
+const STORAGE_ACCOUNT: &str = "storage-account";
+const SECRET_KEY: &str = "secret-key";
+const ENDPOINT: &str = "endpoint";
+const PATH: &str = "path";
+const RESOURCE_GROUP: &str = "resource-group";
+
+const PRINCIPAL_ENDPOINT: &str = "azure-service-principal";
+const CLIENT_ID: &str = "client-id";
+const CLIENT_SECRET: &str = "client-secret";
+const TENANT_ID: &str = "tenant-id";
+const SUBSCRIPTION_ID: &str = "subscription-id";
+
+/// Azure Blob Storage.
+pub static PROVIDER: Azure = Azure;
+
+provider_api::inventory::submit! { Registration::new(&PROVIDER) }
+
+static DESCRIPTOR: Descriptor = Descriptor {
+    name: "azure",
+    summary: "Azure Blob Storage",
+    endpoint: Endpoint {
+        name: "azure-storage",
+        interface: "azure_storage",
+        handshake: Handshake {
+            requested_secrets: &[SECRET_KEY],
+            dialect: Dialect::ObjectStorage {
+                legacy_trigger: CONTAINER,
+            },
+        },
+    },
+    integrator: "azure-storage-integrator",
+    further_endpoints: &[FurtherEndpoint {
+        endpoint: Endpoint {
+            name: PRINCIPAL_ENDPOINT,
+            interface: "azure_service_principal",
+            handshake: Handshake {
+                requested_secrets: &[CLIENT_ID, CLIENT_SECRET],
+                dialect: Dialect::SecretsOnly,
+            },
+        },
+        facts: &[Fact::ProviderIds],
+    }],
+    plugin: ImageOption {
+        option: "velero-azure-plugin-image",
+        default: "velero/velero-plugin-for-microsoft-azure:v1.14.3",
+    },
+    advice: &[
+        Advice {
+            when: "Server failed to authenticate the request",
+            then: "correct the account's key in the Azure storage integrator",
+        },
+        Advice {
+            when: "illegal base64 data",
+            then: "set the account's key in the Azure storage integrator, all of it",
+        },
+        Advice {
+            when: "no storage account access key",
+            then: "set the account's key in the Azure storage integrator",
+        },
+        Advice {
+            when: "KeyBasedAuthenticationNotPermitted",
+            then: "allow keys on the storage account, or integrate a service principal",
+        },
+        Advice {
+            when: "AuthorizationPermissionMismatch",
+            then: "give the service principal the role `Storage Blob Data Contributor` on the \
+                   storage account",
+        },
+        Advice {
+            when: "AuthorizationFailure",
+            then: "let the cluster in by the storage account's network rules",
+        },
+        Advice {
+            when: "AADSTS7000215",
+            then: "correct the client secret in the Azure auth integrator",
+        },
+        Advice {
+            when: "AADSTS7000222",
+            then: "renew the client secret, and set it in the Azure auth integrator",
+        },
+        Advice {
+            when: "AADSTS",
+            then: "correct the service principal in the Azure auth integrator",
+        },
+        Advice {
+            when: "ContainerNotFound",
+            then: "create the container or correct `container` in the Azure storage integrator",
+        },
+        Advice {
+            when: "invalid top-level directories",
+            then: "give Velero a folder of its own with `path` in the Azure storage integrator",
+        },
+        Advice {
+            when: "server gave HTTP response to HTTPS client",
+            then: "use `http://` in `endpoint` of the Azure storage integrator",
+        },
+        Advice {
+            when: "certificate signed by unknown authority",
+            then: "give the store a certificate of a public authority",
+        },
+        Advice {
+            when: "connection refused",
+            then: "correct `endpoint` in the Azure storage integrator or start the store",
+        },
+        Advice {
+            when: "no such host",
+            then: "correct `storage-account` or `endpoint` in the Azure storage integrator",
+        },
+    ],
+};
+
+/// The provider of [`PROVIDER`].
+#[derive(Debug)]
+pub struct Azure;
+
+/// Relation data that was found to be complete and sound.
+struct Settings {
+    container: String,
+    prefix: Option<String>,
+    account: String,
+    resource_group: Option<String>,
+    address: Address,
+}
+
+impl StorageProvider for Azure {
+    fn descriptor(&self) -> &'static Descriptor {
+        &DESCRIPTOR
+    }
+
+    fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
+        let data = &inputs.storage;
+        if !data.has_any(&[CONTAINER, STORAGE_ACCOUNT, SECRET_KEY]) {
+            return Ok(Verdict::Waiting(
+                "the Azure storage integrator to send a container and a key".into(),
+            ));
+        }
+        let settings = read(data);
+        let (settings, access) = match inputs.further.get(PRINCIPAL_ENDPOINT) {
+            Some(principal) if is_unanswered(principal) => {
+                settings?;
+                return Ok(Verdict::Waiting(
+                    "the Azure auth integrator to send a service principal".into(),
+                ));
+            }
+            Some(principal) => {
+                Problems::both(settings, Access::principal(principal, &inputs.facts))?
+            }
+            None => Problems::both(settings, Access::key(data))?,
+        };
+        Ok(Verdict::Ready(Box::new(render(settings, &access, inputs))))
+    }
+}
+
+fn is_unanswered(principal: &RelationData) -> bool {
+    !principal.has_any(&[CLIENT_ID, CLIENT_SECRET, TENANT_ID, SUBSCRIPTION_ID])
+}
+
+fn read(data: &RelationData) -> Result<Settings, Problems> {
+    let container = container(data);
+    let account = account(data);
+    let names = Names {
+        account: account.as_deref().ok(),
+        container: container.as_deref().ok(),
+    };
+    let address = data.plain(ENDPOINT).map_or_else(
+        || Ok(Address::default()),
+        |text| Address::parse(text, names),
+    );
+    let names = Problems::both(container, account);
+    let ((container, account), (resource_group, address)) =
+        Problems::both(names, Problems::both(resource_group(data), address))?;
+    Ok(Settings {
+        container,
+        prefix: data.folder(PATH),
+        account,
+        resource_group,
+        address,
+    })
+}
+
+fn container(data: &RelationData) -> Result<String, Problem> {
+    let container = data.required(CONTAINER, "set `container` in the Azure storage integrator")?;
+    if container.contains('/') {
+        let hint = "put the folder into `path` of the Azure storage integrator";
+        return Err(Problem::invalid(CONTAINER, "contains a `/`", hint));
+    }
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !container.chars().all(is_name) {
+        let reason = "has more in it than lower-case letters, digits and `-`";
+        let hint = "correct it in the Azure storage integrator";
+        return Err(Problem::invalid(CONTAINER, reason, hint));
+    }
+    Ok(container.into())
+}
+
+fn account(data: &RelationData) -> Result<String, Problem> {
+    let hint = "set `storage-account` in the Azure storage integrator to the account's name";
+    let account = data.required(STORAGE_ACCOUNT, hint)?;
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if !account.chars().all(is_name) {
+        let reason = "has more in it than lower-case letters and digits";
+        return Err(Problem::invalid(STORAGE_ACCOUNT, reason, hint));
+    }
+    Ok(account.into())
+}
+
+fn resource_group(data: &RelationData) -> Result<Option<String>, Problem> {
+    let Some(group) = data.plain(RESOURCE_GROUP) else {
+        return Ok(None);
+    };
+    if !nodes::is_name(group) {
+        let hint = "correct it in the Azure storage integrator";
+        return Err(Problem::invalid(
+            RESOURCE_GROUP,
+            "is not a group's name",
+            hint,
+        ));
+    }
+    Ok(Some(group.into()))
+}
+
+fn render(settings: Settings, access: &Access, inputs: &Inputs) -> Storage {
+    let Settings {
+        container,
+        prefix,
+        account,
+        resource_group,
+        address,
+    } = settings;
+    let mut config = BTreeMap::from([("storageAccount".to_owned(), account)]);
+    let mut set = |name: &str, value: Option<String>| {
+        config.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    set("resourceGroup", resource_group);
+    set("storageAccountURI", address.uri);
+    let (snapshots, remarks) = match access {
+        Access::Key(_) => {
+            set("storageAccountKeyEnvVar", Some(KEY_VARIABLE.into()));
+            (None, Vec::new())
+        }
+        Access::Principal(principal) => {
+            // Without this, Velero has Azure hand out the account's key, which needs other rights.
+            set("useAAD", Some("true".into()));
+            set("subscriptionId", principal.other_subscription());
+            (
+                Some(snapshot_location(principal)),
+                remarks(principal, &inputs.storage),
+            )
+        }
+    };
+    Storage {
+        plugin_image: inputs.plugin_image.clone(),
+        credential: access.file(address.cloud),
+        canaries: secrets(inputs),
+        location: Location {
+            bucket: container,
+            prefix,
+            ca_certificates: None,
+            config,
+        },
+        snapshots,
+        remarks,
+    }
+}
+
+/// Snapshots stay beside the disks. With a key alone there are none: only the storage account knows it.
+fn snapshot_location(principal: &Principal) -> SnapshotLocation {
+    let group = principal.nodes.resource_group.clone();
+    SnapshotLocation {
+        config: BTreeMap::from([("resourceGroup".into(), group)]),
+    }
+}
+
+fn remarks(principal: &Principal, data: &RelationData) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if data.has_any(&[SECRET_KEY]) {
+        remarks.push("The service principal is used, and the storage account's key is not.".into());
+    }
+    let nodes = &principal.nodes;
+    if nodes.others > 0 {
+        remarks.push(format!(
+            "Nodes are in {} resource groups: disks are looked for in `{}` alone.",
+            nodes.others + 1,
+            nodes.resource_group
+        ));
+    }
+    remarks
+}
+
+/// Every secret that was sent, used or not.
+fn secrets(inputs: &Inputs) -> Vec<SecretString> {
+    let principal = inputs.further.get(PRINCIPAL_ENDPOINT);
+    let fields = [CLIENT_ID, CLIENT_SECRET];
+    let of_principal = fields.map(|field| principal.and_then(|data| data.secret(field)));
+    let key = inputs.storage.secret(SECRET_KEY);
+    of_principal.into_iter().flatten().chain(key).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,451 @@
+use proptest::prelude::*;
+use provider_api::{Facts, Value, secrecy::ExposeSecret as _};
+
+use super::*;
+
+const NODE: &str = "azure:///subscriptions/sub-1/resourceGroups/MC_shop/providers/\
+                    Microsoft.Compute/virtualMachines/node-1";
+
+fn inputs(changes: &[(&str, &str)]) -> Inputs {
+    let mut fields = BTreeMap::from([
+        ("container".to_owned(), Value::from("backups")),
+        ("storage-account".to_owned(), Value::from("acct")),
+        (
+            SECRET_KEY.to_owned(),
+            Value::Secret("canary-secret-key".into()),
+        ),
+    ]);
+    fields.extend(
+        changes
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), Value::from(*text))),
+    );
+    Inputs {
+        storage: fields.into_iter().collect(),
+        plugin_image: "plugin:v1".into(),
+        ..Inputs::default()
+    }
+}
+
+/// Beside the key, a service principal on nodes in Azure.
+fn with_principal(changes: &[(&str, &str)]) -> Inputs {
+    let mut fields: BTreeMap<_, _> = [CLIENT_ID, CLIENT_SECRET, TENANT_ID, SUBSCRIPTION_ID]
+        .map(|field| (field, Value::Plain(format!("canary-{field}"))))
+        .into();
+    fields.extend(
+        changes
+            .iter()
+            .map(|(name, text)| (*name, Value::from(*text))),
+    );
+    Inputs {
+        further: BTreeMap::from([(PRINCIPAL_ENDPOINT.into(), fields.into_iter().collect())]),
+        facts: Facts {
+            provider_ids: vec![NODE.into()],
+        },
+        ..inputs(&[])
+    }
+}
+
+fn storage(inputs: &Inputs) -> Storage {
+    match PROVIDER.validate(inputs).unwrap() {
+        Verdict::Ready(storage) => *storage,
+        Verdict::Waiting(what) => panic!("waits for {what}"),
+    }
+}
+
+fn ready(changes: &[(&str, &str)]) -> Storage {
+    storage(&inputs(changes))
+}
+
+fn refused(inputs: &Inputs) -> Vec<String> {
+    let problems = PROVIDER.validate(inputs).unwrap_err();
+    problems
+        .iter()
+        .map(|problem| problem.field.clone())
+        .collect()
+}
+
+fn config(storage: &Storage) -> Vec<(&str, &str)> {
+    storage
+        .location
+        .config
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect()
+}
+
+fn file(storage: &Storage) -> &str {
+    storage.credential.expose_secret()
+}
+
+#[test]
+fn an_account_and_its_key_are_all_that_is_needed() {
+    let storage = ready(&[("path", "/shop/a/")]);
+
+    assert_eq!(storage.location.bucket, "backups");
+    assert_eq!(storage.location.prefix.as_deref(), Some("shop/a"));
+    let expected = [
+        ("storageAccount", "acct"),
+        (
+            "storageAccountKeyEnvVar",
+            "AZURE_STORAGE_ACCOUNT_ACCESS_KEY",
+        ),
+    ];
+    assert_eq!(config(&storage), expected);
+    assert_eq!(
+        file(&storage),
+        "AZURE_STORAGE_ACCOUNT_ACCESS_KEY=canary-secret-key\nAZURE_CLOUD_NAME=AzurePublicCloud\n"
+    );
+    assert_eq!(storage.snapshots, None, "a key knows nothing of disks");
+    assert_eq!(
+        ready(&[("resource-group", "rg")]).location.config["resourceGroup"],
+        "rg"
+    );
+}
+
+#[test]
+fn an_address_that_velero_would_find_by_itself_is_left_out() {
+    for endpoint in [
+        "abfss://backups@acct.dfs.core.windows.net/",
+        "abfs://backups@acct.dfs.core.windows.net/",
+        "abfss://acct.dfs.core.windows.net",
+        "wasbs://backups@acct.blob.core.windows.net/",
+        "wasb://backups@ACCT.blob.core.windows.net/",
+        "https://acct.blob.core.windows.net/backups",
+        "https://acct.blob.core.windows.net/",
+        "https://acct.dfs.core.windows.net:443/backups/",
+    ] {
+        let storage = ready(&[("endpoint", endpoint)]);
+        assert_eq!(
+            storage.location.config.get("storageAccountURI"),
+            None,
+            "{endpoint}"
+        );
+        assert!(
+            file(&storage).ends_with("\nAZURE_CLOUD_NAME=AzurePublicCloud\n"),
+            "{endpoint}"
+        );
+    }
+}
+
+#[test]
+fn any_other_address_is_told_as_that_of_the_blob_service() {
+    for (endpoint, uri) in [
+        ("http://192.0.2.1:10000/acct", "http://192.0.2.1:10000/acct"),
+        (
+            "http://192.0.2.1:10000/acct/backups/",
+            "http://192.0.2.1:10000/acct",
+        ),
+        ("https://[2001:db8::1]/acct", "https://[2001:db8::1]/acct"),
+        ("https://backup.example.com/", "https://backup.example.com"),
+        (
+            "https://backup.example.com/backups",
+            "https://backup.example.com",
+        ),
+        (
+            "abfss://backups@backup.example.com/",
+            "https://backup.example.com",
+        ),
+        (
+            "http://acct.blob.core.windows.net/",
+            "http://acct.blob.core.windows.net",
+        ),
+        (
+            "https://acct.z17.blob.storage.azure.net/",
+            "https://acct.z17.blob.storage.azure.net",
+        ),
+        (
+            "abfss://backups@acct.z17.dfs.storage.azure.net/",
+            "https://acct.z17.blob.storage.azure.net",
+        ),
+        (
+            "https://acct.privatelink.dfs.core.windows.net",
+            "https://acct.privatelink.blob.core.windows.net",
+        ),
+    ] {
+        let storage = ready(&[("endpoint", endpoint)]);
+        assert_eq!(
+            storage.location.config["storageAccountURI"], uri,
+            "{endpoint}"
+        );
+    }
+}
+
+#[test]
+fn one_name_for_account_and_container_is_the_account_in_a_path() {
+    let changes = [
+        ("container", "acct"),
+        ("endpoint", "http://192.0.2.1:10000/acct"),
+    ];
+    let storage = ready(&changes);
+    assert_eq!(
+        storage.location.config["storageAccountURI"],
+        "http://192.0.2.1:10000/acct"
+    );
+}
+
+#[test]
+fn a_cloud_is_known_by_its_hosts() {
+    for (host, cloud) in [
+        ("acct.blob.core.chinacloudapi.cn", "AzureChinaCloud"),
+        ("acct.dfs.core.usgovcloudapi.net", "AzureUSGovernmentCloud"),
+        ("acct.z1.blob.storage.azure.net", "AzurePublicCloud"),
+        ("notcore.windows.net", "AzurePublicCloud"),
+    ] {
+        let storage = ready(&[("endpoint", &format!("https://{host}"))]);
+        assert!(
+            file(&storage).ends_with(&format!("\nAZURE_CLOUD_NAME={cloud}\n")),
+            "{host}"
+        );
+        let is_default = cloud != "AzurePublicCloud";
+        assert_eq!(
+            storage.location.config.get("storageAccountURI").is_none(),
+            is_default
+        );
+    }
+}
+
+#[test]
+fn an_address_that_contradicts_or_misleads_is_refused() {
+    for endpoint in [
+        "https://other.blob.core.windows.net/",
+        "abfss://backups@other.dfs.core.windows.net/",
+        "abfss://other@acct.dfs.core.windows.net/",
+        "https://acct.blob.core.windows.net/other",
+        "https://acct.blob.core.windows.net/backups/folder",
+        "abfss://backups@acct.dfs.core.windows.net/folder",
+        "https://acct.file.core.windows.net/",
+        "https://blob.core.windows.net/",
+        "http://192.0.2.1:10000/other",
+        "http://192.0.2.1:10000/other/backups",
+        "http://192.0.2.1:10000/acct/other",
+        "http://192.0.2.1:10000/acct/backups/folder",
+        "abfss://backups@backup.example.com/folder",
+        "https://user@acct.blob.core.windows.net/",
+        "abfss://backups:pw@acct.dfs.core.windows.net/",
+        "https://acct.blob.core.windows.net/?sig=x",
+        "ftp://acct.blob.core.windows.net/",
+        "acct.blob.core.windows.net",
+        "https://acct.blob.core.windows.net/back\u{e9}",
+        "abfss:///",
+    ] {
+        assert_eq!(
+            refused(&inputs(&[("endpoint", endpoint)])),
+            [ENDPOINT],
+            "{endpoint}"
+        );
+    }
+    let problems = PROVIDER.validate(&inputs(&[("endpoint", "https://acct/?sig=hunter2")]));
+    assert!(!problems.unwrap_err().to_string().contains("hunter2"));
+}
+
+#[test]
+fn everything_wrong_is_named_at_once() {
+    let mut inputs = with_principal(&[("client-secret", " "), ("tenant-id", "a b")]);
+    let wrong = [
+        ("container", "a/b"),
+        ("storage-account", "a.b"),
+        ("resource-group", "r/g"),
+        ("endpoint", "nowhere"),
+    ];
+    inputs.storage = self::inputs(&wrong).storage;
+    inputs.facts = Facts::default();
+
+    let expected = [
+        CONTAINER,
+        STORAGE_ACCOUNT,
+        RESOURCE_GROUP,
+        ENDPOINT,
+        CLIENT_SECRET,
+        TENANT_ID,
+        PRINCIPAL_ENDPOINT,
+    ];
+    assert_eq!(refused(&inputs), expected);
+}
+
+#[test]
+fn a_service_principal_is_used_instead_of_the_key() {
+    let storage = storage(&with_principal(&[(SUBSCRIPTION_ID, "SUB-1")]));
+
+    assert_eq!(
+        file(&storage),
+        "AZURE_SUBSCRIPTION_ID=sub-1\nAZURE_TENANT_ID=canary-tenant-id\n\
+         AZURE_CLIENT_ID=canary-client-id\nAZURE_CLIENT_SECRET=canary-client-secret\n\
+         AZURE_RESOURCE_GROUP=MC_shop\nAZURE_CLOUD_NAME=AzurePublicCloud\n"
+    );
+    assert_eq!(
+        config(&storage),
+        [("storageAccount", "acct"), ("useAAD", "true")]
+    );
+    assert_eq!(
+        storage.snapshots.unwrap().config["resourceGroup"],
+        "MC_shop"
+    );
+    assert_eq!(
+        storage.remarks,
+        ["The service principal is used, and the storage account's key is not."]
+    );
+}
+
+#[test]
+fn a_service_principal_needs_no_key() {
+    let mut inputs = with_principal(&[]);
+    inputs.storage = self::inputs(&[(SECRET_KEY, "")]).storage;
+
+    assert_eq!(storage(&inputs).remarks, [""; 0]);
+}
+
+#[test]
+fn the_subscription_of_the_disks_is_that_of_the_nodes() {
+    let storage = storage(&with_principal(&[(SUBSCRIPTION_ID, "sub-2")]));
+
+    assert!(file(&storage).starts_with("AZURE_SUBSCRIPTION_ID=sub-1\n"));
+    assert_eq!(storage.location.config["subscriptionId"], "sub-2");
+}
+
+#[test]
+fn a_service_principal_that_is_on_its_way_is_waited_for() {
+    let mut inputs = with_principal(&[]);
+    inputs
+        .further
+        .insert(PRINCIPAL_ENDPOINT.into(), RelationData::default());
+
+    let verdict = PROVIDER.validate(&inputs);
+    assert!(
+        matches!(&verdict, Ok(Verdict::Waiting(what)) if what.contains("service principal")),
+        "{verdict:?}"
+    );
+    inputs.storage = self::inputs(&[("container", "a/b")]).storage;
+    assert_eq!(
+        refused(&inputs),
+        [CONTAINER],
+        "and what is wrong now is said now"
+    );
+}
+
+#[test]
+fn a_cluster_outside_azure_has_no_use_for_a_service_principal() {
+    for ids in [
+        vec![],
+        vec!["kind://docker/kind/node"],
+        vec!["azure:///subscriptions/sub-1/other/MC_shop"],
+        vec!["azure:///subscriptions/sub-1/resourceGroups/a'b"],
+        vec!["azure://"],
+    ] {
+        let mut inputs = with_principal(&[]);
+        inputs.facts.provider_ids = ids.into_iter().map(str::to_owned).collect();
+        assert_eq!(refused(&inputs), [PRINCIPAL_ENDPOINT]);
+    }
+}
+
+#[test]
+fn nodes_in_several_groups_are_remarked_on_and_their_order_is_nothing() {
+    let ids = ["MC_b", "MC_a", "mc_a"].map(|group| NODE.replace("MC_shop", group));
+    for ids in [ids.to_vec(), ids.iter().rev().cloned().collect()] {
+        let mut inputs = with_principal(&[]);
+        inputs.facts.provider_ids = ids;
+        let storage = storage(&inputs);
+        assert!(file(&storage).contains("\nAZURE_RESOURCE_GROUP=MC_a\n"));
+        assert!(storage.remarks[1].starts_with("Nodes are in 2 resource groups"));
+    }
+}
+
+#[test]
+fn what_velero_says_of_a_location_comes_with_advice() {
+    let said = [
+        (
+            "AuthorizationFailure: Server failed to authenticate the request. Make sure the value \
+             of the Authorization header is formed correctly including the signature.",
+            "correct the account's key",
+        ),
+        (
+            "failed to create storage account access key credential: decode account key: illegal \
+             base64 data at input byte 3",
+            "all of it",
+        ),
+        (
+            "no storage account access key with key AZURE_STORAGE_ACCOUNT_ACCESS_KEY found in \
+             credential",
+            "set the account's key",
+        ),
+        (
+            "ContainerNotFound: The specified container does not exist.",
+            "create the container",
+        ),
+        (
+            "Get \"http://192.0.2.2:10999/acct/c?comp=list\": dial tcp 192.0.2.2:10999: connect: \
+             connection refused",
+            "start the store",
+        ),
+        (
+            "AuthorizationFailure: This request is not authorized to perform this operation.",
+            "network rules",
+        ),
+    ];
+    for (message, advice) in said {
+        let given = DESCRIPTOR.advice_for(message).unwrap();
+        assert!(given.contains(advice), "{message}: {given}");
+    }
+}
+
+#[test]
+fn a_secret_gets_the_plainest_dress_that_keeps_it() {
+    let line = |secret: &str| {
+        let storage = ready(&[(SECRET_KEY, secret)]);
+        file(&storage)
+            .lines()
+            .next()
+            .unwrap()
+            .split_once('=')
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    for (secret, dressed) in [
+        ("abc+/==", "abc+/=="),
+        (r#"it's "so" \n"#, r#"it's "so" \n"#),
+        ("a#b", "'a#b'"),
+        ("a$b", "'a$b'"),
+        (" a ", "' a '"),
+        (r#""a""#, r#"'"a"'"#),
+        ("a\nb\r", r#""a\nb\r""#),
+        ("it's #1", r#""it's #1""#),
+        (r#"a#"b"#, r#"'a#"b'"#),
+    ] {
+        assert_eq!(line(secret), dressed);
+    }
+    let too_long = "x".repeat(60_001);
+    for secret in ["'a'$", r#"a#"b#"#, "a\n\\", "'a\"#", too_long.as_str()] {
+        assert_eq!(
+            refused(&inputs(&[(SECRET_KEY, secret)])),
+            [SECRET_KEY],
+            "{secret}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_endpoint_never_stops_the_provider(endpoint in "\\PC{0,60}") {
+        let _ = PROVIDER.validate(&inputs(&[("endpoint", &endpoint)]));
+    }
+
+    #[test]
+    fn an_endpoint_of_an_integrator_s_own_making_is_never_refused(
+        account in "[a-z0-9]{1,24}",
+        container in "[a-z0-9][a-z0-9-]{0,20}",
+        (protocol, service) in prop::sample::select(vec![
+            ("abfs", "dfs"), ("abfss", "dfs"), ("wasb", "blob"), ("wasbs", "blob"), ("https", "blob"),
+        ]),
+    ) {
+        let host = format!("{account}.{service}.core.windows.net");
+        let endpoint = match protocol {
+            "https" => format!("https://{host}/{container}"),
+            _ => format!("{protocol}://{container}@{host}/"),
+        };
+        let storage = ready(&[
+            ("storage-account", &account), ("container", &container), ("endpoint", &endpoint),
+        ]);
+        prop_assert_eq!(storage.location.config.get("storageAccountURI"), None);
+    }
+}

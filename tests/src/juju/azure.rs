@@ -1,0 +1,86 @@
+//! `azure-storage-integrator`, speaking the v1 dialect of the `azure_storage` interface.
+//!
+//! Invariant: the key leaves it only as a secret.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::scripted::{Answer, Scripted, View};
+use super::secrets::encode;
+
+/// What the integrator was told about an account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AzureSettings {
+    /// The account's key.
+    pub secret_key: String,
+    /// `container`, `storage-account`, `connection-protocol`, `endpoint`, `path`, `resource-group`, as
+    /// they go into the bag.
+    pub options: BTreeMap<String, String>,
+}
+
+/// The player.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AzureIntegrator {
+    /// What it was told.
+    pub settings: AzureSettings,
+}
+
+impl AzureSettings {
+    /// Settings of a container in an account, at the place that the integrator derives for it.
+    #[must_use]
+    pub fn of_account(account: &str, container: &str, secret_key: &str) -> Self {
+        let endpoint = format!("abfss://{container}@{account}.dfs.core.windows.net/");
+        let options = [
+            ("storage-account", account),
+            ("container", container),
+            ("connection-protocol", "abfss"),
+            ("endpoint", &endpoint),
+        ];
+        Self {
+            secret_key: secret_key.to_owned(),
+            options: options
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+        }
+    }
+}
+
+impl Scripted for AzureIntegrator {
+    fn endpoints(&self) -> Vec<(&'static str, &'static str)> {
+        vec![("azure-storage-credentials", "azure_storage")]
+    }
+
+    /// `secret-key` is not an option of the real one but a secret that it is given; here it is set the
+    /// same way.
+    fn configure(&mut self, key: &str, value: &Value) -> Result<()> {
+        let text = value
+            .as_str()
+            .context("this integrator's options are texts")?
+            .to_owned();
+        if key == "secret-key" {
+            self.settings.secret_key = text;
+        } else {
+            // Kept when empty, so that the key is also taken out of the bag.
+            self.settings.options.insert(key.to_owned(), text);
+        }
+        Ok(())
+    }
+
+    fn answer(&self, view: &View<'_>) -> Answer {
+        let mut answer = Answer::default();
+        answer.bag.insert("version".to_owned(), "1".to_owned());
+        let asked = view.remote.contains_key("requested-secrets");
+        if !asked || self.settings.secret_key.is_empty() {
+            return answer;
+        }
+        answer.bag.extend(self.settings.options.clone());
+        let key = BTreeMap::from([("secret-key".to_owned(), self.settings.secret_key.clone())]);
+        answer
+            .secrets
+            .insert("secret-extra".to_owned(), encode(&key));
+        answer
+    }
+}

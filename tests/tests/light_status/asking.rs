@@ -1,0 +1,209 @@
+//! What users and integrators ask for: trust, relations, options, data; and the CLI that renders it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use tests::juju::{DeployOptions, S3Settings};
+use tests::operator::{APP, S3, UNIT};
+use tests::plane::{LightWorld, Plane};
+
+use crate::table::{Rows, Section};
+
+pub(crate) async fn trust_and_storage(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = plane.world("trust").await.unwrap();
+    world.deploy(DeployOptions::default()).await.unwrap();
+    rows.take(
+        &world,
+        Section::Setup,
+        "blocked",
+        "Deployed without `--trust`",
+    );
+
+    world.juju.trust(APP).await.unwrap();
+    world.settle().await.unwrap();
+    rows.take(&world, Section::Setup, "blocked", "No storage relation");
+    rows.take_said(&world, "installing Velero", "Velero is being installed");
+
+    let good = world.settings();
+    let silent = S3Settings {
+        options: good.options.clone(),
+        ..S3Settings::default()
+    };
+    world.integrate(silent).await.unwrap();
+    let situation = "The integrator has not been given its keys";
+    rows.take(&world, Section::Setup, "waiting", situation);
+
+    let keys = [
+        ("access-key", good.access_key.as_str()),
+        ("secret-key", good.secret_key.as_str()),
+    ];
+    world.juju.config(S3, &keys).unwrap();
+    world.settle().await.unwrap();
+    rows.take(&world, Section::Setup, "active", "All is well");
+
+    let follower = world.juju.add_unit(APP).unwrap();
+    world.settle().await.unwrap();
+    let situation = "All is well, on a unit that is not the leader";
+    rows.take_of(&world, &follower, Section::Setup, "active", situation);
+    world.juju.remove_unit(&follower).unwrap();
+    world.settle().await.unwrap();
+
+    // Juju itself refuses a second one of the same kind; the emulator knows no limits.
+    world.juju.deploy_s3_integrator("minio", good).unwrap();
+    world.juju.integrate(APP, "minio").unwrap();
+    world.settle().await.unwrap();
+    let situation = "More than one storage relation";
+    rows.take(&world, Section::Setup, "blocked", situation);
+    world.juju.remove_application("minio").unwrap();
+    world.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+
+    world.juju.untrust(APP).await.unwrap();
+    world.settle().await.unwrap();
+    rows.take(&world, Section::Setup, "blocked", "Trust was taken back");
+
+    world.juju.trust(APP).await.unwrap();
+    world.juju.remove_application(S3).unwrap();
+    world.juju.remove_application(APP).unwrap();
+    world.settle().await.unwrap();
+    rows.take_said(
+        &world,
+        "removing Velero",
+        "The application is being removed",
+    );
+    rows
+}
+
+pub(crate) async fn config_and_data(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::connected(plane, "config").await.unwrap();
+    let options = [
+        ("velero-image", "", "`velero-image` is empty"),
+        (
+            "velero-image",
+            "Velero/velero",
+            "`velero-image` is no image",
+        ),
+        (
+            "velero-image",
+            "velero/velero:v1.17.2",
+            "`velero-image` is of another minor version",
+        ),
+        (
+            "velero-aws-plugin-image",
+            "",
+            "`velero-aws-plugin-image` is empty",
+        ),
+        (
+            "velero-aws-plugin-image",
+            "an image",
+            "`velero-aws-plugin-image` is no image",
+        ),
+        (
+            "default-volumes-to-fs-backup",
+            "true",
+            "`default-volumes-to-fs-backup` without `use-node-agent`",
+        ),
+    ];
+    for (option, value, situation) in options {
+        world.config(option, value).await.unwrap();
+        rows.take(&world, Section::Config, "blocked", situation);
+        world.juju.reset_config(APP, &[option]).unwrap();
+    }
+    let several = [
+        ("velero-image", ""),
+        ("default-volumes-to-fs-backup", "true"),
+    ];
+    world.juju.config(APP, &several).unwrap();
+    world.settle().await.unwrap();
+    rows.take(
+        &world,
+        Section::Config,
+        "blocked",
+        "Several options are wrong",
+    );
+    let names = several.map(|(option, _)| option);
+    world.juju.reset_config(APP, &names).unwrap();
+    world.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+
+    data(&mut world, &mut rows).await;
+    rows
+}
+
+/// Data that cannot work, from an integrator that has sent good data before.
+async fn data(world: &mut LightWorld, rows: &mut Rows) {
+    let good = world.settings();
+    let fields = [
+        ("bucket", "", "The bucket is missing"),
+        ("bucket", "backups/velero", "The bucket is a path"),
+        ("endpoint", "s3.example.com", "`endpoint` is no URL"),
+        ("region", "eu central", "`region` is no name"),
+        ("s3-uri-style", "dns", "`s3-uri-style` is unknown"),
+        (
+            "tls-ca-chain",
+            "no certificate",
+            "`tls-ca-chain` is no certificate",
+        ),
+    ];
+    for (field, value, situation) in fields {
+        world.offer(field, value).await.unwrap();
+        rows.take(world, Section::Store, "blocked", situation);
+        let before = good.options.get(field).map_or("", String::as_str);
+        world.offer(field, before).await.unwrap();
+    }
+    let several = [("bucket", ""), ("endpoint", "s3.example.com")];
+    world.juju.config(S3, &several).unwrap();
+    world.settle().await.unwrap();
+    rows.take(world, Section::Store, "blocked", "Several fields are wrong");
+    let before = several.map(|(field, _)| (field, good.options[field].as_str()));
+    world.juju.config(S3, &before).unwrap();
+    world.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+
+    world.offer("path", "velero").await.unwrap();
+    world.expect_status("active: ").unwrap();
+    let situation = "The store's settings or keys are changed";
+    rows.take_said(world, "configuring the object store", situation);
+
+    for secret in world.juju.model_mut().secrets.values_mut() {
+        secret.grants.clear();
+    }
+    world.update_status().await.unwrap();
+    let situation = "The integrator has not granted its secret";
+    rows.take(world, Section::Store, "waiting", situation);
+}
+
+pub(crate) async fn command_line(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::deployed(plane, "command-line").await.unwrap();
+    let cli = world.juju.charm_dir(UNIT).join("velero");
+    let scripts = [
+        (None, "The Velero CLI is missing from the charm"),
+        (
+            Some("echo 'an error occurred: no such flag' >&2; exit 1"),
+            "The Velero CLI fails",
+        ),
+        (Some("echo hello"), "The Velero CLI gives no manifests"),
+        (Some("exec sleep 60"), "The Velero CLI does not end"),
+    ];
+    world
+        .juju
+        .config(APP, &[("use-node-agent", "true")])
+        .unwrap();
+    for (script, situation) in scripts {
+        // The file is shared with the charm's other copies: it is replaced, never written to.
+        fs::remove_file(&cli).unwrap();
+        if let Some(script) = script {
+            fs::write(&cli, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&cli, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        world.update_status().await.unwrap();
+        rows.take(&world, Section::Cluster, "blocked", situation);
+        if script.is_none() {
+            fs::write(&cli, "").unwrap();
+        }
+    }
+    rows
+}

@@ -1,0 +1,152 @@
+//! The cluster: what it refuses, who else is in it, and an API server that is away or sick.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
+use serde_json::json;
+use tests::juju::DeployOptions;
+use tests::operator::APP;
+use tests::plane::{LightWorld, Plane};
+use tests::stack::ApiEndpoint;
+use tests::stack::proxy::{Asked, Face, Fault, Refusal, Rule};
+
+use crate::table::{Rows, Section};
+
+/// Nobody listens there.
+const DEAD_PORT: u16 = 1;
+
+async fn enforce(world: &LightWorld, level: &str) {
+    let label = format!("pod-security.kubernetes.io/enforce={level}");
+    let arguments = [
+        "label",
+        "namespace",
+        &world.namespace,
+        &label,
+        "--overwrite",
+    ];
+    world.kubectl(&arguments).await.unwrap();
+}
+
+pub(crate) async fn pod_security(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::connected(plane, "pod-security").await.unwrap();
+    enforce(&world, "baseline").await;
+    world.config("use-node-agent", "true").await.unwrap();
+    let situation = "The namespace enforces `baseline`, and the node agent is wanted";
+    rows.take(&world, Section::Velero, "blocked", situation);
+    world.juju.reset_config(APP, &["use-node-agent"]).unwrap();
+    world.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+
+    enforce(&world, "restricted").await;
+    let pods: Api<Pod> = Api::namespaced(world.client(), &world.namespace);
+    let how = DeleteParams::default();
+    pods.delete_collection(&how, &ListParams::default())
+        .await
+        .unwrap();
+    world.update_status().await.unwrap();
+    let situation = "The namespace enforces `restricted`";
+    rows.take(&world, Section::Velero, "blocked", situation);
+    rows
+}
+
+/// Somebody else's Velero, and a backup that must not be interrupted.
+pub(crate) async fn others(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = plane.world("foreign").await.unwrap();
+    let arguments = [
+        "create",
+        "deployment",
+        "velero",
+        "--image=velero/velero:v1.16.0",
+        "-n",
+        &world.namespace,
+    ];
+    world.kubectl(&arguments).await.unwrap();
+    world.deploy(DeployOptions::trusted()).await.unwrap();
+    let situation = "The namespace has a Velero that this charm did not install";
+    rows.take(&world, Section::Setup, "blocked", situation);
+
+    let mut world = LightWorld::connected(plane, "busy").await.unwrap();
+    let now = jiff::Timestamp::now().to_string();
+    let backup = json!({
+        "apiVersion": "velero.io/v1", "kind": "Backup",
+        "metadata": {"name": "nightly", "namespace": world.namespace},
+        "spec": {}, "status": {"phase": "InProgress", "startTimestamp": now},
+    });
+    world.apply(&backup).await.unwrap();
+    let image = "velero/velero-plugin-for-aws:v1.14.2";
+    world
+        .config("velero-aws-plugin-image", image)
+        .await
+        .unwrap();
+    let situation = "An option would restart Velero in the middle of a backup";
+    rows.take(&world, Section::Velero, "waiting", situation);
+    rows
+}
+
+pub(crate) async fn unreachable(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let nowhere = ApiEndpoint {
+        port: DEAD_PORT,
+        ..plane.api().clone()
+    };
+    let mut world = plane.world_at("unreachable", &nowhere).await.unwrap();
+    world.deploy(DeployOptions::trusted()).await.unwrap();
+    rows.take(
+        &world,
+        Section::Cluster,
+        "waiting",
+        "The API server is down",
+    );
+
+    let proxy = plane.proxy(Face::Expired).await.unwrap();
+    let mut world = plane.world_at("expired", proxy.api()).await.unwrap();
+    world.deploy(DeployOptions::trusted()).await.unwrap();
+    let situation = "The API server's certificate has expired";
+    rows.take(&world, Section::Cluster, "waiting", situation);
+    rows
+}
+
+pub(crate) async fn sick_api_server(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let proxy = plane.proxy(Face::Valid).await.unwrap();
+    let mut world = plane.world_at("sick", proxy.api()).await.unwrap();
+    world.deploy(DeployOptions::trusted()).await.unwrap();
+    let any = |_: &Asked| true;
+    let definitions = |asked: &Asked| asked.path.ends_with("/customresourcedefinitions");
+    let bindings = |asked: &Asked| asked.path.contains("/clusterrolebindings/");
+    let cases = [
+        (
+            Rule::every(any, Fault::Refuse(Refusal::Broken)),
+            "waiting",
+            "The API server fails",
+        ),
+        (
+            Rule::every(definitions, Fault::Cut),
+            "waiting",
+            "The connection ends in the middle of an answer",
+        ),
+        (
+            Rule::every(bindings, Fault::Refuse(Refusal::Forbidden)),
+            "blocked",
+            "The charm may read only a part of the cluster",
+        ),
+        (
+            Rule::every(any, Fault::Refuse(Refusal::Busy)),
+            "waiting",
+            "The API server is overloaded",
+        ),
+        (
+            Rule::every(any, Fault::Hang),
+            "waiting",
+            "The API server takes requests and does not answer",
+        ),
+    ];
+    for (rule, level, situation) in cases {
+        proxy.play(vec![rule]);
+        world.update_status().await.unwrap();
+        rows.take(&world, Section::Cluster, level, situation);
+    }
+    rows
+}

@@ -1,0 +1,88 @@
+//! Two kinds of stores, of which exactly one is used.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
+
+use tests::juju::AzureSettings;
+use tests::operator::{APP, S3};
+use tests::plane::{LightWorld, Plane};
+
+const AZURE: &str = "azure-storage-integrator";
+const PLUGINS: &str = "jsonpath={.spec.template.spec.initContainers[*].name}";
+
+async fn plugins(world: &LightWorld) -> String {
+    let get = [
+        "-n",
+        &world.namespace,
+        "get",
+        "deployment",
+        "velero",
+        "-o",
+        PLUGINS,
+    ];
+    world.kubectl(&get).await.unwrap()
+}
+
+async fn secrets(world: &LightWorld) -> usize {
+    let belongings = world.belongings().await.unwrap();
+    belongings.matches("secret/").count()
+}
+
+fn azure(world: &mut LightWorld) {
+    let settings = AzureSettings::of_account("acme", "velero", "YSBsaWdodCBrZXk=");
+    world.juju.deploy_azure_integrator(AZURE, settings).unwrap();
+    world.juju.integrate(APP, AZURE).unwrap();
+}
+
+#[tokio::test]
+async fn a_second_store_is_refused_and_takes_over_when_the_first_goes() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "two-stores").await.unwrap();
+    let before = (world.location().await.unwrap(), plugins(&world).await);
+
+    azure(&mut world);
+    world.settle().await.unwrap();
+    let both = ["more than one object store", AZURE, S3];
+    world.expect_in_status("blocked: ", &both).unwrap();
+    let now = (world.location().await.unwrap(), plugins(&world).await);
+    assert_eq!(now, before, "what worked is touched");
+
+    world.juju.remove_relation(APP, S3).unwrap();
+    let runs = world.juju.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    // The relation is gone from the first hook that tells of its end.
+    let first = runs.first().unwrap();
+    let last = first.statuses.last().map(|status| status.level.as_str());
+    assert_eq!(last, Some("active"), "{}", first.hook);
+    let location = world.location().await.unwrap().unwrap();
+    assert_eq!(location["provider"], "azure");
+    assert_eq!(location["objectStorage"]["bucket"], "velero");
+    assert_eq!(plugins(&world).await, "storage-plugin-azure");
+    assert_eq!(secrets(&world).await, 1);
+}
+
+#[tokio::test]
+async fn there_and_back_leaves_nothing_of_the_other_store() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "there-and-back")
+        .await
+        .unwrap();
+    let before = world.dump().await.unwrap();
+
+    world.juju.remove_relation(APP, S3).unwrap();
+    world.settle().await.unwrap();
+    azure(&mut world);
+    world.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    world.juju.remove_relation(APP, AZURE).unwrap();
+    world.settle().await.unwrap();
+    world.juju.integrate(APP, S3).unwrap();
+    world.settle().await.unwrap();
+
+    world.expect_status("active: ").unwrap();
+    assert_eq!(world.dump().await.unwrap(), before);
+}

@@ -1,0 +1,36 @@
+//! What providers may ask to know of the cluster.
+//!
+//! **Invariant:** nothing is read that nobody asked for, and of a node nothing is kept but its spec.
+
+use k8s_openapi::api::core::v1::{Node, NodeSpec};
+use kube::{
+    Api,
+    api::{ApiResource, ListParams, NotUsed, Object},
+};
+use provider_api::{Fact, Facts};
+
+use super::{Cluster, ClusterError, list};
+
+/// Finds out what is wanted.
+pub(crate) async fn read(
+    cluster: &Cluster,
+    wanted: impl Iterator<Item = Fact>,
+) -> Result<Facts, ClusterError> {
+    let mut facts = Facts::default();
+    for fact in wanted {
+        match fact {
+            Fact::ProviderIds => facts.provider_ids = provider_ids(cluster).await?,
+        }
+    }
+    Ok(facts)
+}
+
+async fn provider_ids(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    // Any state of the last minutes will do, so the API server may answer from its cache.
+    let parameters = ListParams::default().match_any();
+    let nodes: Api<Object<NodeSpec, NotUsed>> =
+        Api::all_with(cluster.client.clone(), &ApiResource::erase::<Node>(&()));
+    let nodes = list(&nodes, &parameters).await?;
+    let ids = nodes.items.into_iter().map(|node| node.spec.provider_id);
+    Ok(ids.flatten().collect())
+}
