@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** the order cannot hang and cannot reach into the object store: locations go before
 //! Restores, and Restores before the server that must let go of them. Every wait is bounded, and the
-//! hook never fails, since a failing `remove` holds the application for ever.
+//! hook fails only if Juju does not tell who stays, since a failing `remove` holds the application.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -55,7 +55,9 @@ impl Charm {
             level: Level::Maintenance,
             message: "removing Velero".into(),
         };
-        self.tools.set_status(&status).await?;
+        if let Err(error) = self.tools.set_status(&status).await {
+            warn!("{error}");
+        }
         if let Err(error) = self.take_away().await {
             warn!(
                 "{error}. What is left carries the label `{}`: delete it with `kubectl delete \
