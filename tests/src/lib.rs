@@ -6,5 +6,6 @@ pub mod kubectl;
 pub mod operator;
 pub mod plane;
 pub mod shop;
+pub mod side_by_side;
 pub mod stack;
 pub mod world;

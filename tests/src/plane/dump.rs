@@ -60,14 +60,35 @@ const VELERO: &str = "velero.io";
 
 const CREDENTIAL: (&str, &str) = ("velero-operator/role", "storage-credential");
 
+/// Of the kinds of Kubernetes, those that a charm of ours writes, and what comes of them.
+const CHARMS: [&str; 7] = [
+    "ConfigMap",
+    "DaemonSet",
+    "Deployment",
+    "Pod",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+];
+
+/// How much is in a dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All that a namespace can have.
+    Whole,
+    /// What a charm of ours writes.
+    Charms,
+}
+
 /// The text for a model.
 pub(super) async fn dump(
     client: &Client,
+    extent: Extent,
     kinds: &Kinds,
     namespace: &str,
     model: &str,
 ) -> Result<String> {
-    let mut found = of_namespace(client, kinds, namespace).await?;
+    let mut found = of_namespace(client, extent, kinds, namespace).await?;
     let mine = format!("velero-operator/model={model}");
     found.extend(
         wide(
@@ -120,6 +141,7 @@ fn listed(group: &ApiGroup) -> Vec<ApiResource> {
 
 async fn of_namespace(
     client: &Client,
+    extent: Extent,
     kinds: &Kinds,
     namespace: &str,
 ) -> Result<Vec<DynamicObject>> {
@@ -130,8 +152,11 @@ async fn of_namespace(
         Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
         Err(error) => return Err(error.into()),
     };
+    let kubernetes = kinds.get(client).await?.iter();
+    let kubernetes =
+        kubernetes.filter(|one| extent == Extent::Whole || CHARMS.contains(&one.kind.as_str()));
     let mut all = Vec::new();
-    for resource in kinds.get(client).await?.iter().chain(&veleros) {
+    for resource in kubernetes.chain(&veleros) {
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);
         let found = match api.list(&ListParams::default()).await {
             // Its definition has just gone.

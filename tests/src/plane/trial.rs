@@ -1,14 +1,17 @@
 //! A world whose charm meets faults on its way to the API server, and what is seen of it afterwards.
 //!
-//! Invariant: a sight is all that a user or another charm could see of the world, and is the same for
-//! equal worlds, however they came to be so.
+//! Invariant: a sight is all of the world that a user or another charm could see, and is the same for
+//! equal worlds, however they came to be so. It is looked for only where the charm can have written, and
+//! that it has written nowhere else is made sure.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use http::Method;
 use tokio::time::{Instant, sleep};
 
+use super::dump::Extent;
 use super::{LightWorld, Plane};
 use crate::operator::{APP, UNIT};
 use crate::stack::proxy::{Face, Proxy};
@@ -17,6 +20,19 @@ use crate::stack::proxy::{Face, Proxy};
 const AT_REST_WITHIN: Duration = Duration::from_secs(10);
 /// A world that has looked the same for this long is at rest.
 const REST: Duration = Duration::from_millis(150);
+
+/// What the charm may write besides Velero's own kinds.
+const WRITTEN: [&str; 9] = [
+    "clusterrolebindings",
+    "configmaps",
+    "customresourcedefinitions",
+    "daemonsets",
+    "deployments",
+    "pods",
+    "secrets",
+    "serviceaccounts",
+    "services",
+];
 
 /// A world behind a proxy.
 pub struct Trial {
@@ -58,14 +74,28 @@ impl Trial {
         if gone { "gone".to_owned() } else { text }
     }
 
+    async fn cluster(&self) -> Result<String> {
+        let record = self.proxy.record();
+        let elsewhere = record.iter().find(|one| {
+            let path = &one.asked.path;
+            let known =
+                path.contains("/velero.io/") || path.split('/').any(|part| WRITTEN.contains(&part));
+            one.asked.method != Method::GET && !known
+        });
+        if let Some(elsewhere) = elsewhere {
+            bail!("the charm has written where nobody looks: {elsewhere}");
+        }
+        self.world.dump_to(Extent::Charms).await
+    }
+
     /// What there is once controllers have come to rest.
     pub async fn sight(&self) -> Result<Sight> {
-        let mut before = self.world.dump().await?;
+        let mut before = self.cluster().await?;
         let mut still = Duration::ZERO;
         while still < REST {
             let at = Instant::now();
             sleep(REST / 2).await;
-            let now = self.world.dump().await?;
+            let now = self.cluster().await?;
             still = if now == before {
                 still + at.elapsed()
             } else {
@@ -86,7 +116,7 @@ impl Trial {
         loop {
             let seen = Sight {
                 juju: self.juju(),
-                cluster: self.world.dump().await?,
+                cluster: self.cluster().await?,
             };
             if seen == *wanted {
                 return Ok(());

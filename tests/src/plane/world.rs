@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 
 use anyhow::Result;
 
-use super::dump::Kinds;
+use super::dump::{Extent, Kinds};
 use super::script::{Fate, Verdict};
 use super::{Plane, dump};
 use crate::charmed::CharmedModel;
@@ -76,13 +76,12 @@ impl LightWorld {
     /// Everything in its namespace, its role bindings, and what is said of Velero's definitions, as
     /// text that is the same for equal worlds.
     pub async fn dump(&self) -> Result<String> {
-        dump::dump(
-            &self.client(),
-            &self.kinds,
-            &self.namespace,
-            &self.juju.model().uuid,
-        )
-        .await
+        self.dump_to(Extent::Whole).await
+    }
+
+    pub(super) async fn dump_to(&self, extent: Extent) -> Result<String> {
+        let (space, model) = (&self.namespace, &self.juju.model().uuid);
+        dump::dump(&self.client(), extent, &self.kinds, space, model).await
     }
 }
 

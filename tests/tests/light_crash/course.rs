@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use http::Method;
+use tests::juju::event::Event;
 use tests::juju::{HookRun, Interruption};
-use tests::operator;
+use tests::operator::UNIT;
 use tests::plane::{Plane, Trial};
 use tests::stack::proxy::{Exchange, Fault, Kill, Rule};
 
@@ -22,7 +23,7 @@ impl Course {
     /// Walks every step once and notes what there is to see.
     pub(crate) async fn scout(plane: &Plane, site: Site, ledger: &Ledger) {
         let mut trial = Trial::open(plane, "scout").await.unwrap();
-        for step in site.all() {
+        for step in site.all().iter().copied() {
             step.begin(&mut trial).await;
             for number in 0.. {
                 trial.proxy.play(Vec::new());
@@ -35,7 +36,7 @@ impl Course {
                     sight: trial.sight().await.unwrap(),
                     run,
                 };
-                ledger.note((site, *step, number), undisturbed);
+                ledger.note(Place { site, step, number }, undisturbed);
             }
         }
     }
@@ -58,10 +59,15 @@ impl Course {
     /// Goes round until no step of the round has a point left.
     pub(crate) async fn disturb(&mut self, ledger: &Ledger) {
         while ledger.has_any(self.site, self.round) {
-            for step in self.round {
+            for step in self.round.iter().copied() {
                 step.begin(&mut self.trial).await;
+                let site = self.site;
+                if let Some(event) = step.event() {
+                    self.hook(ledger.place_of(site, step, event), ledger).await;
+                    continue;
+                }
                 let mut number = 0;
-                while self.hook((self.site, *step, number), ledger).await {
+                while self.hook(Place { site, step, number }, ledger).await {
                     number += 1;
                 }
             }
@@ -71,8 +77,7 @@ impl Course {
     /// Runs a hook, killed once where the ledger says; false if none is due.
     async fn hook(&mut self, place: Place, ledger: &Ledger) -> bool {
         let Some(point) = ledger.take(place) else {
-            self.trial.proxy.play(Vec::new());
-            return self.trial.world.juju.step().await.unwrap().is_some();
+            return self.run(place.step, None).await.unwrap().is_some();
         };
         let outcome = self.killed_at(point, place, ledger).await;
         ledger.tried(place, point, outcome);
@@ -80,32 +85,49 @@ impl Course {
     }
 
     async fn killed_at(&mut self, point: Point, place: Place, ledger: &Ledger) -> Result<()> {
-        let (killed, before) = self.step(Some(point)).await?;
-        let (again, after) = self.step(None).await?;
+        let killed = self
+            .run(place.step, Some(point))
+            .await?
+            .context("no hook is due")?;
         ensure!(
-            killed.exit.is_terminated(),
+            killed.0.exit.is_terminated(),
             "not killed but {:?}",
-            killed.exit
+            killed.0.exit
         );
+        let again = self
+            .run(place.step, None)
+            .await?
+            .context("it did not run again")?;
         ensure!(
-            killed.hook == again.hook,
+            killed.0.hook == again.0.hook,
             "it did not run again but {}",
-            again.hook
+            again.0.hook
         );
-        ensure!(again.exit.is_success(), "it failed: {again:#?}");
+        ensure!(again.0.exit.is_success(), "it failed: {:#?}", again.0);
         let wanted = ledger.sight(place);
         let reads = |exchange: &Exchange| exchange.asked.method == Method::GET;
-        if before.iter().chain(&after).all(reads) {
+        if killed.1.iter().chain(&again.1).all(reads) {
             // What is in the cluster is as it was.
             let seen = self.trial.juju();
             ensure!(seen == wanted.juju, "- {}\n+ {seen}", wanted.juju);
             return Ok(());
         }
-        let log = || format!("{:#?}\n{:#?}", before, again.log);
-        self.trial.expect(&wanted).await.with_context(log)
+        let requests = || {
+            killed
+                .1
+                .iter()
+                .map(|one| format!("{one}\n"))
+                .collect::<String>()
+        };
+        self.trial.expect(&wanted).await.with_context(requests)
     }
 
-    async fn step(&mut self, point: Option<Point>) -> Result<(HookRun, Vec<Exchange>)> {
+    /// Runs the hook that is due, or the step's own one; none if none is due.
+    async fn run(
+        &mut self,
+        step: Step,
+        point: Option<Point>,
+    ) -> Result<Option<(HookRun, Vec<Exchange>)>> {
         let juju = &mut self.trial.world.juju;
         let killer = juju.killer();
         let kill: Kill = Arc::new(move || killer.kill().expect("the charm waits for an answer"));
@@ -117,10 +139,12 @@ impl Course {
         if let Some(Point::Tool(call)) = point {
             juju.interrupt_next(Interruption::Killed, call);
         }
-        let run = juju.step().await?;
-        let run = run.with_context(|| format!("no hook is due; {}", operator::status(juju)))?;
+        let run = match step.event() {
+            Some(hook) => Some(juju.run_event(UNIT, Event::hook(hook)).await?),
+            None => juju.step().await?,
+        };
         // It is written down with the model after each call.
         juju.model_mut().log.clear();
-        Ok((run, self.trial.proxy.record()))
+        Ok(run.map(|run| (run, self.trial.proxy.record())))
     }
 }

@@ -26,7 +26,13 @@ pub(crate) enum Point {
 }
 
 /// A hook: the how-many-th of which step, where.
-pub(crate) type Place = (Site, Step, usize);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) site: Site,
+    pub(crate) step: Step,
+    pub(crate) number: usize,
+}
+
 /// The same, for steps that differ in no call.
 type Kin = (Site, &'static str, usize);
 
@@ -57,59 +63,80 @@ struct Pages {
     failures: Vec<String>,
 }
 
-fn kin((site, step, hook): Place) -> Kin {
-    (site, step.family(), hook)
+impl Place {
+    const fn kin(self) -> Kin {
+        (self.site, self.step.family(), self.number)
+    }
 }
 
 impl Ledger {
-    /// Notes what a hook does undisturbed, and with it where it can be killed.
+    /// Notes what a hook does undisturbed, and with it where it can be killed if somebody comes by.
     pub(crate) fn note(&self, place: Place, undisturbed: Undisturbed) {
         let Undisturbed { run, record, sight } = undisturbed;
         let mut pages = self.pages();
         pages.sights.insert(place, sight);
-        let mut walked = place.0.walkers().into_iter().flat_map(|(_, round)| round);
-        if !walked.any(|step| step.family() == place.1.family()) {
-            return;
+        if place.site.walks(place.step, &run.hook) {
+            pages.rows.entry(place.kin()).or_insert_with(|| Row {
+                tools: run.tool_calls.len(),
+                requests: record.len(),
+                due: points(place.site, run.tool_calls.len(), &record),
+                hook: run.hook,
+                ..Row::default()
+            });
         }
-        let points = points(place.0, run.tool_calls.len(), &record);
-        pages.rows.entry(kin(place)).or_insert_with(|| Row {
-            hook: run.hook,
-            tools: run.tool_calls.len(),
-            requests: record.len(),
-            due: points,
-            ..Row::default()
-        });
+    }
+
+    /// Where a hook was noted that is a step by itself.
+    pub(crate) fn place_of(&self, site: Site, step: Step, hook: &str) -> Place {
+        let pages = self.pages();
+        let mut rows = pages.rows.iter();
+        let row =
+            rows.find(|(kin, row)| (kin.0, kin.1) == (site, step.family()) && row.hook == hook);
+        let ((_, _, number), _) = row.unwrap();
+        Place {
+            site,
+            step,
+            number: *number,
+        }
     }
 
     /// A point of this hook that nobody has tried.
     pub(crate) fn take(&self, place: Place) -> Option<Point> {
-        self.pages().rows.get_mut(&kin(place))?.due.pop_front()
+        self.pages().rows.get_mut(&place.kin())?.due.pop_front()
     }
 
-    /// Whether one of these steps has a point left.
+    /// Whether one of these steps has a point left that is best tried by them.
     pub(crate) fn has_any(&self, site: Site, steps: &[Step]) -> bool {
-        let wanted = |kin: &Kin| kin.0 == site && steps.iter().any(|step| step.family() == kin.1);
         let pages = self.pages();
-        pages
+        let mut rows = pages
             .rows
             .iter()
-            .any(|(kin, row)| wanted(kin) && !row.due.is_empty())
+            .filter(|(kin, row)| kin.0 == site && !row.due.is_empty());
+        rows.any(|(kin, row)| {
+            steps.iter().any(|step| {
+                let alone = site.has_alone(&row.hook);
+                step.family() == kin.1 && step.event().is_some() == alone
+            })
+        })
     }
 
     /// What is to be seen after a hook.
     pub(crate) fn sight(&self, place: Place) -> Sight {
-        self.pages().sights[&place].clone()
+        self.pages().sights[&Place {
+            step: place.step.whole(),
+            ..place
+        }]
+            .clone()
     }
 
     /// Notes what came of a point.
     pub(crate) fn tried(&self, place: Place, point: Point, outcome: anyhow::Result<()>) {
         let mut pages = self.pages();
-        let row = pages.rows.get_mut(&kin(place)).unwrap();
+        let row = pages.rows.get_mut(&place.kin()).unwrap();
         row.tried += 1;
         row.survived += usize::from(outcome.is_ok());
         if let Err(error) = outcome {
-            let (site, family, _) = kin(place);
-            let text = format!("{site:?}, {family}, {}, {point:?}:\n{error:#}", row.hook);
+            let text = format!("{place:?}, {}, {point:?}:\n{error:#}", row.hook);
             println!("{text}");
             pages.failures.push(text);
         }
@@ -128,17 +155,22 @@ impl Ledger {
         let pages = self.pages();
         let mut sums = (0, 0);
         for ((site, family, _), row) in &pages.rows {
+            assert!(
+                row.due.is_empty(),
+                "{family}, {}: {:?} was not tried",
+                row.hook,
+                row.due
+            );
+            sums = (sums.0 + row.tried, sums.1 + row.survived);
+            let site = format!("{site:?}");
             let Row {
                 hook,
                 tools,
                 requests,
                 tried,
                 survived,
-                due,
+                ..
             } = row;
-            assert!(due.is_empty(), "{family}, {hook}: {due:?} was not tried");
-            sums = (sums.0 + tried, sums.1 + survived);
-            let site = format!("{site:?}");
             writeln!(
                 text,
                 "{site:9} {family:26} {hook:34} {tools:5} {requests:8} {tried:5} {survived:8}"
@@ -162,14 +194,18 @@ fn points(site: Site, tools: usize, record: &[Exchange]) -> VecDeque<Point> {
             .into_iter()
             .flatten()
     });
-    // Elsewhere all the others are tried.
-    let is_due = |point: &Point| match point {
-        _ if site != Site::Bare => true,
-        Point::Tool(_) => false,
-        Point::Before(number) | Point::After(number) => record[number - 1]
-            .asked
-            .path
-            .contains("/customresourcedefinitions"),
-    };
+    let is_due = |point: &Point| site != Site::Bare || is_about_definitions(*point, record);
     tools.chain(requests).filter(is_due).collect()
+}
+
+/// Whether the kill leaves behind what only a bare cluster can show: some of the definitions.
+fn is_about_definitions(point: Point, record: &[Exchange]) -> bool {
+    let (number, write) = match point {
+        Point::Tool(_) => return false,
+        Point::Before(number) => (number, false),
+        Point::After(number) => (number, true),
+    };
+    let asked = &record[number - 1].asked;
+    let writes = asked.method != Method::GET;
+    asked.path.contains("/customresourcedefinitions") && write == writes
 }

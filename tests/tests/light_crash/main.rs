@@ -18,11 +18,11 @@ mod course;
 mod ledger;
 mod steps;
 
-use std::thread;
 use std::time::Instant;
 
-use tests::operator;
-use tests::plane::Plane;
+use anyhow::Result;
+use tests::plane::{LightWorld, Plane};
+use tests::side_by_side::side_by_side;
 
 use course::Course;
 use ledger::Ledger;
@@ -32,44 +32,34 @@ use steps::Site;
 fn a_killed_hook_costs_nothing() {
     let begun = Instant::now();
     let ledger = Ledger::default();
-    on_a_thread_each(vec![Site::Shared, Site::Upgraded, Site::Bare], &|site| {
-        work_at(site, &ledger);
-    });
+    let sites = vec![Site::Shared, Site::Upgraded, Site::Bare];
+    side_by_side(sites, async |site| {
+        // The plane serves worlds of other threads.
+        let plane = Plane::start().await?;
+        work_at(site, &plane, &ledger).await
+    })
+    .unwrap();
     println!("{}", ledger.table());
     println!("took {} s", begun.elapsed().as_secs());
     let failures = ledger.failures();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Walks every course of a site undisturbed, and then with several worlds at once until nothing is left
-/// to try.
-fn work_at(site: Site, ledger: &Ledger) {
-    let plane = block_on(async {
-        operator::program().await.unwrap();
-        Plane::start().await.unwrap()
-    });
-    block_on(Course::scout(&plane, site, ledger));
-    on_a_thread_each(site.walkers(), &|(name, steps)| {
-        block_on(async {
-            let mut course = Course::begin(&plane, site, name, steps).await;
-            course.disturb(ledger).await;
-        });
-    });
-}
-
-/// Worlds are busy for themselves; what they wait for is elsewhere.
-fn on_a_thread_each<T: Send>(jobs: Vec<T>, work: &(impl Fn(T) + Sync)) {
-    thread::scope(|scope| {
-        for job in jobs {
-            scope.spawn(move || work(job));
-        }
-    });
-}
-
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(work)
+/// Walks every step of a site undisturbed, and then with several worlds at once until nothing is left to
+/// try.
+async fn work_at(site: Site, plane: &Plane, ledger: &Ledger) -> Result<()> {
+    let neighbour = match site {
+        Site::Shared => Some(LightWorld::deployed(plane, "neighbour").await?),
+        Site::Upgraded | Site::Bare => None,
+    };
+    if let Some(neighbour) = &neighbour {
+        // While somebody else uses Velero, definitions stay.
+        steps::use_velero(neighbour).await;
+    }
+    Course::scout(plane, site, ledger).await;
+    side_by_side(site.walkers(), async |(name, round)| {
+        let mut course = Course::begin(plane, site, name, round).await;
+        course.disturb(ledger).await;
+        Ok(())
+    })
 }

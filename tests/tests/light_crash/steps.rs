@@ -3,10 +3,10 @@
 //! Invariant: a step says what is wanted and runs no hook, but for what must lie behind it first. A round
 //! of steps leads back to where it began.
 
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::Api;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
-use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use tests::juju::DeployOptions;
 use tests::operator::{APP, S3};
@@ -42,18 +42,27 @@ pub(crate) enum Step {
     BreakRelation,
     Upgrade,
     Remove,
+    /// The hook of an installation alone, where nothing is left of the last one.
+    Rise,
+    /// The last hook of a removal alone.
+    Fall,
 }
 
-use Step::{BreakRelation, ChangeBucket, Install, NodeAgentOff, NodeAgentOn, Relate, Remove};
-use Step::{Rotate, Upgrade};
+use Step::{
+    BreakRelation, ChangeBucket, Fall, Install, NodeAgentOff, NodeAgentOn, Relate, Remove, Rise,
+    Rotate, Upgrade,
+};
 use Way::{Back, There};
+
+/// A world's name, and the steps that it takes over and over.
+pub(crate) type Walker = (&'static str, &'static [Step]);
 
 impl Site {
     /// What a world does before its rounds.
     pub(crate) fn overture(self, round: &[Step]) -> &'static [Step] {
         match round.first() {
             Some(Install) | None => &[],
-            Some(Relate) => &[Install],
+            Some(Relate | Fall) => &[Install],
             Some(_) => &[Install, Relate],
         }
     }
@@ -79,14 +88,28 @@ impl Site {
         }
     }
 
-    /// Worlds by name, and the round that each of them goes.
-    pub(crate) fn walkers(self) -> Vec<(&'static str, &'static [Step])> {
-        let life: &[Step] = &[Install, Relate, Remove];
+    /// Whether somebody there comes by this hook of a step.
+    pub(crate) fn walks(self, step: Step, hook: &str) -> bool {
+        let mut steps = self.walkers().into_iter().flat_map(|(_, round)| round);
+        steps.any(|walked| {
+            let all = walked.event().is_none_or(|event| event == hook);
+            walked.family() == step.family() && all
+        })
+    }
+
+    /// Whether somebody there takes this hook as a step by itself.
+    pub(crate) fn has_alone(self, hook: &str) -> bool {
+        let mut steps = self.walkers().into_iter().flat_map(|(_, round)| round);
+        steps.any(|step| step.event() == Some(hook))
+    }
+
+    /// Who walks there, with everybody else.
+    pub(crate) fn walkers(self) -> Vec<Walker> {
         match self {
             Self::Shared => vec![
-                ("life-a", life),
-                ("life-b", life),
-                ("life-c", life),
+                ("life", &[Install, Relate, Remove]),
+                ("phoenix-a", &[Fall, Rise]),
+                ("phoenix-b", &[Fall, Rise]),
                 ("store", &[Relate, BreakRelation]),
                 (
                     "settings",
@@ -100,7 +123,7 @@ impl Site {
                 ("node-agent", &[NodeAgentOn, NodeAgentOff]),
             ],
             Self::Upgraded => vec![("upgrade", &[Upgrade])],
-            Self::Bare => vec![("bare", life)],
+            Self::Bare => vec![("phoenix", &[Fall, Rise])],
         }
     }
 }
@@ -118,6 +141,26 @@ impl Step {
             BreakRelation => "relation broken",
             Upgrade => "upgrade",
             Remove => "remove",
+            Rise => "install",
+            Fall => "remove",
+        }
+    }
+
+    /// The step that it is a part of.
+    pub(crate) const fn whole(self) -> Self {
+        match self {
+            Rise => Install,
+            Fall => Remove,
+            other => other,
+        }
+    }
+
+    /// The one hook that it is, if it is no more than that.
+    pub(crate) const fn event(self) -> Option<&'static str> {
+        match self {
+            Rise => Some("install"),
+            Fall => Some("remove"),
+            _ => None,
         }
     }
 
@@ -159,6 +202,8 @@ impl Step {
                 use_velero(world).await;
                 world.juju.remove_application(APP).unwrap();
             }
+            Rise => {}
+            Fall => use_velero(world).await,
         }
     }
 }
@@ -186,17 +231,15 @@ async fn as_an_older_charm_left_it(world: &LightWorld) {
     let definition = resource("apiextensions.k8s.io", "CustomResourceDefinition");
     let definitions: Api<DynamicObject> = Api::all_with(world.client(), &definition);
     let older = json!({"metadata": {"annotations": {"velero-operator/velero-version": "1.17.0"}}});
-    for one in definitions.list(&ListParams::default()).await.unwrap() {
+    // The first and the last that are applied; a bare cluster lacks all of them.
+    for name in ["backuprepositories.velero.io", "datauploads.velero.io"] {
         let patch = Patch::Merge(&older);
-        definitions
-            .patch(&one.name_any(), &how, &patch)
-            .await
-            .unwrap();
+        definitions.patch(name, &how, &patch).await.unwrap();
     }
 }
 
 /// Leaves what Velero's users leave.
-async fn use_velero(world: &LightWorld) {
+pub(crate) async fn use_velero(world: &LightWorld) {
     for (kind, spec, finalizers) in [
         (
             "Schedule",
