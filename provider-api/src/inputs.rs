@@ -9,6 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::Problem;
 
+/// What RFC 3986 lets a URL consist of beside letters and digits.
+const URL_PUNCTUATION: &str = "-._~:/?#[]@!$&'()*+,;=%";
+
 /// Everything that a provider may base its answer on.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
@@ -108,6 +111,25 @@ impl RelationData {
     pub fn folder(&self, name: &str) -> Option<String> {
         let folder = self.plain(name)?.trim_matches('/');
         Some(folder.to_owned()).filter(|folder| !folder.is_empty())
+    }
+
+    /// A plain field that is a URL, still to be parsed.
+    ///
+    /// # Errors
+    /// If there is something in it that parsers of URLs drop or rewrite without a word.
+    pub fn url_text(&self, name: &str, hint: &str) -> Result<Option<&str>, Problem> {
+        let Some(text) = self.plain(name) else {
+            return Ok(None);
+        };
+        let is_of_urls = |c: char| c.is_ascii_alphanumeric() || URL_PUNCTUATION.contains(c);
+        if !text.chars().all(is_of_urls) {
+            return Err(Problem::invalid(
+                name,
+                "has characters that no URL has",
+                hint,
+            ));
+        }
+        Ok(Some(text))
     }
 
     /// Why a field cannot be read, if that is so.

@@ -25,6 +25,8 @@
 //! provider_api::inventory::submit! { Registration::new(&Tape) }
 //! ```
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod descriptor;
 mod inputs;
 mod problem;

@@ -93,7 +93,8 @@ impl Principal {
 fn secret(data: &RelationData, field: &str, hint: &str) -> Result<Quoted, Problem> {
     let secret = data.required_secret(field, hint)?;
     Quoted::new(secret.expose_secret()).ok_or_else(|| {
-        let reason = "mixes quotes, `#`, `$` or line ends as no credential file of Velero's can";
+        let reason = "is too long, or mixes quotes with `#`, `$`, backslashes or line ends as no \
+                      credential file of Velero's can";
         Problem::invalid(field, reason, "have Azure make a new one and set that")
     })
 }

@@ -17,14 +17,10 @@ pub(crate) struct Quoted(SecretString);
 impl Quoted {
     /// Puts a value into a dress that keeps it; none if there is no such dress.
     pub(crate) fn new(value: &str) -> Option<Self> {
-        let text = Some(value)
-            .filter(|value| value.len() <= LONGEST)
-            .and_then(|value| {
-                bare(value)
-                    .or_else(|| single(value))
-                    .or_else(|| double(value))
-            })?;
-        Some(Self(text.into()))
+        let text = bare(value)
+            .or_else(|| single(value))
+            .or_else(|| double(value))?;
+        (text.len() <= LONGEST).then(|| Self(text.into()))
     }
 
     pub(crate) fn expose(&self) -> &str {

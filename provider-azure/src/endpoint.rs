@@ -48,8 +48,9 @@ const CLOUDS: [Cloud; 4] = [
 /// The services of an account that hold blobs. The second is a view of the first for Hadoop.
 const SERVICES: [&str; 2] = ["blob", "dfs"];
 
-/// What RFC 3986 lets a URL consist of. Parsers drop or rewrite the rest.
-const PUNCTUATION: &str = "-._~:/?#[]@!$&'()*+,;=%";
+/// What to do about an address that cannot work.
+pub(crate) const HINT: &str = "set `endpoint` in the Azure storage integrator to a URL such as \
+                               `https://account.blob.core.windows.net`, or reset it";
 
 /// What the other fields say, as far as they are sound.
 #[derive(Clone, Copy, Debug)]
@@ -96,12 +97,6 @@ impl Names<'_> {
 
 impl Address {
     pub(crate) fn parse(text: &str, names: Names<'_>) -> Result<Self, Problem> {
-        if !text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || PUNCTUATION.contains(c))
-        {
-            return Err(invalid("has characters that no URL has"));
-        }
         let url = Url::parse(text).map_err(|error| invalid(&format!("is not a URL ({error})")))?;
         let parts = Parts::of(&url)?;
         if parts
@@ -220,9 +215,7 @@ impl<'a> Parts<'a> {
 }
 
 fn invalid(reason: &str) -> Problem {
-    let hint = "set `endpoint` in the Azure storage integrator to a URL such as \
-                `https://account.blob.core.windows.net`, or reset it";
-    Problem::invalid(ENDPOINT, reason, hint)
+    Problem::invalid(ENDPOINT, reason, HINT)
 }
 
 fn other_account() -> Problem {

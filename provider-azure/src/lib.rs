@@ -183,10 +183,7 @@ fn read(data: &RelationData) -> Result<Settings, Problems> {
         account: account.as_deref().ok(),
         container: container.as_deref().ok(),
     };
-    let address = data.plain(ENDPOINT).map_or_else(
-        || Ok(Address::default()),
-        |text| Address::parse(text, names),
-    );
+    let address = address(data, names);
     let names = Problems::both(container, account);
     let ((container, account), (resource_group, address)) =
         Problems::both(names, Problems::both(resource_group(data), address))?;
@@ -197,6 +194,13 @@ fn read(data: &RelationData) -> Result<Settings, Problems> {
         resource_group,
         address,
     })
+}
+
+fn address(data: &RelationData, names: Names<'_>) -> Result<Address, Problem> {
+    match data.url_text(ENDPOINT, endpoint::HINT)? {
+        Some(text) => Address::parse(text, names),
+        None => Ok(Address::default()),
+    }
 }
 
 fn container(data: &RelationData) -> Result<String, Problem> {

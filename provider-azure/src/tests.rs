@@ -1,5 +1,9 @@
 use proptest::prelude::*;
-use provider_api::{Facts, Value, secrecy::ExposeSecret as _};
+use provider_api::{
+    Facts, Value,
+    conformance::{self, Example, Subject, canary},
+    secrecy::ExposeSecret as _,
+};
 
 use super::*;
 
@@ -76,6 +80,75 @@ fn config(storage: &Storage) -> Vec<(&str, &str)> {
 
 fn file(storage: &Storage) -> &str {
     storage.credential.expose_secret()
+}
+
+/// The values as they were, out of the dresses that the file puts them in.
+fn credential_values(file: &str) -> Vec<String> {
+    let undress = |value: &str| match value.chars().next() {
+        Some('\'') => value.trim_matches('\'').to_owned(),
+        Some('"') => value
+            .trim_matches('"')
+            .replace("\\n", "\n")
+            .replace("\\r", "\r"),
+        _ => value.to_owned(),
+    };
+    let values = file.split('\n').filter_map(|line| line.split_once('='));
+    values.map(|(_, value)| undress(value)).collect()
+}
+
+#[test]
+fn it_holds_what_every_provider_must() {
+    let relation = |more: &[(&'static str, &str)]| {
+        let names = [(CONTAINER, "backups"), (STORAGE_ACCOUNT, "acct")];
+        let fields = names.iter().chain(more);
+        fields
+            .map(|(name, text)| (*name, Value::from(*text)))
+            .chain([(SECRET_KEY, canary(SECRET_KEY))])
+            .collect()
+    };
+    let principal = vec![
+        (CLIENT_ID, canary(CLIENT_ID)),
+        (CLIENT_SECRET, canary(CLIENT_SECRET)),
+        (TENANT_ID, "tenant".into()),
+        (SUBSCRIPTION_ID, "sub-2".into()),
+    ];
+    let all = [
+        (PATH, "shop"),
+        (RESOURCE_GROUP, "rg"),
+        (ENDPOINT, "https://backup.example.com"),
+        ("connection-protocol", "https"),
+    ];
+    conformance::check(&Subject {
+        provider: &PROVIDER,
+        examples: vec![
+            Example {
+                name: "key",
+                relations: vec![("azure-storage", relation(&[]))],
+                required: &[CONTAINER, STORAGE_ACCOUNT, SECRET_KEY],
+                ..Example::default()
+            },
+            Example {
+                name: "service principal",
+                relations: vec![
+                    ("azure-storage", relation(&all)),
+                    (PRINCIPAL_ENDPOINT, principal),
+                ],
+                required: &[
+                    CONTAINER,
+                    STORAGE_ACCOUNT,
+                    CLIENT_ID,
+                    CLIENT_SECRET,
+                    TENANT_ID,
+                    SUBSCRIPTION_ID,
+                ],
+                facts: Facts {
+                    provider_ids: vec![NODE.into()],
+                },
+            },
+        ],
+        credential_values,
+    })
+    .unwrap();
 }
 
 #[test]
@@ -197,10 +270,10 @@ fn a_cloud_is_known_by_its_hosts() {
             file(&storage).ends_with(&format!("\nAZURE_CLOUD_NAME={cloud}\n")),
             "{host}"
         );
-        let is_default = cloud != "AzurePublicCloud";
+        let is_custom = cloud == "AzurePublicCloud";
         assert_eq!(
-            storage.location.config.get("storageAccountURI").is_none(),
-            is_default
+            storage.location.config.contains_key("storageAccountURI"),
+            is_custom
         );
     }
 }
@@ -414,8 +487,15 @@ fn a_secret_gets_the_plainest_dress_that_keeps_it() {
     ] {
         assert_eq!(line(secret), dressed);
     }
-    let too_long = "x".repeat(60_001);
-    for secret in ["'a'$", r#"a#"b#"#, "a\n\\", "'a\"#", too_long.as_str()] {
+    let too_long = ["x".repeat(60_001), "\n".repeat(30_000) + "x"];
+    for secret in [
+        "'a'$",
+        r#"a#"b#"#,
+        "a\n\\",
+        "'a\"#",
+        &too_long[0],
+        &too_long[1],
+    ] {
         assert_eq!(
             refused(&inputs(&[(SECRET_KEY, secret)])),
             [SECRET_KEY],

@@ -53,6 +53,10 @@ const UNLISTED: Vendor = Vendor {
     checksum_algorithm: Some(""),
 };
 
+/// What to do about an address that cannot work.
+pub(crate) const HINT: &str =
+    "set `endpoint` in the S3 integrator to a URL such as `https://s3.example.com`";
+
 /// The address of a store.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreUrl {
@@ -76,11 +80,7 @@ impl Addressing {
 
 impl StoreUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
-        let invalid = |reason: &str| {
-            let hint =
-                "set `endpoint` in the S3 integrator to a URL such as `https://s3.example.com`";
-            Problem::invalid(ENDPOINT, reason, hint)
-        };
+        let invalid = |reason: &str| Problem::invalid(ENDPOINT, reason, HINT);
         let url = Url::parse(text).map_err(|error| invalid(&format!("is not a URL ({error})")))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid("is neither `http://` nor `https://`"));

@@ -181,7 +181,8 @@ fn region(data: &RelationData) -> Result<Option<String>, Problem> {
 }
 
 fn store(data: &RelationData) -> Result<Option<StoreUrl>, Problem> {
-    data.plain(ENDPOINT).map(StoreUrl::parse).transpose()
+    let text = data.url_text(ENDPOINT, endpoint::HINT)?;
+    text.map(StoreUrl::parse).transpose()
 }
 
 fn addressing(data: &RelationData) -> Result<Option<Addressing>, Problem> {

@@ -73,6 +73,18 @@ impl CharmedModel {
         self.settle().await
     }
 
+    /// Refreshes whatever charm is deployed to ours, and lets it come to rest.
+    pub async fn refresh(&mut self) -> Result<()> {
+        self.stage_refresh().await?;
+        self.settle().await
+    }
+
+    /// `juju refresh` to our charm; no hook has run yet.
+    pub async fn stage_refresh(&mut self) -> Result<()> {
+        let source = self.charm().await?;
+        self.juju.refresh(APP, &source)
+    }
+
     /// Integrates with its own bucket, which must make it active.
     pub async fn connect(&mut self) -> Result<()> {
         let settings = self.settings();

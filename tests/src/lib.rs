@@ -1,9 +1,11 @@
 //! What the suites and the demo stand on: the real stack and a Juju emulator.
 
 pub mod charmed;
+pub mod dice;
 pub mod juju;
 pub mod kubectl;
 pub mod operator;
+pub mod past;
 pub mod plane;
 pub mod shop;
 pub mod side_by_side;

@@ -38,13 +38,13 @@ const LEVELS: [(&str, Duration, &[&str]); 5] = [
     ),
     (
         "control plane",
-        Duration::from_mins(4),
+        Duration::from_mins(12),
         &["--package", "tests", "--test", "light_*"],
     ),
     // Everything else, so that no file can be forgotten.
     (
         "node",
-        Duration::from_mins(10),
+        Duration::from_mins(14),
         &["--package", "tests", "--test", "[!jl]*"],
     ),
 ];

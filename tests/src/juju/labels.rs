@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::model::Model;
 
-/// Objects with it are neither labelled nor swept.
+/// Objects with it are not labelled. One that was labelled before it had this is swept all the same.
 pub const OPT_OUT: &str = "model.juju.is/disable-webhook";
 /// The application whose ServiceAccount made an object.
 pub const CREATED_BY: &str = "app.juju.is/created-by";
@@ -164,12 +164,9 @@ fn expression(model: &Model) -> String {
     )
 }
 
-/// Deletes what an application has made and not opted out of it.
+/// Deletes what carries the labels of an application.
 pub(crate) async fn sweep(client: &Client, model: &Model, app: &str) -> Result<()> {
-    let selector = format!(
-        "{CREATED_BY}={app},model.juju.is/id={},!{OPT_OUT}",
-        model.uuid
-    );
+    let selector = format!("{CREATED_BY}={app},model.juju.is/id={}", model.uuid);
     let params = ListParams::default().labels(&selector);
     for (group, kind, plural_name) in SWEPT {
         let version = GroupVersionKind::gvk(group, "v1", kind);

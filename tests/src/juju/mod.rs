@@ -13,6 +13,7 @@
 mod actions;
 mod agent;
 pub mod azure;
+pub mod azure_auth;
 pub mod charm;
 mod cluster;
 mod context;
@@ -55,7 +56,7 @@ pub use killer::Killer;
 pub use lifecycle::{Interruption, PodLoss, SecretDue};
 pub use operations::{DeployOptions, Removal};
 pub use run::{ActionOutcome, Exit, HookRun, LogLine, ToolCall};
-pub use s3::S3Settings;
+pub use s3::{Dialect, S3Settings};
 pub use sabotage::ToolFault;
 
 use agent::{Ended, Start};
@@ -451,6 +452,12 @@ impl Juju {
     /// As [`Juju::model`], for tests that bring about a state which no operation leads to.
     pub const fn model_mut(&mut self) -> &mut Model {
         &mut self.model
+    }
+
+    /// Its cluster, if it has one.
+    #[must_use]
+    pub const fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
     }
 
     /// The model's directory.

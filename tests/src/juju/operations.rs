@@ -9,11 +9,12 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::azure::{AzureIntegrator, AzureSettings};
+use super::azure_auth::AzureAuthIntegrator;
 use super::charm::{Charm, CharmSource, Role};
 use super::cluster::Trust;
 use super::integrations::side;
-use super::model::{Application, Counters, Kind, Life, Model, Status, Unit, split_unit};
-use super::s3::{S3Integrator, S3Settings};
+use super::model::{Application, Counters, Kind, Life, Model, Relation, Status, Unit, split_unit};
+use super::s3::{Dialect, S3Integrator, S3Settings};
 use super::scripted::Peer;
 use super::secrets::random;
 use super::{Juju, resolver};
@@ -95,12 +96,27 @@ impl Juju {
 
     /// Deploys the played `s3-integrator`.
     pub fn deploy_s3_integrator(&mut self, app: &str, settings: S3Settings) -> Result<()> {
-        self.deploy_player(app, Peer::S3(S3Integrator { settings }))
+        self.deploy_s3_integrator_of(app, settings, Dialect::V1)
+    }
+
+    /// Deploys the played `s3-integrator` in a release that talks like this.
+    pub fn deploy_s3_integrator_of(
+        &mut self,
+        app: &str,
+        settings: S3Settings,
+        dialect: Dialect,
+    ) -> Result<()> {
+        self.deploy_player(app, Peer::S3(S3Integrator { settings, dialect }))
     }
 
     /// Deploys the played `azure-storage-integrator`.
     pub fn deploy_azure_integrator(&mut self, app: &str, settings: AzureSettings) -> Result<()> {
         self.deploy_player(app, Peer::Azure(AzureIntegrator { settings }))
+    }
+
+    /// Deploys the played `azure-auth-integrator`, which knows nothing yet.
+    pub fn deploy_azure_auth_integrator(&mut self, app: &str) -> Result<()> {
+        self.deploy_player(app, Peer::AzureAuth(AzureAuthIntegrator::default()))
     }
 
     fn deploy_player(&mut self, app: &str, player: Peer) -> Result<()> {
@@ -202,11 +218,36 @@ impl Juju {
         self.save()
     }
 
-    /// `juju refresh`.
+    /// `juju refresh`. Refused if a relation would lose its endpoint. What the user has set stays, but for
+    /// options that are gone or of another type; what the user has not set gets the new default.
     pub fn refresh(&mut self, app: &str, source: &CharmSource) -> Result<()> {
         let revision = self.application_mut(app)?.charm_revision + 1;
         let charm = Charm::unpack(source, &self.charm_store(app, revision))?;
+        let loses_its_end = |relation: &&Relation| {
+            let side = relation.local(app);
+            let end = side.and_then(|side| charm.endpoints.get(&side.endpoint));
+            end.is_none_or(|end| end.interface != relation.interface)
+        };
+        if let Some(lost) = self
+            .model
+            .relations_of(app)
+            .iter()
+            .find(|r| loses_its_end(r))
+        {
+            bail!(
+                "cannot upgrade application {app:?}: would break relation {}",
+                lost.id
+            );
+        }
         let application = self.application_mut(app)?;
+        let fits = |key: &String, value: &Value| {
+            charm.options.get(key).is_some_and(|option| match value {
+                Value::Bool(_) => option.kind == "boolean",
+                Value::Number(_) => ["int", "float"].contains(&option.kind.as_str()),
+                _ => ["string", "secret"].contains(&option.kind.as_str()),
+            })
+        };
+        application.config.retain(|key, value| fits(key, value));
         application.charm_revision = revision;
         application.kind = Kind::Charm(charm);
         self.save()

@@ -1,7 +1,7 @@
-//! `s3-integrator`, speaking the v1 dialect of the `s3` interface.
+//! `s3-integrator`, speaking one of the two dialects of the `s3` interface.
 //!
-//! Invariant: credentials leave it only as a secret, or in plain text to a requirer that asked for
-//! no secret, as the real one does.
+//! Invariant: in the newer dialect, credentials leave it only as a secret, or in plain text to a
+//! requirer that asked for no secret, as the real one does. The older one knows plain text alone.
 
 use std::collections::BTreeMap;
 
@@ -25,11 +25,24 @@ pub struct S3Settings {
     pub options: BTreeMap<String, String>,
 }
 
+/// How integrators talk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Dialect {
+    /// As those do that have no word for their version: keys in plain text, to whoever asks for a bucket.
+    V0,
+    /// As those do that say `version`.
+    #[default]
+    V1,
+}
+
 /// The player.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct S3Integrator {
     /// What it was told.
     pub settings: S3Settings,
+    /// How it talks.
+    #[serde(default)]
+    pub dialect: Dialect,
 }
 
 impl S3Settings {
@@ -83,19 +96,36 @@ impl Scripted for S3Integrator {
     }
 
     fn answer(&self, view: &View<'_>) -> Answer {
+        match self.dialect {
+            Dialect::V0 => self.answer_in_v0(view),
+            Dialect::V1 => self.answer_in_v1(view),
+        }
+    }
+}
+
+impl S3Integrator {
+    /// The bag that it sees, it keeps in its own, to tell later what is new.
+    fn answer_in_v0(&self, view: &View<'_>) -> Answer {
+        let mut answer = Answer::default();
+        let seen = serde_json::json!(view.remote).to_string();
+        answer.bag.insert("data".to_owned(), seen);
+        if view.remote.contains_key("bucket") && self.has_keys() {
+            answer.bag.extend(self.settings.options.clone());
+            answer.bag.extend(self.credentials());
+        }
+        answer
+    }
+
+    fn answer_in_v1(&self, view: &View<'_>) -> Answer {
         let mut answer = Answer::default();
         answer.bag.insert("version".to_owned(), "1".to_owned());
         let asked = view.remote.contains_key("version") || view.remote.contains_key("bucket");
-        let known = !self.settings.access_key.is_empty() && !self.settings.secret_key.is_empty();
-        if !asked || !known {
+        if !asked || !self.has_keys() {
             return answer;
         }
         answer.bag.extend(self.settings.options.clone());
         self.fill_in_requests(view.remote, &mut answer.bag);
-        let credentials = BTreeMap::from([
-            ("access-key".to_owned(), self.settings.access_key.clone()),
-            ("secret-key".to_owned(), self.settings.secret_key.clone()),
-        ]);
+        let credentials = self.credentials();
         if view.remote.contains_key("requested-secrets") {
             answer
                 .secrets
@@ -105,9 +135,23 @@ impl Scripted for S3Integrator {
         }
         answer
     }
-}
 
-impl S3Integrator {
+    fn has_keys(&self) -> bool {
+        !self.settings.access_key.is_empty() && !self.settings.secret_key.is_empty()
+    }
+
+    fn credentials(&self) -> Bag {
+        let S3Settings {
+            access_key,
+            secret_key,
+            ..
+        } = &self.settings;
+        BTreeMap::from([
+            ("access-key".to_owned(), access_key.clone()),
+            ("secret-key".to_owned(), secret_key.clone()),
+        ])
+    }
+
     /// What the requirer asks for counts where the user has set nothing; but one that asks for no
     /// secret is of the old dialect, whose `bucket` is only a sign of life.
     fn fill_in_requests(&self, remote: &Bag, bag: &mut Bag) {

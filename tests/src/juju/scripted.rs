@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::azure::AzureIntegrator;
+use super::azure_auth::AzureAuthIntegrator;
 use super::model::{Bag, Life, Model};
 use super::s3::S3Integrator;
 use super::secrets::{Content, Grant, Owner, Secret};
@@ -20,6 +21,8 @@ pub enum Peer {
     S3(S3Integrator),
     /// `azure-storage-integrator`.
     Azure(AzureIntegrator),
+    /// `azure-auth-integrator`.
+    AzureAuth(AzureAuthIntegrator),
 }
 
 /// One relation, as a player sees it.
@@ -60,6 +63,7 @@ impl Peer {
         match self {
             Self::S3(player) => player,
             Self::Azure(player) => player,
+            Self::AzureAuth(player) => player,
         }
     }
 
@@ -68,6 +72,7 @@ impl Peer {
         match self {
             Self::S3(player) => player,
             Self::Azure(player) => player,
+            Self::AzureAuth(player) => player,
         }
     }
 }

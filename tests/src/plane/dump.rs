@@ -37,9 +37,10 @@ const GIVEN: [(&str, &str); 2] = [
 const JUJUS: [&str; 3] = ["ServiceAccount", "Role", "RoleBinding"];
 
 /// Fields that differ though nothing else does.
-const PASSING: [&str; 12] = [
+const PASSING: [&str; 13] = [
     "controller-revision-hash",
     "creationTimestamp",
+    "deprecated.daemonset.template.generation",
     "deployment.kubernetes.io/revision",
     "generation",
     "lastValidationTime",

@@ -65,10 +65,16 @@ mod tests {
                 "github.com/vmware-tanzu/velero-plugin-for-aws",
                 PLUGIN_AWS,
             ),
+            (
+                include_str!("../../stack/dotenv/go.mod"),
+                "github.com/vmware-tanzu/velero",
+                VELERO,
+            ),
         ];
         for (module, path, version) in pinned {
-            let wanted = format!("\t{path} v{version} ");
-            assert!(module.contains(&wanted), "go.mod lacks `{path} v{version}`");
+            let version = format!("v{version}");
+            let pins = |line: &str| line.split_whitespace().take(2).eq([path, &version]);
+            assert!(module.lines().any(pins), "go.mod lacks `{path} {version}`");
         }
     }
 }

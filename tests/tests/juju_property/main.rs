@@ -20,29 +20,10 @@ use std::env;
 use std::time::Instant;
 
 use steps::World;
+use tests::dice::Dice;
 
 const SEQUENCES: u64 = 16;
 const STEPS: usize = 25;
-
-/// A small generator of numbers that are random enough, and the same for the same seed.
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    /// A number below `sides`.
-    pub(crate) fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        usize::try_from(mixed % u64::try_from(sides).unwrap()).unwrap()
-    }
-
-    /// One of these.
-    pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
-        (!from.is_empty()).then(|| from[self.roll(from.len())].clone())
-    }
-}
 
 #[tokio::test]
 async fn whatever_happens_juju_s_rules_hold() {
@@ -78,7 +59,7 @@ async fn sequence(seed: u64) -> World {
         }
     }
     let mut told = Told(seed, Vec::new());
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let mut world = World::new().await;
     for _ in 0..STEPS {
         told.1.push(String::new());

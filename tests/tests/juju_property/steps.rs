@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tests::dice::Dice;
 use tests::juju::model::{Life, split_unit};
 use tests::juju::{CharmSource, DeployOptions, Interruption, Juju, PodLoss, Resolve};
 
-use crate::Dice;
 use crate::rules::Rules;
 
 const METADATA: &str = "

@@ -3,11 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use tests::juju::{DeployOptions, S3Settings};
+use tests::juju::{AzureSettings, DeployOptions, S3Settings};
 use tests::operator::{APP, S3, UNIT};
 use tests::plane::{LightWorld, Plane};
 
 use crate::table::{Rows, Section};
+
+pub(crate) const AZURE: &str = "azure-storage-integrator";
 
 pub(crate) async fn trust_and_storage(plane: &Plane) -> Rows {
     let mut rows = Rows::default();
@@ -23,7 +25,6 @@ pub(crate) async fn trust_and_storage(plane: &Plane) -> Rows {
     world.juju.trust(APP).await.unwrap();
     world.settle().await.unwrap();
     rows.take(&world, Section::Setup, "blocked", "No storage relation");
-    rows.take_said(&world, "installing Velero", "Velero is being installed");
 
     let good = world.settings();
     let silent = S3Settings {
@@ -49,14 +50,7 @@ pub(crate) async fn trust_and_storage(plane: &Plane) -> Rows {
     world.juju.remove_unit(&follower).unwrap();
     world.settle().await.unwrap();
 
-    // Juju itself refuses a second one of the same kind; the emulator knows no limits.
-    world.juju.deploy_s3_integrator("minio", good).unwrap();
-    world.juju.integrate(APP, "minio").unwrap();
-    world.settle().await.unwrap();
-    let situation = "More than one storage relation";
-    rows.take(&world, Section::Setup, "blocked", situation);
-    world.juju.remove_application("minio").unwrap();
-    world.settle().await.unwrap();
+    world.offer("path", "velero").await.unwrap();
     world.expect_status("active: ").unwrap();
 
     world.juju.untrust(APP).await.unwrap();
@@ -67,15 +61,36 @@ pub(crate) async fn trust_and_storage(plane: &Plane) -> Rows {
     world.juju.remove_application(S3).unwrap();
     world.juju.remove_application(APP).unwrap();
     world.settle().await.unwrap();
-    rows.take_said(
-        &world,
-        "removing Velero",
-        "The application is being removed",
-    );
+    for (message, situation) in [
+        ("installing Velero", "Velero is being installed"),
+        (
+            "updating Velero",
+            "A relation, an option or a new release changes Velero",
+        ),
+        (
+            "configuring the object store",
+            "The store's settings or keys change",
+        ),
+        ("removing Velero", "The application is being removed"),
+    ] {
+        rows.take_said(&world, message, situation);
+    }
     rows
 }
 
-pub(crate) async fn config_and_data(plane: &Plane) -> Rows {
+pub(crate) async fn two_stores(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::connected(plane, "both-stores").await.unwrap();
+    let azure = AzureSettings::of_account("acme", "velero", "YSBsaWdodCBrZXk=");
+    world.juju.deploy_azure_integrator(AZURE, azure).unwrap();
+    world.juju.integrate(APP, AZURE).unwrap();
+    world.settle().await.unwrap();
+    let situation = "More than one storage relation";
+    rows.take(&world, Section::Setup, "blocked", situation);
+    rows
+}
+
+pub(crate) async fn config(plane: &Plane) -> Rows {
     let mut rows = Rows::default();
     let mut world = LightWorld::connected(plane, "config").await.unwrap();
     let options = [
@@ -127,52 +142,7 @@ pub(crate) async fn config_and_data(plane: &Plane) -> Rows {
     world.juju.reset_config(APP, &names).unwrap();
     world.settle().await.unwrap();
     world.expect_status("active: ").unwrap();
-
-    data(&mut world, &mut rows).await;
     rows
-}
-
-/// Data that cannot work, from an integrator that has sent good data before.
-async fn data(world: &mut LightWorld, rows: &mut Rows) {
-    let good = world.settings();
-    let fields = [
-        ("bucket", "", "The bucket is missing"),
-        ("bucket", "backups/velero", "The bucket is a path"),
-        ("endpoint", "s3.example.com", "`endpoint` is no URL"),
-        ("region", "eu central", "`region` is no name"),
-        ("s3-uri-style", "dns", "`s3-uri-style` is unknown"),
-        (
-            "tls-ca-chain",
-            "no certificate",
-            "`tls-ca-chain` is no certificate",
-        ),
-    ];
-    for (field, value, situation) in fields {
-        world.offer(field, value).await.unwrap();
-        rows.take(world, Section::Store, "blocked", situation);
-        let before = good.options.get(field).map_or("", String::as_str);
-        world.offer(field, before).await.unwrap();
-    }
-    let several = [("bucket", ""), ("endpoint", "s3.example.com")];
-    world.juju.config(S3, &several).unwrap();
-    world.settle().await.unwrap();
-    rows.take(world, Section::Store, "blocked", "Several fields are wrong");
-    let before = several.map(|(field, _)| (field, good.options[field].as_str()));
-    world.juju.config(S3, &before).unwrap();
-    world.settle().await.unwrap();
-    world.expect_status("active: ").unwrap();
-
-    world.offer("path", "velero").await.unwrap();
-    world.expect_status("active: ").unwrap();
-    let situation = "The store's settings or keys are changed";
-    rows.take_said(world, "configuring the object store", situation);
-
-    for secret in world.juju.model_mut().secrets.values_mut() {
-        secret.grants.clear();
-    }
-    world.update_status().await.unwrap();
-    let situation = "The integrator has not granted its secret";
-    rows.take(world, Section::Store, "waiting", situation);
 }
 
 pub(crate) async fn command_line(plane: &Plane) -> Rows {

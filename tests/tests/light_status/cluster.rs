@@ -50,8 +50,7 @@ pub(crate) async fn pod_security(plane: &Plane) -> Rows {
     rows
 }
 
-/// Somebody else's Velero, and a backup that must not be interrupted.
-pub(crate) async fn others(plane: &Plane) -> Rows {
+pub(crate) async fn foreign(plane: &Plane) -> Rows {
     let mut rows = Rows::default();
     let mut world = plane.world("foreign").await.unwrap();
     let arguments = [
@@ -66,7 +65,11 @@ pub(crate) async fn others(plane: &Plane) -> Rows {
     world.deploy(DeployOptions::trusted()).await.unwrap();
     let situation = "The namespace has a Velero that this charm did not install";
     rows.take(&world, Section::Setup, "blocked", situation);
+    rows
+}
 
+pub(crate) async fn busy(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
     let mut world = LightWorld::connected(plane, "busy").await.unwrap();
     let now = jiff::Timestamp::now().to_string();
     let backup = json!({

@@ -2,9 +2,8 @@
 //!
 //! With `UPDATE_DOCS=1` the page is written anew instead of compared.
 //!
-//! Two states are left to unit tests: a hook that runs out of its three minutes, and an image of another
-//! architecture's words. Everything else is caused, not injected, as far as a control plane without
-//! kubelet and store goes; what a kubelet or Velero says is quoted from real ones.
+//! Everything is caused, not injected, as far as a control plane without kubelet and store goes; what those
+//! two say is quoted from real ones. Left to unit tests is the hook that runs out of its three minutes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,15 +21,11 @@ mod table;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use futures::StreamExt as _;
-use futures::future::{FutureExt as _, LocalBoxFuture};
+use futures::future::{FutureExt as _, LocalBoxFuture, join_all};
 use tests::operator;
 use tests::plane::Plane;
 
 use table::{Rows, Section};
-
-/// So many worlds at once: each is a charm that runs or waits.
-const AT_ONCE: usize = 8;
 
 const HEAD: &str = "\
 # Statuses
@@ -75,25 +70,26 @@ fn first_difference(one: &str, two: &str) -> Option<String> {
 async fn every_status_is_brought_about_and_listed_for_users() {
     operator::program().await.unwrap();
     let plane = Plane::shared().await.unwrap();
-    // Those that wait longest come first.
+    // In the order of the page. All at once: most of the time is spent waiting.
     let groups: Vec<LocalBoxFuture<'_, Rows>> = vec![
+        asking::trust_and_storage(&plane).boxed_local(),
+        asking::two_stores(&plane).boxed_local(),
+        cluster::foreign(&plane).boxed_local(),
+        asking::config(&plane).boxed_local(),
         store::unjudged(&plane).boxed_local(),
+        store::s3(&plane).boxed_local(),
+        store::azure(&plane).boxed_local(),
         pods::slow_server(&plane).boxed_local(),
         pods::slow_agent(&plane).boxed_local(),
-        cluster::sick_api_server(&plane).boxed_local(),
-        asking::command_line(&plane).boxed_local(),
         pods::broken(&plane).boxed_local(),
-        asking::trust_and_storage(&plane).boxed_local(),
-        store::judged(&plane).boxed_local(),
         cluster::pod_security(&plane).boxed_local(),
-        asking::config_and_data(&plane).boxed_local(),
-        cluster::others(&plane).boxed_local(),
+        cluster::busy(&plane).boxed_local(),
+        pods::lost(&plane).boxed_local(),
+        asking::command_line(&plane).boxed_local(),
         cluster::unreachable(&plane).boxed_local(),
+        cluster::sick_api_server(&plane).boxed_local(),
     ];
-    let mut rows: Vec<Rows> = futures::stream::iter(groups)
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
+    let mut rows = join_all(groups).await;
     // It takes away the node's room.
     rows.push(pods::unschedulable(&plane).await);
 

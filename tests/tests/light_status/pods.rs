@@ -92,7 +92,6 @@ async fn images(world: &mut LightWorld, rows: &mut Rows) {
         world.settle().await.unwrap();
         world.expect_status("active: ").unwrap();
     }
-    rows.take_said(world, "updating Velero", "An option changes Velero");
 }
 
 pub(crate) async fn slow_server(plane: &Plane) -> Rows {
@@ -121,11 +120,29 @@ pub(crate) async fn slow_agent(plane: &Plane) -> Rows {
     rows
 }
 
+/// Somebody deletes what the charm made, and the leader has not come to it yet.
+pub(crate) async fn lost(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::connected(plane, "lost").await.unwrap();
+    let follower = world.juju.add_unit(APP).unwrap();
+    world.settle().await.unwrap();
+    let delete = ["delete", "deployment", "velero", "-n", &world.namespace];
+    world.kubectl(&delete).await.unwrap();
+    world.juju.update_status(&follower).await.unwrap();
+    let situation = "Velero is gone, as a unit sees it that is not the leader";
+    rows.take_of(&world, &follower, Section::Velero, "waiting", situation);
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    rows
+}
+
 pub(crate) async fn unschedulable(plane: &Plane) -> Rows {
     let mut rows = Rows::default();
     plane.fill_up().await.unwrap();
     let mut world = plane.world("no-room").await.unwrap();
     world.deploy(DeployOptions::trusted()).await.unwrap();
+    let settings = world.settings();
+    world.integrate(settings).await.unwrap();
     let situation = "No node has room for the server";
     rows.take(&world, Section::Velero, "blocked", situation);
     plane.clear_up().await.unwrap();

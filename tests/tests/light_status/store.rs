@@ -5,24 +5,28 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
+use tests::juju::AzureSettings;
+use tests::operator::{APP, S3};
 use tests::plane::{LightWorld, Plane, Verdict};
 
+use crate::asking::AZURE;
 use crate::table::{Rows, Section};
 
-const LISTING: &str = "rpc error: code = Unknown desc = operation error S3: ListObjectsV2, ";
+const WRAPPED: &str = "rpc error: code = Unknown desc = ";
+const LISTING: &str = "operation error S3: ListObjectsV2, ";
 const LOCATION: &str = "backupstoragelocations.velero.io/default";
 
 /// What is wrong, and what Velero 1.18.3 says after "is unavailable: ".
 fn causes() -> Vec<(&'static str, String)> {
     let answered = |code: u16, error: &str| {
         format!(
-            "{LISTING}https response error StatusCode: {code}, RequestID: 18EA68A1E1169F0A564C39ED, \
+            "{WRAPPED}{LISTING}https response error StatusCode: {code}, RequestID: 18EA68A1E1169F0A564C39ED, \
              HostID: , {error}"
         )
     };
     let unanswered = |url: &str, error: &str| {
         format!(
-            "{LISTING}exceeded maximum number of attempts, 3, https response error StatusCode: 0, \
+            "{WRAPPED}{LISTING}exceeded maximum number of attempts, 3, https response error StatusCode: 0, \
              RequestID: , HostID: , request send failed, Get \
              \"{url}/backups?delimiter=%2F&list-type=2&prefix=\": {error}"
         )
@@ -91,17 +95,145 @@ fn causes() -> Vec<(&'static str, String)> {
     ]
 }
 
-pub(crate) async fn judged(plane: &Plane) -> Rows {
+pub(crate) async fn s3(plane: &Plane) -> Rows {
     let mut rows = Rows::default();
     let mut world = LightWorld::connected(plane, "store").await.unwrap();
-    let bucket = world.bucket.clone();
+    data(&mut world, &mut rows).await;
     for (situation, cause) in causes() {
         let verdict = Verdict::Unavailable(cause);
+        let bucket = world.bucket.clone();
         world.let_bucket(&bucket, verdict).await.unwrap();
         world.update_status().await.unwrap();
-        rows.take(&world, Section::Store, "blocked", situation);
+        rows.take(&world, Section::S3, "blocked", situation);
     }
     rows
+}
+
+/// Data that cannot work, from an integrator that has sent good data before.
+async fn data(world: &mut LightWorld, rows: &mut Rows) {
+    let good = world.settings();
+    let fields = [
+        ("bucket", "", "The bucket is missing"),
+        ("bucket", "backups/velero", "The bucket is a path"),
+        ("endpoint", "s3.example.com", "`endpoint` is no URL"),
+        ("region", "eu central", "`region` is no name"),
+        ("s3-uri-style", "dns", "`s3-uri-style` is unknown"),
+        (
+            "tls-ca-chain",
+            "no certificate",
+            "`tls-ca-chain` is no certificate",
+        ),
+    ];
+    for (field, value, situation) in fields {
+        world.offer(field, value).await.unwrap();
+        rows.take(world, Section::S3, "blocked", situation);
+        let before = good.options.get(field).map_or("", String::as_str);
+        world.offer(field, before).await.unwrap();
+    }
+    let several = [("bucket", ""), ("endpoint", "s3.example.com")];
+    world.juju.config(S3, &several).unwrap();
+    world.settle().await.unwrap();
+    rows.take(world, Section::S3, "blocked", "Several fields are wrong");
+    let before = several.map(|(field, _)| (field, good.options[field].as_str()));
+    world.juju.config(S3, &before).unwrap();
+    world.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+
+    let secrets = world.juju.model().secrets.clone();
+    for secret in world.juju.model_mut().secrets.values_mut() {
+        secret.grants.clear();
+    }
+    world.update_status().await.unwrap();
+    let situation = "The integrator has not granted its secret";
+    rows.take(world, Section::S3, "waiting", situation);
+    world.juju.model_mut().secrets = secrets;
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+}
+
+/// The same for an account of Azure's, from the first word of its integrator.
+pub(crate) async fn azure(plane: &Plane) -> Rows {
+    const CONTAINER: &str = "velero";
+    let mut rows = Rows::default();
+    let mut world = LightWorld::deployed(plane, "azure").await.unwrap();
+    let good = AzureSettings::of_account("acme", CONTAINER, "YSBsaWdodCBrZXk=");
+    let mut keyless = good.clone();
+    keyless.secret_key.clear();
+    world.juju.deploy_azure_integrator(AZURE, keyless).unwrap();
+    world.juju.integrate(APP, AZURE).unwrap();
+    world.settle().await.unwrap();
+    let situation = "The integrator has not been given its key";
+    rows.take(&world, Section::Azure, "waiting", situation);
+    offer(&mut world, "secret-key", &good.secret_key).await;
+    world.expect_status("active: ").unwrap();
+
+    let fields = [
+        ("container", "", "The container is missing"),
+        ("container", "backups/velero", "The container is a path"),
+        (
+            "storage-account",
+            "Acme Backups",
+            "`storage-account` is no name",
+        ),
+        (
+            "endpoint",
+            "https://other.blob.core.windows.net",
+            "`endpoint` is of another account",
+        ),
+        ("endpoint", "acme", "`endpoint` is no URL"),
+        (
+            "secret-key",
+            "\"'",
+            "The key is what no credential file can hold",
+        ),
+    ];
+    for (field, value, situation) in fields {
+        offer(&mut world, field, value).await;
+        rows.take(&world, Section::Azure, "blocked", situation);
+        let before = good.options.get(field).unwrap_or(&good.secret_key);
+        offer(&mut world, field, before).await;
+    }
+    world.expect_status("active: ").unwrap();
+    for (situation, cause) in causes_of_azure() {
+        let verdict = Verdict::Unavailable(format!("{WRAPPED}{cause}"));
+        world.let_bucket(CONTAINER, verdict).await.unwrap();
+        world.update_status().await.unwrap();
+        rows.take(&world, Section::Azure, "blocked", situation);
+    }
+    rows
+}
+
+async fn offer(world: &mut LightWorld, field: &str, value: &str) {
+    world.juju.config(AZURE, &[(field, value)]).unwrap();
+    world.settle().await.unwrap();
+}
+
+const fn causes_of_azure() -> [(&'static str, &'static str); 5] {
+    [
+        (
+            "The key is wrong",
+            "AuthorizationFailure: Server failed to authenticate the request. Make sure the value of \
+             the Authorization header is formed correctly including the signature.",
+        ),
+        (
+            "The key is only a part of one",
+            "failed to create storage account access key credential: decode account key: illegal \
+             base64 data at input byte 3",
+        ),
+        (
+            "The network rules of the account keep the cluster out",
+            "AuthorizationFailure: This request is not authorized to perform this operation.",
+        ),
+        (
+            "The container does not exist",
+            "ContainerNotFound: The specified container does not exist.",
+        ),
+        (
+            "Nothing listens at `endpoint`",
+            "Get \"http://192.0.2.2:10000/acme/velero?comp=list&delimiter=%2F&restype=container\": \
+             dial tcp 192.0.2.2:10000: connect: connection refused",
+        ),
+    ]
 }
 
 /// The store takes connections and says nothing, from the moment that the server is started again.

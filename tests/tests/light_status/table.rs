@@ -14,6 +14,8 @@ pub(crate) enum Section {
     Setup,
     Config,
     Store,
+    S3,
+    Azure,
     Velero,
     Cluster,
     Passing,
@@ -31,10 +33,12 @@ pub(crate) struct Row {
 pub(crate) struct Rows(Vec<Row>);
 
 impl Section {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Setup,
         Self::Config,
         Self::Store,
+        Self::S3,
+        Self::Azure,
         Self::Velero,
         Self::Cluster,
         Self::Passing,
@@ -45,6 +49,8 @@ impl Section {
             Self::Setup => "Setting up",
             Self::Config => "Options",
             Self::Store => "The object store",
+            Self::S3 => "An S3 store",
+            Self::Azure => "Azure Blob Storage",
             Self::Velero => "Velero's pods",
             Self::Cluster => "The cluster and the charm",
             Self::Passing => "In passing",

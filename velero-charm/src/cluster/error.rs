@@ -85,11 +85,17 @@ fn status_text(status: &kube::core::Status) -> String {
     format!("{} ({})", status.message, status.code)
 }
 
-/// The last link of the chain says what happened; the ones before repeat it.
+/// The last link of the chain says what happened; the ones before repeat it. What follows a certificate's
+/// fault is the time, and what follows an early end is where to read about it.
 fn innermost(error: &kube::Error) -> String {
     let mut deepest: &dyn std::error::Error = error;
     while let Some(source) = deepest.source() {
         deepest = source;
     }
-    deepest.to_string()
+    let text = deepest.to_string();
+    let asides = [": verification time ", ": https://"];
+    let end = asides.iter().filter_map(|aside| text.find(aside)).min();
+    text.get(..end.unwrap_or(text.len()))
+        .unwrap_or(&text)
+        .to_owned()
 }

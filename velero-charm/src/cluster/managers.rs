@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
 use serde_json::{Map, Value};
 
 use super::FIELD_MANAGER;
@@ -49,6 +49,9 @@ impl<'a> Former<'a> {
             .iter()
             .cloned()
             .partition(|entry| self.is_theirs(entry) || is_ours(entry));
+        // Nothing is said anew: a verdict on what they wrote goes on to count.
+        let said = come.iter().filter_map(|entry| entry.time.clone());
+        let time = said.max_by_key(|time| time.0);
         let mut fields = Value::Object(Map::new());
         for entry in come {
             let theirs = self.is_theirs(&entry);
@@ -68,7 +71,7 @@ impl<'a> Former<'a> {
             api_version: api_version(entries),
             fields_type: Some("FieldsV1".into()),
             fields_v1: Some(FieldsV1(fields)),
-            time: Some(Time(jiff::Timestamp::now())),
+            time,
             subresource: None,
         });
         Some(stay)
@@ -142,6 +145,7 @@ fn merge(into: &mut Value, more: Value) {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::json;
 
     use super::*;
@@ -202,6 +206,19 @@ mod tests {
             })]
         );
         assert_eq!(former().fold(&folded), None, "once is enough");
+    }
+
+    #[test]
+    fn the_entry_is_as_old_as_their_last_write() {
+        let at = |second| Some(Time(jiff::Timestamp::from_second(second).unwrap()));
+        let written = |manager, second| ManagedFieldsEntry {
+            time: at(second),
+            ..entry(manager, "Update", json!({}))
+        };
+
+        let folded = former().fold(&[written("elder", 9), written("eldest", 7)]);
+
+        assert_eq!(folded.unwrap()[0].time, at(9));
     }
 
     #[test]

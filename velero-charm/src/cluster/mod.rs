@@ -19,7 +19,7 @@ use kube::{
     core::{GroupVersionKind, NamespaceResourceScope},
 };
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::info;
 
 pub(crate) use self::error::ClusterError;
@@ -129,6 +129,28 @@ impl Cluster {
         ask(doing, || api.patch(&name, &parameters, &patch)).await?;
         info!("Took over {} `{name}`.", resource.kind);
         Ok(())
+    }
+
+    /// Takes labels off an object. An apply leaves what nobody owns, as labels put on by a webhook are.
+    pub(crate) async fn take_off(
+        &self,
+        object: &DynamicObject,
+        labels: &[&str],
+    ) -> Result<(), ClusterError> {
+        let there = labels
+            .iter()
+            .filter(|label| object.labels().contains_key(**label));
+        let gone: BTreeMap<_, Value> = there.map(|label| (*label, Value::Null)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let patch = Patch::Merge(json!({"metadata": {"labels": gone}}));
+        let (resource, name) = (resource_of(object), object.name_any());
+        let (api, parameters) = (self.dynamic(&resource), as_ourselves());
+        let doing = format!("take labels off {} `{name}`", resource.kind);
+        ask(doing, || api.patch(&name, &parameters, &patch))
+            .await
+            .map(drop)
     }
 
     /// Lets a Deployment's pods be replaced all at once. An apply cannot: the settings of the other way

@@ -98,7 +98,9 @@ async fn define(
 ) -> Result<BTreeMap<String, Seen>, Error> {
     let mut newer = install.newer_definitions.clone();
     let mut applied = 0;
-    let (former, no_labels) = (Former::of(&adopt::MANAGERS), BTreeMap::new());
+    let former = Former::of(&adopt::MANAGERS);
+    // First of all: as long as a definition lacks it, Juju puts its labels back with every write.
+    let unswept = BTreeMap::from([(velero::UNSWEPT.0.into(), velero::UNSWEPT.1.into())]);
     for ours in definitions {
         let name = ours.name_any();
         if install.settled_definitions.contains(&name) {
@@ -114,7 +116,13 @@ async fn define(
                 continue;
             }
             // Else fields that our version has no more would stay.
-            Some(live) => cluster.take_over(&live, &former, &no_labels).await?,
+            Some(live) => {
+                cluster.take_over(&live, &former, &unswept).await?;
+                // One of them is others' too, and says nothing of Juju by itself.
+                if live.labels().contains_key(velero::SWEPT_BY[0]) {
+                    cluster.take_off(&live, &velero::SWEPT_BY).await?;
+                }
+            }
             None => {}
         }
         newer.remove(&name);

@@ -54,10 +54,11 @@ pub(crate) fn findings(report: &Report<'_>) -> Vec<Finding> {
         let advice = report
             .provider
             .and_then(|provider| provider.advice_for(&cause));
-        let advice = advice
-            .map(|advice| format!("; {advice}"))
-            .unwrap_or_default();
-        Finding::NoStorage(format!("object store unavailable: {cause}{advice}"))
+        let told = match advice {
+            Some(advice) => format!("{}; {advice}", cause.trim_end_matches('.')),
+            None => cause,
+        };
+        Finding::NoStorage(format!("object store unavailable: {told}"))
     }));
     findings.extend(of_intent(report));
     if let Some(first) = report.held_by.first() {

@@ -97,6 +97,14 @@ pub(crate) fn changed_at(location: &DynamicObject) -> Option<Timestamp> {
         .map(|time| time.0)
 }
 
+/// What says nothing where a store gives no answer: how often it was asked, and that it did not.
+const PADDING: [&str; 4] = [
+    "exceeded maximum number of attempts",
+    "3",
+    "https response error StatusCode: 0",
+    "request send failed",
+];
+
 /// Velero's message without what wraps it, and without what differs at every try.
 pub(crate) fn plain_message(message: &str) -> String {
     let message = message
@@ -105,12 +113,17 @@ pub(crate) fn plain_message(message: &str) -> String {
         .trim_start_matches("rpc error: code = Unknown desc = ");
     let kept: Vec<&str> = message
         .split(", ")
-        .filter(|part| !part.starts_with("RequestID:") && !part.starts_with("HostID:"))
+        .filter(|part| !is_padding(part))
         .collect();
     kept.join(", ")
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+fn is_padding(part: &str) -> bool {
+    let value = |part: &str| part.starts_with("RequestID:") || part.starts_with("HostID:");
+    value(part) || PADDING.contains(&part)
 }
 
 #[cfg(test)]
@@ -131,6 +144,17 @@ mod tests {
             plain_message(&message("1")),
             "operation error List, https response error StatusCode: 403, api error Torn: The tape \
              is torn."
+        );
+    }
+
+    #[test]
+    fn of_a_store_that_gives_no_answer_only_the_reason_is_left() {
+        let message = "operation error List, exceeded maximum number of attempts, 3, https response \
+                       error StatusCode: 0, RequestID: , HostID: , request send failed, Get \
+                       \"http://tape/reel\": connection refused";
+        assert_eq!(
+            plain_message(message),
+            "operation error List, Get \"http://tape/reel\": connection refused"
         );
     }
 

@@ -39,6 +39,14 @@ pub(crate) const LOCATION_LABEL: &str = "velero.io/storage-location";
 
 /// Juju leaves alone what carries this: the CRDs serve every Velero of the cluster.
 pub(crate) const UNSWEPT: (&str, &str) = ("model.juju.is/disable-webhook", "true");
+/// What Juju has put on CRDs that were made without it, and sweeps by: all of the cluster's backups would
+/// go with one application.
+pub(crate) const SWEPT_BY: [&str; 4] = [
+    "app.juju.is/created-by",
+    "app.kubernetes.io/managed-by",
+    "model.juju.is/id",
+    "model.juju.is/name",
+];
 /// On CRDs: the Velero that they were made for.
 pub(crate) const CRD_VERSION: &str = "velero-operator/velero-version";
 

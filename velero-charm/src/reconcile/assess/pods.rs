@@ -136,19 +136,24 @@ fn unschedulable(pod: &Pod) -> Option<String> {
             && condition.status == "False"
             && condition.reason.as_deref() == Some("Unschedulable")
     })?;
-    Some(
-        condition
-            .message
-            .clone()
-            .unwrap_or_else(|| "no node takes its pod".into()),
-    )
+    let message = condition.message.as_deref();
+    // Then comes what preemption would do, in other words each time.
+    let reason = message.and_then(|message| message.split(". ").next());
+    Some(reason.map_or_else(
+        || "no node takes its pod".into(),
+        |reason| reason.trim_end_matches('.').to_owned(),
+    ))
 }
 
 fn explain(container: &ContainerStatus, reason: &str, message: Option<&str>) -> String {
     let image = &container.image;
     match reason {
         "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
-            format!("`{reason}` of image `{image}`")
+            // The chain of causes ends with the one that counts; old kubelets give none.
+            match message.and_then(|message| message.rsplit_once(": ")) {
+                Some((_, cause)) => format!("`{reason}` of image `{image}`: {cause}"),
+                None => format!("`{reason}` of image `{image}`"),
+            }
         }
         "CrashLoopBackOff" => {
             let ended = container

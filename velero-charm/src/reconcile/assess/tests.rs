@@ -173,10 +173,11 @@ fn the_first_failed_pull_is_not_the_last_word() {
 fn an_unschedulable_pod_gives_the_schedulers_reason() {
     let pod = pod(&json!({"conditions": [{
         "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-        "message": "0/1 nodes are available: 1 Insufficient cpu.",
+        "message": "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: \
+                    1 No preemption victims found for incoming pod.",
     }]}));
     let part = server_of(&rolled_out(), vec![pod]);
-    assert!(matches!(part, Part::Bad(text) if text.contains("Insufficient cpu")));
+    assert!(matches!(part, Part::Bad(text) if text.ends_with(": 1 Insufficient cpu")));
 }
 
 #[test]

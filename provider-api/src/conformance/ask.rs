@@ -1,0 +1,196 @@
+//! Asking a provider, and what holds of each of its answers.
+//!
+//! **Invariant:** no answer is looked at that was not first held against determinism, secrecy and
+//! wording.
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{Breach, Example, Rule, Subject};
+use crate::{Location, Problems, SnapshotLocation, Storage, Value, Verdict};
+
+/// A hash map would give itself away within these.
+const TIMES: usize = 4;
+
+/// An answer, so that two can be compared. It holds secrets and is never shown.
+#[derive(Eq, PartialEq)]
+pub(super) enum Answer {
+    Waiting(String),
+    Refused(Problems),
+    Ready(Box<Ready>),
+}
+
+/// A [`Storage`] with its secrets open.
+#[derive(Eq, PartialEq)]
+pub(super) struct Ready {
+    pub(super) plugin_image: String,
+    pub(super) credential: String,
+    pub(super) canaries: Vec<String>,
+    pub(super) location: Location,
+    pub(super) snapshots: Option<SnapshotLocation>,
+    pub(super) remarks: Vec<String>,
+}
+
+/// One example under examination.
+pub(super) struct Asker<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) example: &'a Example,
+    pub(super) breaches: Vec<Breach>,
+}
+
+impl Asker<'_> {
+    pub(super) fn breach(&mut self, rule: Rule, field: Option<&str>, what: impl Into<String>) {
+        self.breaches.push(Breach {
+            provider: self.subject.provider.descriptor().name,
+            example: Some(self.example.name),
+            field: field.map(str::to_owned),
+            rule,
+            what: what.into(),
+        });
+    }
+
+    /// What the provider makes of the example as it was changed in a field.
+    pub(super) fn ask(&mut self, changed: &Example, field: Option<&str>) -> Answer {
+        let provider = self.subject.provider;
+        let inputs = changed.inputs(provider);
+        let outcome = provider.validate(&inputs);
+        self.look_for_secrets(&outcome, field);
+        self.read_aloud(&outcome, field);
+        let answer = Answer::from(outcome);
+        if (1..TIMES).any(|_| Answer::from(provider.validate(&inputs)) != answer) {
+            let what = "equal inputs gave different answers";
+            self.breach(Rule::Deterministic, field, what);
+        }
+        answer
+    }
+
+    /// The example's own secrets stay whole in all that the kit changes.
+    fn look_for_secrets(&mut self, outcome: &Result<Verdict, Problems>, field: Option<&str>) {
+        let join = |texts: Vec<&String>| texts.into_iter().cloned().collect::<Vec<_>>().join(" ");
+        let mut places = Vec::new();
+        match outcome {
+            Ok(Verdict::Waiting(what)) => places.push(("what is waited for", what.clone())),
+            Err(problems) => places.push(("problems", problems.to_string())),
+            Ok(Verdict::Ready(storage)) => {
+                let Storage {
+                    location,
+                    snapshots,
+                    remarks,
+                    ..
+                } = &**storage;
+                places.push((
+                    "a location",
+                    join(texts(location, snapshots.as_ref()).collect()),
+                ));
+                places.push(("remarks", join(remarks.iter().collect())));
+            }
+        }
+        places.push(("Debug", format!("{outcome:?}")));
+        for (name, secret) in secrets(self.example) {
+            let shown = places
+                .iter()
+                .find(|(_, text)| text.contains(secret.expose_secret()));
+            if let Some((place, _)) = shown {
+                let what = format!("the secret `{name}` shows in {place}");
+                self.breach(Rule::Secrecy, field, what);
+            }
+        }
+    }
+
+    fn read_aloud(&mut self, outcome: &Result<Verdict, Problems>, field: Option<&str>) {
+        let (clauses, sentences): (Vec<&String>, &[String]) = match outcome {
+            Ok(Verdict::Waiting(what)) => (vec![what], &[]),
+            Err(problems) => {
+                let words = problems.iter().flat_map(|p| [&p.field, &p.reason, &p.hint]);
+                (words.collect(), &[])
+            }
+            Ok(Verdict::Ready(storage)) => (Vec::new(), &storage.remarks),
+        };
+        let bad_clause = clauses.iter().find(|text| !is_clause(text));
+        let bad_sentence = sentences.iter().find(|text| !text.ends_with('.'));
+        if let Some(text) = bad_clause {
+            let what = format!("`{text}` is blank or ends with a full stop");
+            self.breach(Rule::Wording, field, what);
+        }
+        if let Some(text) = bad_sentence {
+            self.breach(
+                Rule::Wording,
+                field,
+                format!("the remark `{text}` has no full stop"),
+            );
+        }
+    }
+}
+
+/// The example's secrets.
+pub(super) fn secrets(example: &Example) -> impl Iterator<Item = (&'static str, &SecretString)> {
+    example.fields().filter_map(|(name, value)| match value {
+        Value::Secret(secret) => Some((name, secret)),
+        Value::Plain(_) | Value::Unreadable(_) => None,
+    })
+}
+
+/// Everything in plain sight that Velero is told.
+pub(super) fn texts<'a>(
+    location: &'a Location,
+    snapshots: Option<&'a SnapshotLocation>,
+) -> impl Iterator<Item = &'a String> {
+    let Location {
+        bucket,
+        prefix,
+        ca_certificates,
+        config,
+    } = location;
+    std::iter::once(bucket)
+        .chain(prefix)
+        .chain(ca_certificates)
+        .chain(config.values())
+        .chain(snapshots.into_iter().flat_map(|at| at.config.values()))
+}
+
+/// Something that other words can follow.
+pub(super) fn is_clause(text: &str) -> bool {
+    !text.trim().is_empty() && !text.trim_end().ends_with('.')
+}
+
+impl From<Result<Verdict, Problems>> for Answer {
+    fn from(outcome: Result<Verdict, Problems>) -> Self {
+        match outcome {
+            Ok(Verdict::Waiting(what)) => Self::Waiting(what),
+            Ok(Verdict::Ready(storage)) => Self::Ready(Box::new((*storage).into())),
+            Err(problems) => Self::Refused(problems),
+        }
+    }
+}
+
+impl From<Storage> for Ready {
+    fn from(storage: Storage) -> Self {
+        let Storage {
+            plugin_image,
+            credential,
+            canaries,
+            location,
+            snapshots,
+            remarks,
+        } = storage;
+        let open = |secret: &SecretString| secret.expose_secret().to_owned();
+        Self {
+            plugin_image,
+            credential: open(&credential),
+            canaries: canaries.iter().map(open).collect(),
+            location,
+            snapshots,
+            remarks,
+        }
+    }
+}
+
+impl Answer {
+    /// In a word, without anything that was sent.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Waiting(what) => format!("it waits for {what}"),
+            Self::Refused(problems) => format!("it says {problems}"),
+            Self::Ready(_) => "it is ready".into(),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What a provider says of itself, against `charmcraft.yaml` and against the examples.
+//!
+//! **Invariant:** nothing here asks the provider anything but its descriptor.
+
+use serde_json::{Value as Yaml, json};
+
+use super::{Breach, Rule, Subject, ask::is_clause};
+use crate::{Advice, Descriptor, Dialect, Endpoint};
+
+/// Breaches of one descriptor.
+struct Judge<'a> {
+    subject: &'a Subject,
+    descriptor: &'static Descriptor,
+    breaches: Vec<Breach>,
+}
+
+pub(super) fn breaches(subject: &Subject, charmcraft: &str) -> Vec<Breach> {
+    let descriptor = subject.provider.descriptor();
+    let mut judge = Judge {
+        subject,
+        descriptor,
+        breaches: Vec::new(),
+    };
+    match serde_saphyr::from_str::<Yaml>(charmcraft) {
+        Ok(yaml) => judge.declaration(&yaml),
+        Err(error) => judge.breach(Rule::Declared, "charmcraft.yaml", &error.to_string()),
+    }
+    for endpoint in descriptor.endpoints() {
+        judge.handshake(endpoint);
+    }
+    judge.strangers();
+    judge.advice();
+    judge.breaches
+}
+
+impl Judge<'_> {
+    fn breach(&mut self, rule: Rule, field: &str, what: &str) {
+        self.breaches.push(Breach {
+            provider: self.descriptor.name,
+            example: None,
+            field: Some(field.into()),
+            rule,
+            what: what.into(),
+        });
+    }
+
+    fn declaration(&mut self, yaml: &Yaml) {
+        for endpoint in self.descriptor.endpoints() {
+            let declared = &yaml["requires"][endpoint.name];
+            for (key, wanted) in [
+                ("interface", json!(endpoint.interface)),
+                ("limit", json!(1)),
+                ("optional", json!(true)),
+            ] {
+                if declared[key] != wanted {
+                    let what = format!("charmcraft.yaml has {key} {}, not {wanted}", declared[key]);
+                    self.breach(Rule::Declared, endpoint.name, &what);
+                }
+            }
+        }
+        let plugin = self.descriptor.plugin;
+        let declared = &yaml["config"]["options"][plugin.option];
+        for (key, wanted) in [("type", "string"), ("default", plugin.default)] {
+            if declared[key] != wanted {
+                let what = format!(
+                    "charmcraft.yaml has {key} {}, not {wanted:?}",
+                    declared[key]
+                );
+                self.breach(Rule::Declared, plugin.option, &what);
+            }
+        }
+    }
+
+    fn handshake(&mut self, endpoint: Endpoint) {
+        let examples = self.subject.examples.iter();
+        let relations: Vec<_> = examples
+            .flat_map(|example| &example.relations)
+            .filter(|(name, _)| *name == endpoint.name)
+            .flat_map(|(_, fields)| fields)
+            .collect();
+        if relations.is_empty() {
+            self.breach(
+                Rule::Examples,
+                endpoint.name,
+                "no example has a relation on it",
+            );
+            return;
+        }
+        let asked = endpoint.handshake.requested_secrets;
+        let is_secret = |value: &crate::Value| matches!(value, crate::Value::Secret(_));
+        for secret in asked {
+            if !relations
+                .iter()
+                .any(|(name, value)| name == secret && is_secret(value))
+            {
+                self.breach(
+                    Rule::Handshake,
+                    secret,
+                    "is asked for, and in no example a secret",
+                );
+            }
+        }
+        for (name, value) in &relations {
+            if is_secret(value) && !asked.contains(name) {
+                self.breach(Rule::Handshake, name, "is a secret that is not asked for");
+            }
+        }
+        if let Dialect::ObjectStorage { legacy_trigger } = endpoint.handshake.dialect
+            && !relations.iter().any(|(name, _)| *name == legacy_trigger)
+        {
+            self.breach(
+                Rule::Handshake,
+                legacy_trigger,
+                "triggers, and is in no example",
+            );
+        }
+    }
+
+    /// An example must not speak of what the descriptor does not know.
+    fn strangers(&mut self) {
+        let known: Vec<_> = self
+            .descriptor
+            .endpoints()
+            .map(|endpoint| endpoint.name)
+            .collect();
+        let subject = self.subject;
+        for example in &subject.examples {
+            for (endpoint, _) in &example.relations {
+                if !known.contains(endpoint) {
+                    self.breach(
+                        Rule::Examples,
+                        endpoint,
+                        "is none of the provider's endpoints",
+                    );
+                }
+            }
+        }
+    }
+
+    fn advice(&mut self) {
+        let table = self.descriptor.advice;
+        for (index, Advice { when, then }) in table.iter().enumerate() {
+            if when.is_empty() || !is_clause(then) {
+                self.breach(Rule::Advice, when, "says nothing, or ends with a full stop");
+            }
+            let earlier = table.iter().take(index).find(|row| when.contains(row.when));
+            if let Some(earlier) = earlier {
+                let what = format!("is never reached: `{}` comes first", earlier.when);
+                self.breach(Rule::Advice, when, &what);
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What every provider must hold, as one test in its own crate.
+//!
+//! **Invariant:** the kit knows a provider by the contract alone: its descriptor, complete inputs as
+//! examples, and how its plugin reads a credential file. Everything else it makes up by spoiling the
+//! examples. A breach names provider, example, field and rule, and never shows a secret.
+
+mod ask;
+mod declared;
+mod fields;
+
+use std::{collections::BTreeMap, fmt};
+
+use crate::{Facts, Inputs, StorageProvider, Value};
+
+/// A provider, and what the kit has to know to try it.
+#[derive(Debug)]
+pub struct Subject {
+    /// The provider.
+    pub provider: &'static dyn StorageProvider,
+    /// One for each way of using it. Together they have to have a relation on each of its endpoints and
+    /// each secret that it asks for.
+    pub examples: Vec<Example>,
+    /// Every value that the plugin reads out of a credential file.
+    pub credential_values: fn(&str) -> Vec<String>,
+}
+
+/// Inputs that the provider is ready with.
+#[derive(Clone, Debug, Default)]
+pub struct Example {
+    /// What a breach calls it.
+    pub name: &'static str,
+    /// The relations there are: endpoint, and fields with their values.
+    pub relations: Vec<(&'static str, Vec<(&'static str, Value)>)>,
+    /// The fields without which it would not be ready.
+    pub required: &'static [&'static str],
+    /// What is known of the cluster.
+    pub facts: Facts,
+}
+
+/// What a provider does not hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Breach {
+    /// The provider's name.
+    pub provider: &'static str,
+    /// The example that showed it, if one did.
+    pub example: Option<&'static str>,
+    /// The field that was spoiled, or the endpoint or option that is declared wrongly.
+    pub field: Option<String>,
+    /// The rule that is broken.
+    pub rule: Rule,
+    /// What was seen.
+    pub what: String,
+}
+
+/// Everything that a provider does not hold.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Breaches(pub Vec<Breach>);
+
+/// What every provider has to hold.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Rule {
+    /// The kit's examples are complete, and their secrets can be told from other text.
+    Examples,
+    /// Equal inputs give equal answers.
+    Deterministic,
+    /// A secret stands in the credential file and nowhere else.
+    Secrecy,
+    /// What is required is missed by its name, blank like absent; what is not is not.
+    Required,
+    /// A secret that cannot be read is named with the reason, and may heal by itself.
+    Unreadable,
+    /// While nothing has been sent there is nothing wrong.
+    Empty,
+    /// A value gets through to the byte, or is refused by its field's name.
+    Fidelity,
+    /// Every secret that was sent is known to those who redact.
+    Canaries,
+    /// The image that the user chose is used.
+    PluginImage,
+    /// What a person reads has a cause and a next step, as clauses without a full stop.
+    Wording,
+    /// `charmcraft.yaml` declares what the descriptor says.
+    Declared,
+    /// A handshake asks for the secrets that there are, by fields that there are.
+    Handshake,
+    /// Each piece of advice can be reached, and is a clause without a full stop.
+    Advice,
+}
+
+/// The `charmcraft.yaml` of this workspace.
+const CHARMCRAFT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../charmcraft.yaml"));
+
+/// A secret that can be told from any other text.
+#[must_use]
+pub fn canary(field: &str) -> Value {
+    Value::Secret(format!("canary-{field}-4711").into())
+}
+
+/// Tries a provider by every rule.
+///
+/// # Errors
+/// If it breaks one.
+pub fn check(subject: &Subject) -> Result<(), Breaches> {
+    check_against(subject, CHARMCRAFT)
+}
+
+fn check_against(subject: &Subject, charmcraft: &str) -> Result<(), Breaches> {
+    let mut breaches = declared::breaches(subject, charmcraft);
+    for example in &subject.examples {
+        breaches.extend(fields::breaches(subject, example));
+    }
+    if breaches.is_empty() {
+        Ok(())
+    } else {
+        Err(Breaches(breaches))
+    }
+}
+
+impl Example {
+    fn inputs(&self, provider: &dyn StorageProvider) -> Inputs {
+        let own = provider.descriptor().endpoint.name;
+        let mut relations: BTreeMap<_, _> = self
+            .relations
+            .iter()
+            .map(|(endpoint, fields)| ((*endpoint).to_owned(), fields.iter().cloned().collect()))
+            .collect();
+        Inputs {
+            storage: relations.remove(own).unwrap_or_default(),
+            further: relations,
+            facts: self.facts.clone(),
+            plugin_image: "registry.example/plugin:v47.1".into(),
+        }
+    }
+
+    /// Each field with its value.
+    fn fields(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        let all = self.relations.iter().flat_map(|(_, fields)| fields);
+        all.map(|(name, value)| (*name, value))
+    }
+
+    /// The same with the field changed, or without it.
+    fn with(&self, field: &str, value: Option<&Value>) -> Self {
+        let mut changed = self.clone();
+        for (_, fields) in &mut changed.relations {
+            if let Some(at) = fields.iter().position(|(name, _)| *name == field) {
+                match value {
+                    Some(value) => fields[at].1 = value.clone(),
+                    None => drop(fields.remove(at)),
+                }
+            }
+        }
+        changed
+    }
+
+    fn is_required(&self, field: &str) -> bool {
+        self.required.contains(&field)
+    }
+
+    /// No other field is in its relation.
+    fn is_alone(&self, field: &str) -> bool {
+        let relations = self.relations.iter().map(|(_, fields)| fields.as_slice());
+        relations
+            .filter(|fields| fields.iter().any(|(name, _)| *name == field))
+            .all(|fields| fields.len() == 1)
+    }
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            provider,
+            example,
+            field,
+            rule,
+            what,
+        } = self;
+        write!(f, "provider `{provider}`, rule {rule:?}")?;
+        if let Some(field) = field {
+            write!(f, ", field `{field}`")?;
+        }
+        if let Some(example) = example {
+            write!(f, ", example `{example}`")?;
+        }
+        write!(f, ": {what}")
+    }
+}
+
+/// As a person wants to read it, since `unwrap` shows no other.
+impl fmt::Debug for Breaches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|breach| write!(f, "\n  {breach}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

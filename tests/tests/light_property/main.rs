@@ -1,0 +1,81 @@
+//! Random sequences of what users, integrators, clusters and accidents do to a charmed model. However it
+//! came to be as it is: one quiet hook ends in what config and relations call for (`oracle.rs`), and the
+//! next one writes nothing.
+//!
+//! A failing sequence names its seed: `PROPERTY_SEED=<seed>` runs it alone, step for step the same.
+//! `PROPERTY_SEQUENCES` says how many to run.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a test may stop at the first surprise, and shows its count"
+)]
+
+mod oracle;
+mod steps;
+
+use std::env;
+use std::time::Instant;
+
+use tests::dice::Dice;
+use tests::plane::Plane;
+
+use steps::Scene;
+
+const SEQUENCES: u64 = 8;
+const STEPS: usize = 12;
+
+#[tokio::test]
+async fn whatever_happened_one_quiet_hook_brings_about_what_is_called_for() {
+    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let seeds = match number("PROPERTY_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("PROPERTY_SEQUENCES").unwrap_or(SEQUENCES),
+    };
+    let plane = Plane::start().await.unwrap();
+    let began = Instant::now();
+    let (mut hooks, mut killed) = (0, 0);
+    for seed in seeds.clone() {
+        let scene = sequence(&plane, seed).await;
+        let runs = scene.world.juju.hook_runs();
+        hooks += runs.len();
+        killed += runs.iter().filter(|run| run.exit.is_terminated()).count();
+    }
+    println!(
+        "seeds {seeds:?}, {STEPS} steps each: {hooks} hooks, {killed} killed; {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+}
+
+/// One sequence. Its steps are told if it ends in a panic.
+async fn sequence(plane: &Plane, seed: u64) -> Scene {
+    struct Told(u64, Vec<String>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("PROPERTY_SEED={}\n{}", self.0, self.1.join("\n"));
+            }
+        }
+    }
+    let mut told = Told(seed, Vec::new());
+    let mut dice = Dice::new(seed);
+    let mut scene = Scene::set(plane, seed).await;
+    for _ in 0..STEPS {
+        let step = scene.choose(&mut dice);
+        told.1.push(format!("{step:?}"));
+        scene.take(step).await;
+        // Sometimes one thing comes before the last one has come to rest.
+        if dice.roll(10) < 7 {
+            scene.settle().await;
+        }
+    }
+    told.1.push("the end".to_owned());
+    scene.mend().await;
+    scene.quiet_hook().await;
+    oracle::assert_as_called_for(&scene).await;
+    scene.assert_next_hook_writes_nothing().await;
+    scene
+}

@@ -1,0 +1,341 @@
+//! What can happen to a charmed model.
+
+use kube::Api;
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, DynamicObject, ListParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::ApiResource;
+use serde_json::json;
+use tests::juju::model::Life;
+use tests::juju::{DeployOptions, Interruption, S3Settings};
+use tests::operator::{APP, S3};
+use tests::plane::{LightWorld, Plane};
+use tests::stack::proxy::{Face, Fault, Proxy, Refusal, Rule};
+
+use tests::dice::Dice;
+
+pub(crate) const IMAGES: [&str; 2] = ["velero/velero:v1.18.3", "velero/velero:v1.18.2"];
+const BAD_IMAGES: [&str; 3] = ["velero/velero:v1.17.0", "no image", ""];
+const PLUGINS: [&str; 2] = [
+    "velero/velero-plugin-for-aws:v1.14.3",
+    "velero/velero-plugin-for-aws:v1.14.2",
+];
+const FLAGS: [&str; 2] = ["true", "false"];
+/// Every hook needs some of it; to be hit, a number must be small.
+const CALLS: usize = 12;
+const REQUESTS: usize = 60;
+
+/// Something that happens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    Config(&'static str, &'static str),
+    Relate,
+    Unrelate,
+    Rotate(usize),
+    Bucket(&'static str),
+    Path(&'static str),
+    Delete(Victim),
+    EditImage,
+    DropLabels,
+    Scale(usize),
+    MoveLeadership,
+    KillAtCall(usize),
+    KillBefore(usize),
+    KillAfter(usize),
+    CutAt(usize),
+    ApiBreaks,
+    ApiMends,
+    Distrust,
+    Trust,
+    BackupBegins,
+    BackupsEnd,
+    UpdateStatus,
+}
+
+/// What somebody deletes by hand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Victim {
+    Server,
+    NodeAgent,
+    Location,
+    Credential,
+    Account,
+    Record,
+}
+
+/// One model, and what a test must know of it to say what it should be like.
+pub(crate) struct Scene {
+    pub(crate) world: LightWorld,
+    /// What the integrator was told last.
+    pub(crate) store: S3Settings,
+    proxy: Proxy,
+    backups: usize,
+}
+
+impl Scene {
+    pub(crate) async fn set(plane: &Plane, seed: u64) -> Self {
+        let proxy = plane.proxy(Face::Valid).await.unwrap();
+        let name = format!("seed-{seed}");
+        let mut world = plane.world_at(&name, proxy.api()).await.unwrap();
+        world.deploy(DeployOptions::trusted()).await.unwrap();
+        let store = world.settings();
+        world.juju.deploy_s3_integrator(S3, store.clone()).unwrap();
+        Self {
+            world,
+            store,
+            proxy,
+            backups: 0,
+        }
+    }
+
+    /// Something that can happen now.
+    pub(crate) fn choose(&self, dice: &mut Dice) -> Step {
+        match dice.roll(32) {
+            0 | 1 => Step::Config("use-node-agent", dice.one_of(&FLAGS)),
+            2 => Step::Config("default-volumes-to-fs-backup", dice.one_of(&FLAGS)),
+            3 | 4 => Step::Config("velero-image", dice.one_of(&IMAGES)),
+            5 => Step::Config("velero-image", dice.one_of(&BAD_IMAGES)),
+            6 => Step::Config("velero-aws-plugin-image", dice.one_of(&PLUGINS)),
+            7..=11 => match self.is_related() {
+                Some(true) if dice.roll(3) == 0 => Step::Unrelate,
+                Some(true) => Step::Rotate(dice.roll(1000)),
+                Some(false) => Step::Relate,
+                None => Step::UpdateStatus,
+            },
+            12 | 13 => Step::Bucket(dice.one_of(&["one", "other", "", "a/b"])),
+            14 => Step::Path(dice.one_of(&["", "below", "/deep/er/"])),
+            15..=17 => Step::Delete(dice.one_of(&[
+                Victim::Server,
+                Victim::NodeAgent,
+                Victim::Location,
+                Victim::Credential,
+                Victim::Account,
+                Victim::Record,
+            ])),
+            18 => Step::EditImage,
+            19 => Step::DropLabels,
+            20 => Step::Scale(1 + dice.roll(3)),
+            21 => Step::MoveLeadership,
+            22 => Step::KillAtCall(1 + dice.roll(CALLS)),
+            23 => Step::KillBefore(1 + dice.roll(REQUESTS)),
+            24 => Step::KillAfter(1 + dice.roll(REQUESTS)),
+            25 => Step::CutAt(1 + dice.roll(REQUESTS)),
+            26 => Step::ApiBreaks,
+            27 => Step::ApiMends,
+            28 => dice.one_of(&[Step::Distrust, Step::Trust]),
+            29 => Step::BackupBegins,
+            30 => Step::BackupsEnd,
+            _ => Step::UpdateStatus,
+        }
+    }
+
+    pub(crate) async fn take(&mut self, step: Step) {
+        let juju = &mut self.world.juju;
+        match step {
+            Step::Config(option, value) => juju.config(APP, &[(option, value)]).unwrap(),
+            Step::Relate => drop(juju.integrate(APP, S3).unwrap()),
+            Step::Unrelate => juju.remove_relation(APP, S3).unwrap(),
+            Step::Rotate(number) => self.offer("secret-key", &format!("secret-{number}")),
+            Step::Bucket(bucket) => self.offer("bucket", bucket),
+            Step::Path(path) => self.offer("path", path),
+            Step::Delete(victim) => self.delete(victim).await,
+            Step::EditImage => {
+                let container = json!({"name": "velero", "image": "velero/velero:v1.0.0"});
+                let pod = json!({"spec": {"containers": [container]}});
+                self.edit_server(&json!({"spec": {"template": pod}})).await;
+            }
+            Step::DropLabels => {
+                let labels = json!({"velero-operator/application": null, "component": null});
+                self.edit_server(&json!({"metadata": {"labels": labels}}))
+                    .await;
+            }
+            Step::Scale(units) => juju.scale(APP, units).unwrap(),
+            Step::MoveLeadership => {
+                let unit = self.alive().pop().unwrap();
+                self.world.juju.move_leadership(&unit).unwrap();
+            }
+            Step::KillAtCall(call) => juju.interrupt_next(Interruption::Killed, call),
+            Step::KillBefore(request) => self.at(request, Fault::KillBefore(self.kill())),
+            Step::KillAfter(request) => self.at(request, Fault::KillAfter(self.kill())),
+            Step::CutAt(request) => self.at(request, Fault::Cut),
+            Step::ApiBreaks => {
+                let broken = Fault::Refuse(Refusal::Broken);
+                self.proxy.play(vec![Rule::every(|_| true, broken)]);
+            }
+            Step::ApiMends => self.proxy.play(Vec::new()),
+            Step::Distrust => juju.untrust(APP).await.unwrap(),
+            Step::Trust => juju.trust(APP).await.unwrap(),
+            Step::BackupBegins => self.begin_backup().await,
+            Step::BackupsEnd => self.end_backups().await,
+            Step::UpdateStatus => self.update_status(&self.leader()).await,
+        }
+    }
+
+    /// Runs what is due. A hook that was killed runs again by itself, later.
+    pub(crate) async fn settle(&mut self) {
+        let runs = self.world.juju.settle().await.unwrap();
+        let failed = runs
+            .iter()
+            .find(|run| !run.exit.is_success() && !run.exit.is_terminated());
+        assert!(failed.is_none(), "{failed:#?}\n{}", self.world.log());
+    }
+
+    /// Puts right what the charm can only wait for, and nothing that it has to do itself.
+    pub(crate) async fn mend(&mut self) {
+        self.proxy.play(Vec::new());
+        // One that is never reached.
+        self.world
+            .juju
+            .interrupt_next(Interruption::Killed, usize::MAX);
+        self.world.juju.trust(APP).await.unwrap();
+        self.end_backups().await;
+        let set = |option: &str| {
+            let app = &self.world.juju.model().applications[APP];
+            app.setting(option).cloned().unwrap_or_default()
+        };
+        let mut mended = Vec::new();
+        if !IMAGES.contains(&set("velero-image").as_str().unwrap_or_default()) {
+            mended.push(("velero-image", IMAGES[0]));
+        }
+        if set("default-volumes-to-fs-backup") == true && set("use-node-agent") == false {
+            mended.push(("use-node-agent", "true"));
+        }
+        self.world.juju.config(APP, &mended).unwrap();
+        let bucket = self.store.options["bucket"].clone();
+        if bucket.is_empty() || bucket.contains('/') {
+            self.offer("bucket", "mended");
+        }
+        self.settle().await;
+        while !self.world.juju.settle().await.unwrap().is_empty() {}
+    }
+
+    /// One more hook of the leader, of which nothing is new.
+    pub(crate) async fn quiet_hook(&mut self) {
+        let leader = self.leader();
+        self.world.juju.update_status(&leader).await.unwrap();
+    }
+
+    pub(crate) async fn assert_next_hook_writes_nothing(&mut self) {
+        let audit = self.world.plane().audit();
+        let mark = audit.mark().await.unwrap();
+        self.quiet_hook().await;
+        let requests = audit.since(&mark).await.unwrap();
+        let writes = requests.into_iter().filter(|request| {
+            let reads = ["get", "list", "watch"].contains(&request.verb.as_str());
+            request.user == self.world.charm_user() && !reads
+        });
+        assert_eq!(writes.collect::<Vec<_>>(), []);
+    }
+
+    /// The unit that leads.
+    pub(crate) fn leader(&self) -> String {
+        let app = &self.world.juju.model().applications[APP];
+        app.unit_name(app.leader.unwrap())
+    }
+
+    /// Whether there is a relation; none while one is ending.
+    pub(crate) fn is_related(&self) -> Option<bool> {
+        let relation = self.world.juju.model().relations.values().next();
+        match relation {
+            None => Some(false),
+            Some(relation) if relation.life == Life::Alive => Some(true),
+            Some(_) => None,
+        }
+    }
+
+    fn alive(&self) -> Vec<String> {
+        let app = &self.world.juju.model().applications[APP];
+        let units = app.units.values().filter(|unit| unit.life == Life::Alive);
+        units.map(|unit| app.unit_name(unit.number)).collect()
+    }
+
+    fn offer(&mut self, key: &str, value: &str) {
+        match key {
+            "secret-key" => value.clone_into(&mut self.store.secret_key),
+            _ => drop(self.store.options.insert(key.to_owned(), value.to_owned())),
+        }
+        self.world.juju.config(S3, &[(key, value)]).unwrap();
+    }
+
+    async fn update_status(&mut self, unit: &str) {
+        // It does not come to run if another hook is killed before.
+        let _ = self.world.juju.run_hook(unit, "update-status").await;
+    }
+
+    fn kill(&self) -> tests::stack::proxy::Kill {
+        let killer = self.world.juju.killer();
+        // What asks may have ended by itself.
+        std::sync::Arc::new(move || drop(killer.kill()))
+    }
+
+    fn at(&self, request: usize, fault: Fault) {
+        self.proxy.play(vec![Rule::at(request, fault)]);
+    }
+
+    async fn edit_server(&self, patch: &serde_json::Value) {
+        let (namespace, patch) = (&self.world.namespace, patch.to_string());
+        let edit = [
+            "-n",
+            namespace,
+            "patch",
+            "deployment",
+            "velero",
+            "-p",
+            &patch,
+        ];
+        // It may have been deleted.
+        let _ = self.world.kubectl(&edit).await;
+    }
+
+    async fn delete(&self, victim: Victim) {
+        let (group, kind, name) = match victim {
+            Victim::Server => ("apps", "Deployment", "velero"),
+            Victim::NodeAgent => ("apps", "DaemonSet", "node-agent"),
+            Victim::Location => ("velero.io", "BackupStorageLocation", "default"),
+            Victim::Account => ("", "ServiceAccount", "velero"),
+            Victim::Record => ("", "ConfigMap", "velero-operator-applied"),
+            Victim::Credential => {
+                let secrets = self.api("", "Secret");
+                let select = ListParams::default().labels("velero-operator/role");
+                for secret in secrets.list(&select).await.unwrap() {
+                    let name = secret.name_any();
+                    secrets
+                        .delete(&name, &DeleteParams::default())
+                        .await
+                        .unwrap();
+                }
+                return;
+            }
+        };
+        match self
+            .api(group, kind)
+            .delete(name, &DeleteParams::default())
+            .await
+        {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            other => drop(other.unwrap()),
+        }
+    }
+
+    async fn begin_backup(&mut self) {
+        self.backups += 1;
+        let backup = json!({
+            "apiVersion": "velero.io/v1", "kind": "Backup",
+            "metadata": {"name": format!("backup-{}", self.backups), "namespace": self.world.namespace},
+            "spec": {},
+            "status": {"phase": "InProgress", "startTimestamp": jiff::Timestamp::now().to_string()},
+        });
+        self.world.apply(&backup).await.unwrap();
+    }
+
+    async fn end_backups(&self) {
+        let backups = self.api("velero.io", "Backup");
+        let (how, all) = (DeleteParams::default(), ListParams::default());
+        drop(backups.delete_collection(&how, &all).await.unwrap());
+    }
+
+    pub(crate) fn api(&self, group: &str, kind: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+        Api::namespaced_with(self.world.client(), &self.world.namespace, &resource)
+    }
+}
