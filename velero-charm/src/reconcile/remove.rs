@@ -12,7 +12,7 @@ use kube::{
     api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::{
@@ -32,6 +32,11 @@ use crate::{
 const RESTORES: Duration = Duration::from_secs(5);
 /// A server that is in the middle of a Backup takes half a minute to stop.
 const PODS: Duration = Duration::from_mins(1);
+
+/// No later hook goes on with a removal: what passes by itself is waited for this long.
+const SICKNESS: Duration = Duration::from_secs(30);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How objects are waited for.
 enum Gone {
@@ -58,7 +63,7 @@ impl Charm {
         if let Err(error) = self.tools.set_status(&status).await {
             warn!("{error}");
         }
-        if let Err(error) = self.take_away().await {
+        if let Err(error) = self.take_away_whatever_passes().await {
             warn!(
                 "{error}. What is left carries the label `{}`: delete it with `kubectl delete \
                  all,secret,configmap,clusterrolebinding --selector {}`.",
@@ -67,6 +72,20 @@ impl Charm {
             );
         }
         Ok(())
+    }
+
+    /// Each try begins at the front, and finds what the one before has left.
+    async fn take_away_whatever_passes(&self) -> Result<(), Error> {
+        let deadline = Instant::now() + SICKNESS;
+        loop {
+            match self.take_away().await {
+                Err(Error::Cluster(error)) if error.is_retryable() && Instant::now() < deadline => {
+                    info!("{error}; trying again.");
+                    sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn take_away(&self) -> Result<(), Error> {
