@@ -90,6 +90,12 @@ impl Bout {
         self.trial.proxy.play(vec![target.rule(ill)]);
         let run = scenes::run(self.scene.hook(), &mut self.trial).await?;
         let record = self.trial.proxy.record();
+        ensure!(
+            target.is_in(&record),
+            "{:?}, {target}, {ill}: not reached but {}",
+            self.scene,
+            self.told(&run)
+        );
         let writes = || record.iter().filter(|one| one.asked.method != Method::GET);
         let case = Case {
             scene: self.scene,
@@ -104,7 +110,9 @@ impl Bout {
         } else {
             STEADY
         };
-        let verdict = self.judge(&run, limit, &record, undisturbed);
+        let verdict = self
+            .judge(&run, limit, &record, undisturbed)
+            .and_then(|()| is_understood(&case));
         report.note(case, verdict);
         Ok(writes().any(|one| one.answer.is_none_or(|status| status < 300)))
     }
@@ -142,4 +150,23 @@ impl Bout {
         }
         Ok(())
     }
+}
+
+/// Fails unless the user knows what failed and what comes next.
+fn is_understood(case: &Case) -> Result<()> {
+    let told = &case.status;
+    let next = match (case.scene, told.split_once(": ")) {
+        (Scene::Remove, _) if case.ill.is_once() => told.is_empty(),
+        (Scene::Remove, _) => {
+            told.contains(" not ") && told.contains("delete it with `kubectl ")
+        }
+        (_, Some(("active", ""))) => true,
+        (_, Some(("blocked", cause))) => cause.contains("run `juju "),
+        (_, Some(("waiting", cause))) => {
+            cause.starts_with("waiting for ") || cause.ends_with("; the next hook tries again")
+        }
+        _ => false,
+    };
+    ensure!(next, "not understood: {told}");
+    Ok(())
 }

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::{self, Display};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -37,11 +36,15 @@ pub(crate) enum Ill {
     Busy,
     Broken,
     Hang,
+    HangOnce,
     Slow,
     Cut,
+    CutOnce,
 }
 
-use Ill::{Broken, Busy, Conflict, ConflictOnce, Cut, Forbidden, Hang, NotFound, Slow};
+use Ill::{
+    Broken, Busy, Conflict, ConflictOnce, Cut, CutOnce, Forbidden, Hang, HangOnce, NotFound, Slow,
+};
 
 /// Faults of one request, one hook each. Where the first of them ends is where the next begins, until
 /// one hook without a fault has to set it right.
@@ -51,12 +54,25 @@ pub(crate) struct Round {
     pub(crate) ills: Vec<Ill>,
 }
 
+impl Ill {
+    /// Whether only one request meets it.
+    pub(crate) const fn is_once(self) -> bool {
+        matches!(self, ConflictOnce | HangOnce | CutOnce)
+    }
+}
+
 impl Target {
     fn of(exchange: &Exchange, before: &[Exchange]) -> Option<Self> {
         let shape = shape(&exchange.asked)?;
-        let same = |one: &&Exchange| crate::targets::shape(&one.asked).as_ref() == Some(&shape);
+        let same = |one: &&Exchange| self::shape(&one.asked).as_ref() == Some(&shape);
         let skip = before.iter().filter(same).count();
         Some(Self { shape, skip })
+    }
+
+    /// Whether it is among these requests.
+    pub(crate) fn is_in(&self, record: &[Exchange]) -> bool {
+        let same = |one: &&Exchange| shape(&one.asked).as_ref() == Some(&self.shape);
+        record.iter().filter(same).count() > self.skip
     }
 
     /// The rule that lets it meet a fault.
@@ -71,11 +87,11 @@ impl Target {
             Conflict | ConflictOnce => Fault::Refuse(Refusal::Conflict),
             Busy => Fault::Refuse(Refusal::Busy),
             Broken => Fault::Refuse(Refusal::Broken),
-            Hang => Fault::Hang,
+            Hang | HangOnce => Fault::Hang,
             Slow => Fault::Slow(SLOW),
-            Cut => Fault::Cut,
+            Cut | CutOnce => Fault::Cut,
         };
-        if ill == ConflictOnce {
+        if ill.is_once() {
             Rule::first(matches, fault)
         } else {
             Rule::every(matches, fault)
@@ -121,7 +137,6 @@ pub(crate) fn shape(asked: &Asked) -> Option<String> {
 
 /// All rounds of a scene.
 pub(crate) fn rounds(scene: Scene, record: &[Exchange]) -> VecDeque<Round> {
-    let _ = Arc::new(());
     let last_write = record
         .iter()
         .rposition(|one| one.asked.method != Method::GET);
@@ -135,7 +150,7 @@ pub(crate) fn rounds(scene: Scene, record: &[Exchange]) -> VecDeque<Round> {
             continue;
         }
         let follows = last_write.is_some_and(|last| number > last);
-        for ills in ills(scene, follows) {
+        for ills in ills(scene, &exchange.asked.method, follows) {
             rounds.push_back(Round {
                 target: target.clone(),
                 ills,
@@ -145,25 +160,29 @@ pub(crate) fn rounds(scene: Scene, record: &[Exchange]) -> VecDeque<Round> {
     rounds
 }
 
-fn ills(scene: Scene, follows: bool) -> Vec<Vec<Ill>> {
-    let refusals = [
-        Forbidden,
-        NotFound,
-        Conflict,
-        ConflictOnce,
-        Busy,
-        Broken,
-        Hang,
-    ];
-    match (scene, follows) {
-        (Scene::Steady, _) => vec![[refusals.as_slice(), &[Slow, Cut]].concat()],
-        (_, false) => vec![[refusals.as_slice(), &[Cut]].concat()],
-        // What is asked for after the last write is not asked for again by the next hook.
-        (Scene::NodeAgentOn, true) => {
-            let all = [refusals.as_slice(), &[Slow, Cut]].concat();
-            all.into_iter().map(|ill| vec![ill]).collect()
+/// What a request meets, round by round. What lets the hook go on comes last in its round.
+fn ills(scene: Scene, method: &Method, follows: bool) -> Vec<Vec<Ill>> {
+    let refusals = [Forbidden, Conflict, ConflictOnce, Busy, Broken, Hang];
+    let alone = |all: &[Ill]| all.iter().map(|ill| vec![*ill]).collect();
+    match (scene, method) {
+        // A removal waits for what passes by itself.
+        (Scene::Remove, &Method::DELETE) => {
+            vec![
+                vec![Forbidden, Broken],
+                vec![ConflictOnce],
+                vec![HangOnce],
+                vec![CutOnce],
+            ]
         }
-        (_, true) => vec![vec![Hang], vec![Cut]],
+        (Scene::Remove, _) => vec![vec![Forbidden], vec![CutOnce]],
+        (Scene::Steady, _) => vec![[&refusals[..], &[Cut, Slow, NotFound]].concat()],
+        // What is asked for after the last write is not asked for again by the next hook.
+        (Scene::NodeAgentOn, _) if follows => {
+            alone(&[&refusals[..], &[Cut, Slow, NotFound]].concat())
+        }
+        _ if follows => alone(&[Hang, Cut]),
+        (_, &Method::PATCH) => vec![[&refusals[..], &[NotFound, Cut]].concat(), vec![Slow]],
+        _ => vec![[&refusals[..], &[Cut, NotFound]].concat()],
     }
 }
 
@@ -187,8 +206,10 @@ impl Display for Ill {
             Busy => "429",
             Broken => "500",
             Hang => "hang",
+            HangOnce => "hang once",
             Slow => "2 s slow",
             Cut => "cut",
+            CutOnce => "cut once",
         })
     }
 }
