@@ -6,6 +6,11 @@
 use std::ops::{Deref, DerefMut};
 
 use anyhow::Result;
+use kube::Api;
+use kube::api::{DynamicObject, PostParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::ApiResource;
+use serde_json::{from_value, json};
 
 use super::dump::{Extent, Kinds};
 use super::script::{Fate, Verdict};
@@ -71,6 +76,32 @@ impl LightWorld {
     pub async fn let_bucket(&self, bucket: &str, verdict: Verdict) -> Result<()> {
         let script = self.plane.script();
         script.let_bucket(&self.namespace, bucket, verdict).await
+    }
+
+    /// Leaves what users of Velero leave: a Schedule, a Backup, and a Restore that only a Velero lets go.
+    pub async fn use_velero(&self) -> Result<()> {
+        let held = json!(["restores.velero.io/external-resources-finalizer"]);
+        for (kind, spec, finalizers) in [
+            (
+                "Schedule",
+                json!({"schedule": "@daily", "template": {}}),
+                json!([]),
+            ),
+            ("Backup", json!({}), json!([])),
+            ("Restore", json!({"backupName": "left"}), held),
+        ] {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", kind));
+            let api: Api<DynamicObject> =
+                Api::namespaced_with(self.client(), &self.namespace, &resource);
+            let object = from_value(json!({
+                "apiVersion": "velero.io/v1",
+                "kind": kind,
+                "metadata": {"name": "left", "finalizers": finalizers},
+                "spec": spec,
+            }))?;
+            api.create(&PostParams::default(), &object).await?;
+        }
+        Ok(())
     }
 
     /// Everything in its namespace, its role bindings, and what is said of Velero's definitions, as

@@ -11,7 +11,7 @@ use tests::plane::{Plane, Trial};
 use tests::stack::proxy::{Exchange, Fault, Kill, Rule};
 
 use crate::ledger::{Ledger, Place, Point, Undisturbed};
-use crate::steps::{Site, Step};
+use crate::steps::{Site, Step, overture};
 
 pub(crate) struct Course {
     site: Site,
@@ -49,7 +49,7 @@ impl Course {
         round: &'static [Step],
     ) -> Self {
         let mut trial = Trial::open(plane, name).await.unwrap();
-        for step in site.overture(round) {
+        for step in overture(round) {
             step.begin(&mut trial).await;
             trial.world.settle().await.unwrap();
         }
@@ -113,11 +113,8 @@ impl Course {
             return Ok(());
         }
         let requests = || {
-            killed
-                .1
-                .iter()
-                .map(|one| format!("{one}\n"))
-                .collect::<String>()
+            let all = killed.1.iter().map(ToString::to_string);
+            all.collect::<Vec<_>>().join("\n")
         };
         self.trial.expect(&wanted).await.with_context(requests)
     }

@@ -54,7 +54,7 @@ async fn work_at(site: Site, plane: &Plane, ledger: &Ledger) -> Result<()> {
     };
     if let Some(neighbour) = &neighbour {
         // While somebody else uses Velero, definitions stay.
-        steps::use_velero(neighbour).await;
+        neighbour.use_velero().await?;
     }
     Course::scout(plane, site, ledger).await;
     side_by_side(site.walkers(), async |(name, round)| {

@@ -4,7 +4,7 @@
 //! of steps leads back to where it began.
 
 use kube::Api;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
@@ -57,16 +57,16 @@ use Way::{Back, There};
 /// A world's name, and the steps that it takes over and over.
 pub(crate) type Walker = (&'static str, &'static [Step]);
 
-impl Site {
-    /// What a world does before its rounds.
-    pub(crate) fn overture(self, round: &[Step]) -> &'static [Step] {
-        match round.first() {
-            Some(Install) | None => &[],
-            Some(Relate | Fall) => &[Install],
-            Some(_) => &[Install, Relate],
-        }
+/// What a world does before its rounds.
+pub(crate) fn overture(round: &[Step]) -> &'static [Step] {
+    match round.first() {
+        Some(Install) | None => &[],
+        Some(Relate | Fall) => &[Install],
+        Some(_) => &[Install, Relate],
     }
+}
 
+impl Site {
     /// Every step of the site, in an order in which one leads to the next.
     pub(crate) fn all(self) -> &'static [Step] {
         match self {
@@ -132,7 +132,7 @@ impl Step {
     /// The same for both ways: they differ in no call.
     pub(crate) const fn family(self) -> &'static str {
         match self {
-            Install => "install",
+            Install | Rise => "install",
             Relate => "related",
             Rotate(_) => "changed (keys)",
             ChangeBucket(_) => "changed (bucket settings)",
@@ -140,9 +140,7 @@ impl Step {
             NodeAgentOff => "node agent off",
             BreakRelation => "relation broken",
             Upgrade => "upgrade",
-            Remove => "remove",
-            Rise => "install",
-            Fall => "remove",
+            Remove | Fall => "remove",
         }
     }
 
@@ -199,11 +197,11 @@ impl Step {
                 as_an_older_charm_left_it(world).await;
             }
             Remove => {
-                use_velero(world).await;
+                world.use_velero().await.unwrap();
                 world.juju.remove_application(APP).unwrap();
             }
             Rise => {}
-            Fall => use_velero(world).await,
+            Fall => world.use_velero().await.unwrap(),
         }
     }
 }
@@ -235,35 +233,5 @@ async fn as_an_older_charm_left_it(world: &LightWorld) {
     for name in ["backuprepositories.velero.io", "datauploads.velero.io"] {
         let patch = Patch::Merge(&older);
         definitions.patch(name, &how, &patch).await.unwrap();
-    }
-}
-
-/// Leaves what Velero's users leave.
-pub(crate) async fn use_velero(world: &LightWorld) {
-    for (kind, spec, finalizers) in [
-        (
-            "Schedule",
-            json!({"schedule": "@daily", "template": {}}),
-            json!([]),
-        ),
-        ("Backup", json!({}), json!([])),
-        (
-            "Restore",
-            json!({"backupName": "left"}),
-            json!(["restores.velero.io/external-resources-finalizer"]),
-        ),
-    ] {
-        let api: Api<DynamicObject> = Api::namespaced_with(
-            world.client(),
-            &world.namespace,
-            &resource("velero.io", kind),
-        );
-        let object = serde_json::from_value(json!({
-            "apiVersion": "velero.io/v1", "kind": kind,
-            "metadata": {"name": "left", "finalizers": finalizers}, "spec": spec,
-        }));
-        api.create(&PostParams::default(), &object.unwrap())
-            .await
-            .unwrap();
     }
 }

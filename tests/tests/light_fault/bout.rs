@@ -110,9 +110,13 @@ impl Bout {
         } else {
             STEADY
         };
-        let verdict = self
+        let mut verdict = self
             .judge(&run, limit, &record, undisturbed)
             .and_then(|()| is_understood(&case));
+        if self.scene == Scene::Remove && case.status.is_empty() && verdict.is_ok() {
+            // No warning: nothing is left, then.
+            verdict = self.trial.expect(&undisturbed.sight).await;
+        }
         report.note(case, verdict);
         Ok(writes().any(|one| one.answer.is_none_or(|status| status < 300)))
     }
@@ -156,14 +160,13 @@ impl Bout {
 fn is_understood(case: &Case) -> Result<()> {
     let told = &case.status;
     let next = match (case.scene, told.split_once(": ")) {
-        (Scene::Remove, _) if case.ill.is_once() => told.is_empty(),
-        (Scene::Remove, _) => {
-            told.contains(" not ") && told.contains("delete it with `kubectl ")
-        }
+        // What meets it only once is tried again.
+        (Scene::Remove, _) if case.ill.is_once() || told.is_empty() => told.is_empty(),
+        (Scene::Remove, _) => told.contains(" not ") && told.contains("delete it with `kubectl "),
         (_, Some(("active", ""))) => true,
-        (_, Some(("blocked", cause))) => cause.contains("run `juju "),
-        (_, Some(("waiting", cause))) => {
-            cause.starts_with("waiting for ") || cause.ends_with("; the next hook tries again")
+        (_, Some(("blocked", why))) => why.contains("run `juju "),
+        (_, Some(("waiting", why))) => {
+            why.starts_with("waiting for ") || why.ends_with("; the next hook tries again")
         }
         _ => false,
     };

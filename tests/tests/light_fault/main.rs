@@ -40,7 +40,7 @@ fn a_sick_api_server_is_told_and_costs_nothing_for_good() {
         let plane = Plane::start().await?;
         // While somebody else uses Velero, definitions stay.
         let neighbour = LightWorld::deployed(&plane, "neighbour").await?;
-        scenes::use_velero(&neighbour).await?;
+        neighbour.use_velero().await?;
         side_by_side(Scene::ALL.to_vec(), async |scene| {
             play(scene, &plane, &report).await
         })

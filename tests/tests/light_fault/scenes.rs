@@ -4,15 +4,10 @@
 //! was before: one hook of any name leads from there to the scene's end.
 
 use anyhow::{Context as _, Result, ensure};
-use kube::Api;
-use kube::api::{DynamicObject, PostParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::ApiResource;
-use serde_json::{from_value, json};
 use tests::juju::event::Event;
 use tests::juju::{DeployOptions, HookRun};
 use tests::operator::{APP, S3, UNIT};
-use tests::plane::{LightWorld, Trial};
+use tests::plane::Trial;
 use tests::stack::proxy::{Fault, Refusal, Rule};
 
 /// A scene.
@@ -98,7 +93,7 @@ impl Scene {
         match self {
             NodeAgentOn => juju.config(APP, &[("use-node-agent", "true")])?,
             RelationBroken => juju.remove_relation(APP, S3)?,
-            Remove => return use_velero(&trial.world).await,
+            Remove => return trial.world.use_velero().await,
             Steady | Install | Related => return Ok(()),
         }
         unheard(trial).await
@@ -135,29 +130,5 @@ async fn unheard(trial: &mut Trial) -> Result<()> {
     trial.proxy.play(vec![broken]);
     trial.world.settle().await?;
     trial.proxy.play(Vec::new());
-    Ok(())
-}
-
-/// Leaves what Velero's users leave.
-pub(crate) async fn use_velero(world: &LightWorld) -> Result<()> {
-    let held = json!(["restores.velero.io/external-resources-finalizer"]);
-    for (kind, spec, finalizers) in [
-        (
-            "Schedule",
-            json!({"schedule": "@daily", "template": {}}),
-            json!([]),
-        ),
-        ("Backup", json!({}), json!([])),
-        ("Restore", json!({"backupName": "left"}), held),
-    ] {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", kind));
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(world.client(), &world.namespace, &resource);
-        let object = from_value(json!({
-            "apiVersion": "velero.io/v1", "kind": kind,
-            "metadata": {"name": "left", "finalizers": finalizers}, "spec": spec,
-        }))?;
-        api.create(&PostParams::default(), &object).await?;
-    }
     Ok(())
 }

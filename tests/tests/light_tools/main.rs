@@ -27,9 +27,8 @@ fn fails() -> ToolFault {
 /// All that a run has logged and printed.
 fn log(run: &HookRun) -> String {
     let lines = run.log.iter();
-    lines
-        .map(|line| format!("{}: {}\n", line.level, line.text))
-        .collect()
+    let lines = lines.map(|line| format!("{}: {}", line.level, line.text));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Whether the charm has changed nothing in the cluster since the proxy began to count.
