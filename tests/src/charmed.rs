@@ -242,7 +242,7 @@ impl CharmedModel {
     }
 
     /// The charm, with its CLI behind a note-taker.
-    async fn charm(&self) -> Result<CharmSource> {
+    pub async fn charm(&self) -> Result<CharmSource> {
         let note_taker = self.dir.path().join("velero");
         write_note_taker(&note_taker, &self.dir.path().join("cli-starts"))?;
         let mut source = operator::charm().await?;

@@ -8,5 +8,6 @@ pub mod operator;
 pub mod past;
 pub mod plane;
 pub mod shop;
+pub mod side_by_side;
 pub mod stack;
 pub mod world;

@@ -8,10 +8,12 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use kube::api::{DynamicObject, ListParams};
-use kube::discovery::{ApiGroup, Discovery, Scope, verbs};
+use kube::api::{DynamicObject, ListParams, PartialObjectMeta};
+use kube::core::GroupVersionKind;
+use kube::discovery::{self, ApiGroup, ApiResource, Discovery, Scope, verbs};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Map, Value, json};
+use tokio::sync::OnceCell;
 
 use crate::operator::APP;
 
@@ -54,17 +56,50 @@ const PASSING: [&str; 13] = [
 /// Managers that write what others told them to.
 const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
+/// The group of Velero's own kinds.
+const VELERO: &str = "velero.io";
+
 const CREDENTIAL: (&str, &str) = ("velero-operator/role", "storage-credential");
 
+/// Of the kinds of Kubernetes, those that a charm of ours writes, and what comes of them.
+const CHARMS: [&str; 7] = [
+    "ConfigMap",
+    "DaemonSet",
+    "Deployment",
+    "Pod",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+];
+
+/// How much is in a dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All that a namespace can have.
+    Whole,
+    /// What a charm of ours writes.
+    Charms,
+}
+
 /// The text for a model.
-pub(super) async fn dump(client: &Client, namespace: &str, model: &str) -> Result<String> {
-    let mut found = of_namespace(client, namespace).await?;
+pub(super) async fn dump(
+    client: &Client,
+    extent: Extent,
+    kinds: &Kinds,
+    namespace: &str,
+    model: &str,
+) -> Result<String> {
+    let mut found = of_namespace(client, extent, kinds, namespace).await?;
     let mine = format!("velero-operator/model={model}");
-    found.extend(wide(client, "ClusterRoleBinding", &mine).await?);
-    for mut definition in wide(client, "CustomResourceDefinition", "component=velero").await? {
-        definition.data = json!({});
-        found.push(definition);
-    }
+    found.extend(
+        wide(
+            client,
+            &kind("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+            &mine,
+        )
+        .await?,
+    );
+    found.extend(definitions(client).await?);
     let mut names = passing_names(&found);
     names.insert((namespace.to_owned(), "NAMESPACE".to_owned()));
     names.insert((model.to_owned(), "MODEL".to_owned()));
@@ -79,19 +114,56 @@ pub(super) async fn dump(client: &Client, namespace: &str, model: &str) -> Resul
     Ok(texts.join("---\n"))
 }
 
-async fn of_namespace(client: &Client, namespace: &str) -> Result<Vec<DynamicObject>> {
-    let discovery = Discovery::new(client.clone()).run_aggregated().await?;
-    let mut all = Vec::new();
-    let kinds = discovery.groups().flat_map(ApiGroup::recommended_resources);
-    for (resource, capabilities) in kinds {
-        let listed = capabilities.scope == Scope::Namespaced
+/// The kinds of Kubernetes itself, which do not change.
+#[derive(Default)]
+pub(super) struct Kinds(OnceCell<Vec<ApiResource>>);
+
+impl Kinds {
+    async fn get(&self, client: &Client) -> Result<&[ApiResource]> {
+        let discovered = async || -> Result<Vec<ApiResource>> {
+            let discovery = Discovery::new(client.clone()).exclude(&[VELERO]);
+            let discovery = discovery.run_aggregated().await?;
+            Ok(discovery.groups().flat_map(listed).collect())
+        };
+        Ok(self.0.get_or_try_init(discovered).await?)
+    }
+}
+
+/// Those of a group that a namespace can have.
+fn listed(group: &ApiGroup) -> Vec<ApiResource> {
+    let resources = group.resources_by_stability().into_iter();
+    let listed = resources.filter(|(resource, capabilities)| {
+        capabilities.scope == Scope::Namespaced
             && capabilities.supports_operation(verbs::LIST)
-            && !HISTORY.contains(&resource.kind.as_str());
-        if !listed {
-            continue;
-        }
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-        let found = api.list(&ListParams::default()).await?;
+            && !HISTORY.contains(&resource.kind.as_str())
+    });
+    listed.map(|(resource, _)| resource).collect()
+}
+
+async fn of_namespace(
+    client: &Client,
+    extent: Extent,
+    kinds: &Kinds,
+    namespace: &str,
+) -> Result<Vec<DynamicObject>> {
+    let veleros = match discovery::group(client, VELERO).await {
+        Ok(group) => listed(&group),
+        // Not defined now.
+        Err(kube::Error::Discovery(_)) => Vec::new(),
+        Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let kubernetes = kinds.get(client).await?.iter();
+    let kubernetes =
+        kubernetes.filter(|one| extent == Extent::Whole || CHARMS.contains(&one.kind.as_str()));
+    let mut all = Vec::new();
+    for resource in kubernetes.chain(&veleros) {
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);
+        let found = match api.list(&ListParams::default()).await {
+            // Its definition has just gone.
+            Err(kube::Error::Api(status)) if status.code == 404 => continue,
+            found => found?,
+        };
         let kind = resource.kind.as_str();
         all.extend(
             found
@@ -104,17 +176,32 @@ async fn of_namespace(client: &Client, namespace: &str) -> Result<Vec<DynamicObj
     Ok(all)
 }
 
-async fn wide(client: &Client, kind: &str, labels: &str) -> Result<Vec<DynamicObject>> {
-    let group = match kind {
-        "CustomResourceDefinition" => "apiextensions.k8s.io",
-        _ => "rbac.authorization.k8s.io",
-    };
-    let version = kube::core::GroupVersionKind::gvk(group, "v1", kind);
-    let resource = kube::discovery::ApiResource::from_gvk(&version);
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+fn kind(group: &str, kind: &str) -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind))
+}
+
+async fn wide(client: &Client, resource: &ApiResource, labels: &str) -> Result<Vec<DynamicObject>> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), resource);
     let found = api.list(&ListParams::default().labels(labels)).await?;
-    let typed = |one| typed(one, &resource.api_version, kind);
+    let typed = |one| typed(one, &resource.api_version, &resource.kind);
     Ok(found.items.into_iter().map(typed).collect())
+}
+
+/// What is said of Velero's definitions; the whole would be a megabyte.
+async fn definitions(client: &Client) -> Result<Vec<DynamicObject>> {
+    let resource = kind("apiextensions.k8s.io", "CustomResourceDefinition");
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    let labels = ListParams::default().labels("component=velero");
+    let found = api.list_metadata(&labels).await?;
+    let whole = |one: PartialObjectMeta<DynamicObject>| {
+        let object = DynamicObject {
+            types: None,
+            metadata: one.metadata,
+            data: json!({}),
+        };
+        typed(object, &resource.api_version, &resource.kind)
+    };
+    Ok(found.items.into_iter().map(whole).collect())
 }
 
 /// Items of a list do not say what they are.

@@ -12,6 +12,7 @@ mod follow;
 mod hands;
 mod kubelet;
 mod script;
+mod trial;
 mod velero;
 mod world;
 
@@ -26,6 +27,7 @@ use serde_json::{Value, from_value, json};
 use tokio::sync::OnceCell;
 
 pub use script::{Fate, Verdict};
+pub use trial::{Sight, Trial};
 pub use world::LightWorld;
 
 use crate::kubectl::Kubectl;

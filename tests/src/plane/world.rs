@@ -6,7 +6,13 @@
 use std::ops::{Deref, DerefMut};
 
 use anyhow::Result;
+use kube::Api;
+use kube::api::{DynamicObject, PostParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::ApiResource;
+use serde_json::{from_value, json};
 
+use super::dump::{Extent, Kinds};
 use super::script::{Fate, Verdict};
 use super::{Plane, dump};
 use crate::charmed::CharmedModel;
@@ -24,6 +30,7 @@ const SECRET_KEY: &str = "a-light-secret-key";
 pub struct LightWorld {
     model: CharmedModel,
     plane: Plane,
+    kinds: Kinds,
 }
 
 impl LightWorld {
@@ -35,6 +42,7 @@ impl LightWorld {
         Ok(Self {
             model: CharmedModel::open(&namespace, cluster, plane.kubectl(), settings).await?,
             plane: plane.clone(),
+            kinds: Kinds::default(),
         })
     }
 
@@ -70,10 +78,41 @@ impl LightWorld {
         script.let_bucket(&self.namespace, bucket, verdict).await
     }
 
+    /// Leaves what users of Velero leave: a Schedule, a Backup, and a Restore that only a Velero lets go.
+    pub async fn use_velero(&self) -> Result<()> {
+        let held = json!(["restores.velero.io/external-resources-finalizer"]);
+        for (kind, spec, finalizers) in [
+            (
+                "Schedule",
+                json!({"schedule": "@daily", "template": {}}),
+                json!([]),
+            ),
+            ("Backup", json!({}), json!([])),
+            ("Restore", json!({"backupName": "left"}), held),
+        ] {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", kind));
+            let api: Api<DynamicObject> =
+                Api::namespaced_with(self.client(), &self.namespace, &resource);
+            let object = from_value(json!({
+                "apiVersion": "velero.io/v1",
+                "kind": kind,
+                "metadata": {"name": "left", "finalizers": finalizers},
+                "spec": spec,
+            }))?;
+            api.create(&PostParams::default(), &object).await?;
+        }
+        Ok(())
+    }
+
     /// Everything in its namespace, its role bindings, and what is said of Velero's definitions, as
     /// text that is the same for equal worlds.
     pub async fn dump(&self) -> Result<String> {
-        dump::dump(&self.client(), &self.namespace, &self.juju.model().uuid).await
+        self.dump_to(Extent::Whole).await
+    }
+
+    pub(super) async fn dump_to(&self, extent: Extent) -> Result<String> {
+        let (space, model) = (&self.namespace, &self.juju.model().uuid);
+        dump::dump(&self.client(), extent, &self.kinds, space, model).await
     }
 }
 

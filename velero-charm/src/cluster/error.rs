@@ -65,9 +65,7 @@ impl ClusterError {
     pub(crate) fn is_retryable(&self) -> bool {
         match &self.cause {
             Cause::Silent | Cause::Unreachable(_) => true,
-            Cause::Refused(status) => {
-                status.code == 429 || status.code == 409 || status.code >= 500
-            }
+            Cause::Refused(status) => matches!(status.code, 404 | 409 | 429) || status.code >= 500,
             Cause::NoAccount(_) => false,
         }
     }
@@ -99,6 +97,10 @@ fn innermost(error: &kube::Error) -> String {
     let mut deepest: &dyn std::error::Error = error;
     while let Some(source) = deepest.source() {
         deepest = source;
+    }
+    let broken_off = |error: &std::io::Error| error.kind() == std::io::ErrorKind::UnexpectedEof;
+    if deepest.downcast_ref().is_some_and(broken_off) {
+        return "the connection broke off".into();
     }
     let text = deepest.to_string();
     let asides = [": verification time ", ": https://"];

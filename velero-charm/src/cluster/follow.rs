@@ -11,7 +11,11 @@ use std::{
     time::Duration,
 };
 
-use futures::{Stream, StreamExt as _, stream::select_all};
+use futures::{
+    Stream, StreamExt as _,
+    future::ready,
+    stream::{once, select_all},
+};
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment},
     core::v1::{Event, Pod},
@@ -21,7 +25,7 @@ use kube::{
     api::{DynamicObject, ListParams, WatchEvent, WatchParams},
 };
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Cluster, ClusterError, ask, list};
 use crate::velero;
@@ -93,16 +97,18 @@ pub(crate) async fn follow(
             let glance = (Instant::now() + GLANCE).min(deadline);
             match timeout_at(glance, changes.next()).await {
                 Ok(Some(Ok(change))) => change(&mut running),
-                // A watch ended or was too slow: list anew.
-                Ok(Some(Err(Lost)) | None) => break,
+                // A watch ended or was too slow: list anew, but not without a pause.
+                Ok(Some(Err(Lost)) | None) => {
+                    sleep_until(glance).await;
+                    break;
+                }
                 Err(_) => {}
             }
         }
     }
 }
 
-/// Waits until no object is as `awaited` says; gives the names of those that still are at the deadline,
-/// or when the watch ends.
+/// Waits until no object is as `awaited` says; gives the names of those that still are at the deadline.
 pub(crate) async fn until_none<K>(
     api: &Api<K>,
     labels: &str,
@@ -112,32 +118,41 @@ pub(crate) async fn until_none<K>(
 where
     K: Clone + DeserializeOwned + Debug + ResourceExt,
 {
-    let found = list(api, &ListParams::default().labels(labels)).await?;
-    let waiting = found.items.iter().filter(|object| awaited(object));
-    let mut left: BTreeSet<String> = waiting.map(ResourceExt::name_any).collect();
-    let version = found.metadata.resource_version.unwrap_or_default();
     let parameters = WatchParams::default().labels(labels);
-    let doing = format!("watch `{}`", api.resource_url());
-    let mut events = ask(doing, || api.watch(&parameters, &version))
-        .await?
-        .boxed();
-    while !left.is_empty() {
-        match timeout_at(deadline, events.next()).await {
-            Ok(Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)))) => {
-                if awaited(&object) {
-                    left.insert(object.name_any());
-                } else {
+    loop {
+        let found = list(api, &ListParams::default().labels(labels)).await?;
+        let waiting = found.items.iter().filter(|object| awaited(object));
+        let mut left: BTreeSet<String> = waiting.map(ResourceExt::name_any).collect();
+        if left.is_empty() {
+            return Ok(left);
+        }
+        let version = found.metadata.resource_version.unwrap_or_default();
+        let doing = format!("watch `{}`", api.resource_url());
+        let mut events = ask(doing, || api.watch(&parameters, &version))
+            .await?
+            .boxed();
+        while !left.is_empty() {
+            match timeout_at(deadline, events.next()).await {
+                Ok(Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)))) => {
+                    if awaited(&object) {
+                        left.insert(object.name_any());
+                    } else {
+                        left.remove(&object.name_any());
+                    }
+                }
+                Ok(Some(Ok(WatchEvent::Deleted(object)))) => {
                     left.remove(&object.name_any());
                 }
+                Ok(Some(Ok(_))) => {}
+                Ok(Some(Err(_)) | None) | Err(_) => break,
             }
-            Ok(Some(Ok(WatchEvent::Deleted(object)))) => {
-                left.remove(&object.name_any());
-            }
-            Ok(Some(Ok(_))) => {}
-            Ok(Some(Err(_)) | None) | Err(_) => break,
         }
+        if left.is_empty() || Instant::now() >= deadline {
+            return Ok(left);
+        }
+        // The watch ended: list anew.
+        sleep_until((Instant::now() + GLANCE).min(deadline)).await;
     }
-    Ok(left)
 }
 
 /// A watch that cannot go on.
@@ -202,6 +217,8 @@ where
             Ok(WatchEvent::Error(_)) | Err(_) => Err(Lost),
         }
     });
+    // Or nobody would miss one watch among those that go on.
+    let changes = changes.chain(once(ready(Err(Lost))));
     Ok((by_name(found.items), Box::pin(changes)))
 }
 

@@ -261,10 +261,11 @@ impl Charm {
             namespace: cluster.namespace(),
             owner: &self.owner,
         };
-        apply::apply(plan, cluster, &cli, place, begun + CHANGING).await?;
         if installs {
+            // Before the record is written: after it, nothing would tell that this is left to do.
             self.tools.set_version(BUNDLED).await?;
         }
+        apply::apply(plan, cluster, &cli, place, begun + CHANGING).await?;
         Ok(if relocates {
             Change::Location { before }
         } else {

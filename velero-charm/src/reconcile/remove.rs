@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** the order cannot hang and cannot reach into the object store: locations go before
 //! Restores, and Restores before the server that must let go of them. Every wait is bounded, and the
-//! hook never fails, since a failing `remove` holds the application for ever.
+//! hook fails only if Juju does not tell who stays, since a failing `remove` holds the application.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,7 +12,7 @@ use kube::{
     api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::{
@@ -32,6 +32,11 @@ use crate::{
 const RESTORES: Duration = Duration::from_secs(5);
 /// A server that is in the middle of a Backup takes half a minute to stop.
 const PODS: Duration = Duration::from_mins(1);
+
+/// No later hook goes on with a removal: what passes by itself is waited for this long.
+const SICKNESS: Duration = Duration::from_secs(30);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How objects are waited for.
 enum Gone {
@@ -55,8 +60,10 @@ impl Charm {
             level: Level::Maintenance,
             message: "removing Velero".into(),
         };
-        self.tools.set_status(&status).await?;
-        if let Err(error) = self.take_away().await {
+        if let Err(error) = self.tools.set_status(&status).await {
+            warn!("{error}");
+        }
+        if let Err(error) = self.take_away_whatever_passes().await {
             warn!(
                 "{error}. What is left carries the label `{}`: delete it with `kubectl delete \
                  all,secret,configmap,clusterrolebinding --selector {}`.",
@@ -65,6 +72,20 @@ impl Charm {
             );
         }
         Ok(())
+    }
+
+    /// Each try begins at the front, and finds what the one before has left.
+    async fn take_away_whatever_passes(&self) -> Result<(), Error> {
+        let deadline = Instant::now() + SICKNESS;
+        loop {
+            match self.take_away().await {
+                Err(Error::Cluster(error)) if error.is_retryable() && Instant::now() < deadline => {
+                    info!("{error}; trying again.");
+                    sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn take_away(&self) -> Result<(), Error> {

@@ -160,7 +160,10 @@ pub(crate) fn of_error(error: &Error, unit: &Unit) -> Option<Status> {
                 unit.application
             ),
         ),
-        Error::Cluster(error) if error.is_retryable() => (Level::Waiting, error.to_string()),
+        Error::Cluster(error) if error.is_retryable() => (
+            Level::Waiting,
+            format!("{error}; the next hook tries again"),
+        ),
         Error::Cluster(error) => (Level::Blocked, error.to_string()),
         Error::Cli(error) => (
             Level::Blocked,

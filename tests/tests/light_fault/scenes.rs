@@ -1,0 +1,134 @@
+//! What is due when the API server falls sick.
+//!
+//! Invariant: at the beginning of a scene Juju has said all that it has to say, and the cluster is as it
+//! was before: one hook of any name leads from there to the scene's end.
+
+use anyhow::{Context as _, Result, ensure};
+use tests::juju::event::Event;
+use tests::juju::{DeployOptions, HookRun};
+use tests::operator::{APP, S3, UNIT};
+use tests::plane::Trial;
+use tests::stack::proxy::{Fault, Refusal, Rule};
+
+/// A scene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Scene {
+    Steady,
+    Install,
+    Related,
+    NodeAgentOn,
+    RelationBroken,
+    Remove,
+}
+
+use Scene::{Install, NodeAgentOn, Related, RelationBroken, Remove, Steady};
+
+impl Scene {
+    pub(crate) const ALL: [Self; 6] = [
+        Steady,
+        Install,
+        Related,
+        NodeAgentOn,
+        RelationBroken,
+        Remove,
+    ];
+
+    /// The hook that runs in it.
+    pub(crate) const fn hook(self) -> &'static str {
+        match self {
+            Install => "install",
+            Remove => "remove",
+            _ => "update-status",
+        }
+    }
+
+    /// From nothing to its beginning.
+    pub(crate) async fn enter(self, trial: &mut Trial) -> Result<()> {
+        trial.world.deploy(DeployOptions::trusted()).await?;
+        let settings = trial.world.settings();
+        trial.world.juju.deploy_s3_integrator(S3, settings)?;
+        match self {
+            Install => end_of(Remove, trial).await,
+            Related => self.relate_unheard(trial).await,
+            Steady | NodeAgentOn | RelationBroken | Remove => {
+                trial.world.juju.integrate(APP, S3)?;
+                trial.world.settle().await?;
+                trial.world.expect_status("active: ")?;
+                self.leave_the_end(trial).await
+            }
+        }
+    }
+
+    /// From its end to its beginning.
+    pub(crate) async fn again(self, trial: &mut Trial) -> Result<()> {
+        trial.proxy.play(Vec::new());
+        match self {
+            Steady => {}
+            Install => end_of(Remove, trial).await?,
+            Related => {
+                trial.world.juju.remove_relation(APP, S3)?;
+                trial.world.settle().await?;
+                self.relate_unheard(trial).await?;
+            }
+            NodeAgentOn => {
+                trial.world.config("use-node-agent", "false").await?;
+                self.leave_the_end(trial).await?;
+            }
+            RelationBroken => {
+                trial.world.juju.integrate(APP, S3)?;
+                trial.world.settle().await?;
+                self.leave_the_end(trial).await?;
+            }
+            Remove => {
+                end_of(Steady, trial).await?;
+                self.leave_the_end(trial).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// From a set-up that works to its beginning.
+    async fn leave_the_end(self, trial: &mut Trial) -> Result<()> {
+        let juju = &mut trial.world.juju;
+        match self {
+            NodeAgentOn => juju.config(APP, &[("use-node-agent", "true")])?,
+            RelationBroken => juju.remove_relation(APP, S3)?,
+            Remove => return trial.world.use_velero().await,
+            Steady | Install | Related => return Ok(()),
+        }
+        unheard(trial).await
+    }
+
+    async fn relate_unheard(self, trial: &mut Trial) -> Result<()> {
+        trial.world.juju.integrate(APP, S3)?;
+        let created = trial.world.juju.step().await?.context("a relation")?;
+        ensure!(created.hook.ends_with("-created"), "{}", created.hook);
+        unheard(trial).await
+    }
+}
+
+/// Runs the one hook of a scene, undisturbed.
+async fn end_of(scene: Scene, trial: &mut Trial) -> Result<()> {
+    trial.proxy.play(Vec::new());
+    let run = run(scene.hook(), trial).await?;
+    ensure!(run.exit.is_success(), "{run:#?}");
+    Ok(())
+}
+
+/// Runs a hook, due or not.
+pub(crate) async fn run(hook: &str, trial: &mut Trial) -> Result<HookRun> {
+    let juju = &mut trial.world.juju;
+    let run = juju.run_event(UNIT, Event::hook(hook)).await?;
+    // It is written down with the model after each call.
+    juju.model_mut().log.clear();
+    Ok(run)
+}
+
+/// Runs all hooks that are due, while the API server does nothing.
+async fn unheard(trial: &mut Trial) -> Result<()> {
+    let broken = Rule::every(|_| true, Fault::Refuse(Refusal::Broken));
+    trial.proxy.play(vec![broken]);
+    trial.world.settle().await?;
+    trial.proxy.play(Vec::new());
+    Ok(())
+}
