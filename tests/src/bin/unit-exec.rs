@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -35,11 +36,19 @@ fn run() -> Result<()> {
     // Opened before anything is mounted over it.
     let report = File::create(&spec.report).context("opening the report")?;
     enter_namespace(&spec.mounts)?;
+    let (at, clock) = (SystemTime::now(), Instant::now());
     let outcome = start(&spec).map_or_else(|error| not_started(&spec.program, &error), ended);
+    let took = clock.elapsed();
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     // Linux counts in KiB.
     let max_rss = u64::try_from(usage.max_rss()).unwrap_or_default() * 1024;
-    serde_json::to_writer(report, &Report { outcome, max_rss })?;
+    let told = Report {
+        outcome,
+        max_rss,
+        at,
+        took,
+    };
+    serde_json::to_writer(report, &told)?;
     Ok(())
 }
 

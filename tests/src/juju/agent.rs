@@ -82,6 +82,8 @@ struct Disturbance {
 /// What a process left.
 struct Output {
     exit: Exit,
+    at: SystemTime,
+    took: Duration,
     max_rss: u64,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
@@ -89,9 +91,11 @@ struct Output {
 
 impl Output {
     /// There was no process.
-    const fn none(exit: Exit) -> Self {
+    fn none(exit: Exit) -> Self {
         Self {
             exit,
+            at: SystemTime::now(),
+            took: Duration::ZERO,
             max_rss: 0,
             stdout: Vec::new(),
             stderr: Vec::new(),
@@ -123,7 +127,6 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
         record: Record::default(),
         listener: start.listener,
     };
-    let (at, clock) = (SystemTime::now(), Instant::now());
     let inside = start.paths.charm_inside();
     let output = match handler(&start.paths.charm(), &inside)? {
         Handler::Missing => Output::none(Exit::Missing),
@@ -149,8 +152,8 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
         hook: context.event.name(),
         environment: environment.into_iter().collect(),
         exit: output.exit,
-        at,
-        duration: clock.elapsed(),
+        at: output.at,
+        duration: output.took,
         max_rss: output.max_rss,
         tool_calls: record.tool_calls,
         log: record.log,
@@ -223,13 +226,16 @@ async fn dispatch(
             () = tokio::time::sleep_until(deadline), if ended.is_some() => break,
         }
     }
-    let (mut exit, max_rss) = report(paths, &stderr.all)?;
+    let report = report(paths, &stderr.all)?;
+    let mut exit = exit(report.outcome);
     if let Some(plan) = plan.filter(|_| exit.is_terminated()) {
         exit = Exit::Interrupted(plan.how);
     }
     Ok(Output {
         exit,
-        max_rss,
+        at: report.at,
+        took: report.took,
+        max_rss: report.max_rss,
         stdout: stdout.all,
         stderr: stderr.all,
     })
@@ -330,20 +336,23 @@ impl Drop for Group {
     }
 }
 
-fn report(paths: &UnitPaths, stderr: &[u8]) -> Result<(Exit, u64)> {
+fn report(paths: &UnitPaths, stderr: &[u8]) -> Result<Report> {
     let text = fs::read(paths.report()).unwrap_or_default();
-    let Ok(report) = serde_json::from_slice::<Report>(&text) else {
+    let Ok(report) = serde_json::from_slice(&text) else {
         bail!(
             "the launcher gave no report: {}",
             String::from_utf8_lossy(stderr)
         );
     };
-    let exit = match report.outcome {
+    Ok(report)
+}
+
+fn exit(outcome: Outcome) -> Exit {
+    match outcome {
         Outcome::Exited(code) => Exit::Code(code),
         Outcome::Signalled(number) => Exit::Signal(signal(number)),
         Outcome::NotStarted(why) => Exit::NotStarted(why),
-    };
-    Ok((exit, report.max_rss))
+    }
 }
 
 /// Signals as Go calls them.

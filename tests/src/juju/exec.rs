@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,10 @@ pub struct Report {
     /// The largest resident set of it or of any process that it started and waited for, in bytes;
     /// at least the launcher's own few megabytes, in which it began its life.
     pub max_rss: u64,
+    /// When it was started.
+    pub at: SystemTime,
+    /// How long it lived.
+    pub took: Duration,
 }
 
 /// How a process ended.

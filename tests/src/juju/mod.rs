@@ -55,6 +55,7 @@ pub use cluster::Cluster;
 pub use killer::Killer;
 pub use lifecycle::{Interruption, PodLoss, SecretDue};
 pub use operations::{DeployOptions, Removal};
+pub use paths::helper;
 pub use run::{ActionOutcome, Exit, HookRun, LogLine, ToolCall};
 pub use s3::{Dialect, S3Settings};
 pub use sabotage::ToolFault;
@@ -65,7 +66,7 @@ use model::{Kind, Life, Model, Status};
 use paths::UnitPaths;
 use store::Store;
 
-use crate::stack::Stack;
+use crate::stack::{ApiEndpoint, Stack};
 
 /// More hooks than any honest charm needs to come to rest.
 const RESTLESS: usize = 1000;
@@ -93,7 +94,7 @@ pub enum Resolve {
 
 /// Builds the emulator's own programs if they are not up to date; else the first hook would.
 pub fn build_programs() -> Result<()> {
-    ["hook-tool", "unit-exec"]
+    paths::HELPERS
         .into_iter()
         .try_for_each(|name| paths::helper(name).map(drop))
 }
@@ -149,8 +150,16 @@ impl Juju {
     }
 
     /// Lets each hook tool take this much longer; real Juju needs about 10 ms.
-    pub const fn slow_tools(&mut self, delay: Duration) {
-        self.delay = Some(delay);
+    pub fn slow_tools(&mut self, delay: Duration) {
+        self.delay = Some(delay).filter(|delay| !delay.is_zero());
+    }
+
+    /// From now on the charm finds the API server there; so the way to it can lead through something.
+    pub fn lead_to(&mut self, api: &ApiEndpoint) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.host.clone_from(&api.host);
+            cluster.port = api.port;
+        }
     }
 
     /// Plays another version of Juju: 3.6 differs from 4.0 in some texts and rules.

@@ -10,6 +10,9 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
+/// Programs of this crate that the emulator starts, or lets start in a charm's place.
+pub(super) const HELPERS: [&str; 3] = ["hook-tool", "unit-exec", "bare-tools"];
+
 /// Where a unit's files are.
 #[derive(Debug, Clone)]
 pub(crate) struct UnitPaths {
@@ -101,7 +104,7 @@ impl UnitPaths {
 ///
 /// `cargo test` builds them all, but `cargo run` only the one that it runs; so one that is missing,
 /// or older than the running program, is brought up to date first.
-pub(crate) fn helper(name: &str) -> Result<PathBuf> {
+pub fn helper(name: &str) -> Result<PathBuf> {
     let running = env::current_exe()?;
     let folder = running
         .parent()
@@ -117,7 +120,7 @@ pub(crate) fn helper(name: &str) -> Result<PathBuf> {
     if !tested && built(&path) < built(&running) {
         static ONCE: OnceLock<Option<String>> = OnceLock::new();
         if let Some(why) = ONCE.get_or_init(|| build(folder).err().map(|why| format!("{why:#}"))) {
-            bail!("building the hook tool and the launcher: {why}");
+            bail!("building the emulator's programs: {why}");
         }
     }
     if !path.is_file() {
@@ -147,7 +150,8 @@ fn build(folder: &Path) -> Result<()> {
             "--profile",
             profile,
         ])
-        .args(["--bin", "hook-tool", "--bin", "unit-exec", "--target-dir"])
+        .args(HELPERS.iter().flat_map(|name| ["--bin", name]))
+        .arg("--target-dir")
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())

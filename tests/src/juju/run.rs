@@ -21,9 +21,9 @@ pub struct HookRun {
     pub environment: Vec<(String, String)>,
     /// How it ended.
     pub exit: Exit,
-    /// When it was started.
+    /// When its process was started.
     pub at: SystemTime,
-    /// How long it took.
+    /// How long its process lived.
     pub duration: Duration,
     /// The largest resident set of it or of a program that it started and waited for, in bytes.
     pub max_rss: u64,

@@ -1,4 +1,4 @@
-//! Following objects of the cluster, for the stand-ins.
+//! Following objects of the cluster, for the stand-ins and for who measures.
 //!
 //! Invariant: each object is handed on when it is there and after each change, over every break of a
 //! watch; whoever gets it must not mind getting it twice.
@@ -19,7 +19,7 @@ use tokio::time::{Duration, sleep};
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Follows a kind that is always served.
-pub(super) async fn follow<K, T>(
+pub(crate) async fn follow<K, T>(
     api: Api<K>,
     params: WatchParams,
     inbox: UnboundedSender<T>,
@@ -34,7 +34,7 @@ pub(super) async fn follow<K, T>(
 }
 
 /// Follows one of Velero's kinds, while its definition is there.
-pub(super) async fn follow_custom<T>(
+pub(crate) async fn follow_custom<T>(
     client: Client,
     kind: &str,
     inbox: UnboundedSender<T>,
@@ -66,7 +66,7 @@ async fn one_watch<K, T>(
         if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event
             && let Some(turned) = turn(object)
         {
-            // Nobody listens once the stand-ins have ended.
+            // Nobody listens once they have ended.
             let _ = inbox.send(turned);
         }
     }

@@ -8,7 +8,7 @@
 //! Several worlds are on one plane at once, each a Juju model in a namespace of its own.
 
 mod dump;
-mod follow;
+pub(crate) mod follow;
 mod hands;
 mod kubelet;
 mod script;
@@ -16,6 +16,7 @@ mod trial;
 mod velero;
 mod world;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,6 +104,12 @@ impl Plane {
     /// A client that may do anything. Belongs to the async runtime it is made in.
     pub async fn client(&self) -> Result<kube::Client> {
         self.0.control_plane.client().await
+    }
+
+    /// Configuration of a client that may do anything.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.0.control_plane.kubeconfig()
     }
 
     /// What was asked of the API server.

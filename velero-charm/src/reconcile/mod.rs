@@ -157,7 +157,7 @@ impl Charm {
             &self.owner,
         )
         .await?;
-        debug!("Observed after {} ms.", begun.elapsed().as_millis());
+        passed("Observed", begun);
         let authority = authority(observed.leadership, tenure);
         self.adopt(&mut observed, &cluster, authority).await?;
         let desired = validate::validate(
@@ -171,6 +171,7 @@ impl Charm {
             owner: &self.owner,
         };
         let mut plan = plan::plan(&desired, &observed.live, place);
+        passed("Planned", begun);
         if authority == Authority::Acts {
             self.shake_hands(&observed).await?;
         } else {
@@ -180,13 +181,13 @@ impl Charm {
         let change = self
             .carry_out(plan, &observed, &desired, &cluster, begun)
             .await?;
-        debug!("Carried out after {} ms.", begun.elapsed().as_millis());
+        passed("Carried out", begun);
         let running = if held_by.is_empty() {
             settle(observed.live.running, &desired, &change, &cluster, begun).await?
         } else {
             observed.live.running
         };
-        debug!("Settled after {} ms.", begun.elapsed().as_millis());
+        passed("Settled", begun);
         let health = assess(&running, &expected(&running, &desired, &change));
         Ok(self.conclude(&desired, &health, &held_by))
     }
@@ -324,6 +325,12 @@ fn authority(leadership: Leadership, tenure: Tenure) -> Authority {
         (Leadership::Leader, Tenure::Staying) => Authority::Acts,
         (Leadership::Follower, _) | (_, Tenure::Leaving) => Authority::Watches,
     }
+}
+
+/// Notes when a stage was over, for whoever asks where a hook's time went.
+fn passed(stage: &str, begun: Instant) {
+    let milliseconds = begun.elapsed().as_secs_f64() * 1000.0;
+    debug!("{stage} after {milliseconds:.1} ms.");
 }
 
 /// Passes on what a provider has to say though nothing is wrong.

@@ -1,0 +1,208 @@
+//! Hooks that change something, beside the moment at which somebody else saw what they waited for.
+//!
+//! Invariant: a hook's lag is counted from when the watcher saw the last of what the hook is to wait for,
+//! to the end of the hook's process.
+
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result};
+
+use super::sheet::{Samples, Sheet, Unit};
+use super::site::{Ground, Site};
+use super::stages::by_stage;
+use super::watcher::{History, Scene, Watcher, since};
+use crate::juju::{DeployOptions, HookRun};
+use crate::operator::{APP, S3};
+
+/// How much later than its cause a hook may end.
+const LAG: f64 = 0.1;
+const AZURE: &str = "azure-storage-integrator";
+
+/// A kind of change, and what of it was seen in each round.
+struct Change {
+    title: &'static str,
+    seen: Vec<Seen>,
+}
+
+/// One hook that waited, and what it waited for.
+struct Seen {
+    run: HookRun,
+    /// When the watcher saw it.
+    cause: SystemTime,
+    /// What all hooks of this change took.
+    in_all: f64,
+}
+
+type Holds = Box<dyn Fn(&Scene) -> bool>;
+
+/// Tells how long changes take.
+pub(super) async fn measure(ground: &Ground, rounds: usize, sheet: &mut Sheet) -> Result<()> {
+    let mut changes = Vec::<Change>::new();
+    let mut note = |title, seen| match changes.iter_mut().find(|change| change.title == title) {
+        Some(change) => change.seen.push(seen),
+        None => changes.push(Change {
+            title,
+            seen: vec![seen],
+        }),
+    };
+    let mut removals = Vec::new();
+    for round in 0..rounds {
+        let mut site = ground.site_of(&format!("round-{round}")).await?;
+        let watcher = Watcher::start(site.kubeconfig(), &site.namespace)?;
+        story(&mut site, &watcher, &mut note).await?;
+        let before = site.juju.hook_runs().len();
+        site.remove().await?;
+        removals.push(seconds_of(site.juju.hook_runs().get(before..).unwrap_or_default()));
+    }
+    for change in &changes {
+        change.tell(sheet);
+    }
+    sheet.heading("removal (with a location, a node agent and nothing in flight)");
+    sheet.figure("all hooks", Unit::Seconds, &removals.into_iter().collect());
+    Ok(())
+}
+
+/// What a user does, from the deployment on.
+async fn story(
+    site: &mut Site,
+    watcher: &Watcher,
+    note: &mut impl FnMut(&'static str, Seen),
+) -> Result<()> {
+    let first = site.juju.hook_runs().len();
+    site.deploy(DeployOptions::trusted()).await?;
+    let installed = seen(site, first, watcher, &Scene::serves)?;
+    note("install → the server's pod is ready", installed);
+
+    let first = site.juju.hook_runs().len();
+    let settings = site.settings();
+    site.integrate(settings.clone()).await?;
+    site.expect_status("active: ")?;
+    let connected: Holds = Box::new(|scene| scene.serves_with("aws") && scene.is_available("aws"));
+    let title = "relation-changed → pod with the plugin is ready, and Velero's verdict";
+    note(title, seen(site, first, watcher, &connected)?);
+
+    site.offer("secret-key", "not-the-secret-key").await?;
+    let first = site.juju.hook_runs().len();
+    let judged = is_news_to(&watcher.now());
+    site.offer("secret-key", &settings.secret_key).await?;
+    site.expect_status("active: ")?;
+    note(
+        "rotation (from a wrong key to the right one) → Velero's verdict",
+        seen(site, first, watcher, &judged)?,
+    );
+
+    let first = site.juju.hook_runs().len();
+    site.config("use-node-agent", "true").await?;
+    site.expect_status("active: ")?;
+    note(
+        "node agent on → its DaemonSet is ready",
+        seen(site, first, watcher, &Scene::has_agents)?,
+    );
+
+    if let Some(settings) = site.azure() {
+        site.juju.deploy_azure_integrator(AZURE, settings)?;
+        site.juju.integrate(APP, AZURE)?;
+        site.settle().await?;
+        let first = site.juju.hook_runs().len();
+        site.juju.remove_relation(APP, S3)?;
+        site.settle().await?;
+        site.expect_status("active: ")?;
+        let moved: Holds =
+            Box::new(|scene| scene.serves_with("azure") && scene.is_available("azure"));
+        let title = "S3 → Azure → pod with the plugin is ready, and Velero's verdict";
+        note(title, seen(site, first, watcher, &moved)?);
+        site.juju.remove_application(AZURE)?;
+        site.settle().await?;
+    }
+    Ok(())
+}
+
+/// A verdict that is not this one, on another credential.
+fn is_news_to(before: &Scene) -> Holds {
+    let before = before.clone();
+    Box::new(move |scene| {
+        scene.credential() != before.credential() && scene.judged_at() != before.judged_at()
+    })
+}
+
+/// The hook, of those since `first`, in which what holds now came to be so.
+fn seen(
+    site: &Site,
+    first: usize,
+    watcher: &Watcher,
+    holds: &dyn Fn(&Scene) -> bool,
+) -> Result<Seen> {
+    let runs = site.juju.hook_runs().get(first..).unwrap_or_default();
+    let longest = runs.iter().max_by_key(|run| run.duration);
+    let run = longest.context("no hook ran")?;
+    let cause = cause(&watcher.history(), run, holds);
+    Ok(Seen {
+        run: run.clone(),
+        cause: cause.with_context(|| format!("the watcher did not see why {} ended", run.hook))?,
+        in_all: seconds_of(runs),
+    })
+}
+
+fn cause(
+    history: &History,
+    run: &HookRun,
+    holds: &dyn Fn(&Scene) -> bool,
+) -> Option<SystemTime> {
+    since(history, run.at + run.duration, holds).filter(|cause| *cause >= run.at)
+}
+
+fn seconds_of(runs: &[HookRun]) -> f64 {
+    runs.iter().map(|run| run.duration.as_secs_f64()).sum()
+}
+
+/// Seconds from one moment to another, which may be the earlier one.
+fn seconds(from: SystemTime, to: SystemTime) -> f64 {
+    match to.duration_since(from) {
+        Ok(later) => later.as_secs_f64(),
+        Err(earlier) => -earlier.duration().as_secs_f64(),
+    }
+}
+
+impl Seen {
+    fn lag(&self) -> f64 {
+        seconds(self.cause, self.run.at + self.run.duration)
+    }
+}
+
+impl Change {
+    fn tell(&self, sheet: &mut Sheet) {
+        let samples = |take: &dyn Fn(&Seen) -> f64| self.seen.iter().map(take).collect::<Samples>();
+        sheet.heading(self.title);
+        sheet.figure("all hooks", Unit::Seconds, &samples(&|seen| seen.in_all));
+        let hook = self.seen.first().map_or("", |seen| &seen.run.hook);
+        let took = samples(&|seen| seen.run.duration.as_secs_f64());
+        sheet.figure(hook, Unit::Seconds, &took);
+        let to_cause = samples(&|seen| seconds(seen.run.at, seen.cause));
+        sheet.figure("from its start to the cause", Unit::Seconds, &to_cause);
+        let lag = samples(&Seen::lag);
+        let met = sheet.judged("from the cause to its end", LAG, Unit::Seconds, &lag);
+        for (stage, took) in by_stage(self.seen.iter().map(|seen| &seen.run)) {
+            sheet.figure(stage, Unit::Milliseconds, &took);
+        }
+        if !met {
+            self.explain(sheet);
+        }
+    }
+
+    /// What happened in the slowest hook after its cause.
+    fn explain(&self, sheet: &mut Sheet) {
+        let slowest = self.seen.iter().max_by(|a, b| a.lag().total_cmp(&b.lag()));
+        let Some(seen) = slowest else {
+            return;
+        };
+        sheet.note("the slowest one, in seconds since the cause:");
+        for line in &seen.run.log {
+            sheet.note(format!("{:8.3}  {}", seconds(seen.cause, line.at), line.text));
+        }
+        for call in &seen.run.tool_calls {
+            sheet.note(format!("{:8.3}  {}", seconds(seen.cause, call.at), call.tool));
+        }
+        let end = seen.run.at + seen.run.duration;
+        sheet.note(format!("{:8.3}  the end", seconds(seen.cause, end)));
+    }
+}

@@ -1,0 +1,119 @@
+//! Where it is measured: on the node, or on a control plane with a played kubelet and a played Velero.
+//!
+//! Invariant: whoever measures does the same on both.
+
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::charmed::CharmedModel;
+use crate::juju::{AzureSettings, DeployOptions};
+use crate::operator::{APP, S3};
+use crate::plane::{LightWorld, Plane};
+use crate::stack::{ApiEndpoint, AuditLog, Stack};
+use crate::world::World;
+
+/// A cluster to measure on.
+pub enum Ground {
+    /// The stack: all is real.
+    Node(Stack),
+    /// A control plane: the kubelet, Velero and the store are played.
+    Plane(Plane),
+}
+
+/// A model with the charm in it, or about to be.
+pub(super) enum Site {
+    Node(Box<World>),
+    Plane(Box<LightWorld>),
+}
+
+impl Ground {
+    /// Which parts are what.
+    #[must_use]
+    pub const fn describe(&self) -> &'static str {
+        match self {
+            Self::Node(_) => {
+                "Real: Kubernetes with a node, Velero, the S3 store. Emulated: Juju, and the hook tools with it."
+            }
+            Self::Plane(_) => {
+                "Real: etcd, the API server, controllers, the scheduler. Played at once and without \
+                 containers: the kubelet, Velero, the stores. Emulated: Juju, and the hook tools with it."
+            }
+        }
+    }
+
+    /// A fresh model, and nothing deployed.
+    pub(super) async fn site_of(&self, name: &str) -> Result<Site> {
+        let name = format!("figures-{name}");
+        Ok(match self {
+            Self::Node(_) => Site::Node(Box::new(World::open(&name).await?)),
+            Self::Plane(plane) => Site::Plane(Box::new(plane.world(&name).await?)),
+        })
+    }
+
+    /// A fresh model with the charm deployed and trusted.
+    pub(super) async fn site(&self, name: &str) -> Result<Site> {
+        let mut site = self.site_of(name).await?;
+        site.deploy(DeployOptions::trusted()).await?;
+        Ok(site)
+    }
+}
+
+impl Site {
+    pub(super) fn audit(&self) -> AuditLog {
+        match self {
+            Self::Node(world) => world.stack.audit(),
+            Self::Plane(world) => world.plane().audit(),
+        }
+    }
+
+    pub(super) fn api(&self) -> &ApiEndpoint {
+        match self {
+            Self::Node(world) => world.stack.api(),
+            Self::Plane(world) => world.plane().api(),
+        }
+    }
+
+    pub(super) fn kubeconfig(&self) -> PathBuf {
+        match self {
+            Self::Node(world) => world.stack.kubeconfig().to_owned(),
+            Self::Plane(world) => world.plane().kubeconfig(),
+        }
+    }
+
+    /// An account of Azure that works here, if there is one.
+    pub(super) fn azure(&self) -> Option<AzureSettings> {
+        match self {
+            Self::Node(_) => None,
+            Self::Plane(_) => Some(AzureSettings::of_account("acme", "velero", "YSBsaWdodCBrZXk=")),
+        }
+    }
+
+    /// Removes the applications.
+    pub(super) async fn remove(&mut self) -> Result<()> {
+        self.juju.remove_application(S3)?;
+        self.juju.remove_application(APP)?;
+        self.settle().await
+    }
+}
+
+impl Deref for Site {
+    type Target = CharmedModel;
+
+    fn deref(&self) -> &CharmedModel {
+        match self {
+            Self::Node(world) => world,
+            Self::Plane(world) => world,
+        }
+    }
+}
+
+impl DerefMut for Site {
+    fn deref_mut(&mut self) -> &mut CharmedModel {
+        match self {
+            Self::Node(world) => world,
+            Self::Plane(world) => world,
+        }
+    }
+}
