@@ -13,6 +13,7 @@ use super::stages::by_stage;
 use super::watcher::{History, Scene, Watcher, since};
 use crate::juju::{DeployOptions, HookRun};
 use crate::operator::{APP, S3};
+use crate::stack::{AuditEvent, Mark};
 
 /// How much later than its cause a hook may end.
 const LAG: f64 = 0.1;
@@ -31,6 +32,14 @@ struct Seen {
     cause: SystemTime,
     /// What all hooks of this change took.
     in_all: f64,
+    /// The charm's requests in them, as the API server saw them.
+    requests: Vec<AuditEvent>,
+}
+
+/// What is known before a change.
+struct Before {
+    runs: usize,
+    mark: Mark,
 }
 
 type Holds = Box<dyn Fn(&Scene) -> bool>;
@@ -50,9 +59,11 @@ pub(super) async fn measure(ground: &Ground, rounds: usize, sheet: &mut Sheet) -
         let mut site = ground.site_of(&format!("round-{round}")).await?;
         let watcher = Watcher::start(site.kubeconfig(), &site.namespace)?;
         story(&mut site, &watcher, &mut note).await?;
-        let before = site.juju.hook_runs().len();
+        let first = site.juju.hook_runs().len();
         site.remove().await?;
-        removals.push(seconds_of(site.juju.hook_runs().get(before..).unwrap_or_default()));
+        removals.push(seconds_of(
+            site.juju.hook_runs().get(first..).unwrap_or_default(),
+        ));
     }
     for change in &changes {
         change.tell(sheet);
@@ -68,49 +79,49 @@ async fn story(
     watcher: &Watcher,
     note: &mut impl FnMut(&'static str, Seen),
 ) -> Result<()> {
-    let first = site.juju.hook_runs().len();
+    let before = Before::of(site).await?;
     site.deploy(DeployOptions::trusted()).await?;
-    let installed = seen(site, first, watcher, &Scene::serves)?;
+    let installed = seen(site, &before, watcher, &Scene::serves).await?;
     note("install → the server's pod is ready", installed);
 
-    let first = site.juju.hook_runs().len();
+    let before = Before::of(site).await?;
     let settings = site.settings();
     site.integrate(settings.clone()).await?;
     site.expect_status("active: ")?;
     let connected: Holds = Box::new(|scene| scene.serves_with("aws") && scene.is_available("aws"));
     let title = "relation-changed → pod with the plugin is ready, and Velero's verdict";
-    note(title, seen(site, first, watcher, &connected)?);
+    note(title, seen(site, &before, watcher, &connected).await?);
 
     site.offer("secret-key", "not-the-secret-key").await?;
-    let first = site.juju.hook_runs().len();
+    let before = Before::of(site).await?;
     let judged = is_news_to(&watcher.now());
     site.offer("secret-key", &settings.secret_key).await?;
     site.expect_status("active: ")?;
     note(
         "rotation (from a wrong key to the right one) → Velero's verdict",
-        seen(site, first, watcher, &judged)?,
+        seen(site, &before, watcher, &judged).await?,
     );
 
-    let first = site.juju.hook_runs().len();
+    let before = Before::of(site).await?;
     site.config("use-node-agent", "true").await?;
     site.expect_status("active: ")?;
     note(
         "node agent on → its DaemonSet is ready",
-        seen(site, first, watcher, &Scene::has_agents)?,
+        seen(site, &before, watcher, &Scene::has_agents).await?,
     );
 
     if let Some(settings) = site.azure() {
         site.juju.deploy_azure_integrator(AZURE, settings)?;
         site.juju.integrate(APP, AZURE)?;
         site.settle().await?;
-        let first = site.juju.hook_runs().len();
+        let before = Before::of(site).await?;
         site.juju.remove_relation(APP, S3)?;
         site.settle().await?;
         site.expect_status("active: ")?;
         let moved: Holds =
             Box::new(|scene| scene.serves_with("azure") && scene.is_available("azure"));
         let title = "S3 → Azure → pod with the plugin is ready, and Velero's verdict";
-        note(title, seen(site, first, watcher, &moved)?);
+        note(title, seen(site, &before, watcher, &moved).await?);
         site.juju.remove_application(AZURE)?;
         site.settle().await?;
     }
@@ -125,29 +136,38 @@ fn is_news_to(before: &Scene) -> Holds {
     })
 }
 
-/// The hook, of those since `first`, in which what holds now came to be so.
-fn seen(
+impl Before {
+    async fn of(site: &Site) -> Result<Self> {
+        Ok(Self {
+            runs: site.juju.hook_runs().len(),
+            mark: site.audit().mark().await?,
+        })
+    }
+}
+
+/// The longest hook since then, and when what holds now came to be so in it.
+async fn seen(
     site: &Site,
-    first: usize,
+    before: &Before,
     watcher: &Watcher,
     holds: &dyn Fn(&Scene) -> bool,
 ) -> Result<Seen> {
-    let runs = site.juju.hook_runs().get(first..).unwrap_or_default();
+    let runs = site.juju.hook_runs().get(before.runs..).unwrap_or_default();
     let longest = runs.iter().max_by_key(|run| run.duration);
     let run = longest.context("no hook ran")?;
     let cause = cause(&watcher.history(), run, holds);
+    let mut requests = site.audit().since(&before.mark).await?;
+    let user = site.charm_user();
+    requests.retain(|request| request.user == user);
     Ok(Seen {
         run: run.clone(),
         cause: cause.with_context(|| format!("the watcher did not see why {} ended", run.hook))?,
         in_all: seconds_of(runs),
+        requests,
     })
 }
 
-fn cause(
-    history: &History,
-    run: &HookRun,
-    holds: &dyn Fn(&Scene) -> bool,
-) -> Option<SystemTime> {
+fn cause(history: &History, run: &HookRun, holds: &dyn Fn(&Scene) -> bool) -> Option<SystemTime> {
     since(history, run.at + run.duration, holds).filter(|cause| *cause >= run.at)
 }
 
@@ -164,8 +184,33 @@ fn seconds(from: SystemTime, to: SystemTime) -> f64 {
 }
 
 impl Seen {
+    fn end(&self) -> SystemTime {
+        self.run.at + self.run.duration
+    }
+
     fn lag(&self) -> f64 {
-        seconds(self.cause, self.run.at + self.run.duration)
+        seconds(self.cause, self.end())
+    }
+
+    /// Everything in the hook that somebody has seen, in order.
+    fn events(&self) -> Vec<(SystemTime, String)> {
+        let lines = self.run.log.iter();
+        let lines = lines.map(|line| (line.at, format!("log: {}", line.text)));
+        let calls = self.run.tool_calls.iter();
+        let calls = calls.map(|call| (call.at, format!("hook tool: {}", call.tool)));
+        let requests = self.requests.iter().map(|request| {
+            let (what, took) = (&request.resource, request.took.as_millis());
+            let text = format!("API: {} {what} {} ({took} ms)", request.verb, request.name);
+            (SystemTime::from(request.at), text)
+        });
+        let marks = [
+            (self.cause, "the cause".to_owned()),
+            (self.end(), "the end".to_owned()),
+        ];
+        let mut all: Vec<_> = lines.chain(calls).chain(requests).chain(marks).collect();
+        all.retain(|(at, _)| (self.run.at..=self.end()).contains(at));
+        all.sort_by_key(|(at, _)| *at);
+        all
     }
 }
 
@@ -196,13 +241,8 @@ impl Change {
             return;
         };
         sheet.note("the slowest one, in seconds since the cause:");
-        for line in &seen.run.log {
-            sheet.note(format!("{:8.3}  {}", seconds(seen.cause, line.at), line.text));
+        for (at, what) in seen.events() {
+            sheet.note(format!("{:8.3}  {what}", seconds(seen.cause, at)));
         }
-        for call in &seen.run.tool_calls {
-            sheet.note(format!("{:8.3}  {}", seconds(seen.cause, call.at), call.tool));
-        }
-        let end = seen.run.at + seen.run.duration;
-        sheet.note(format!("{:8.3}  the end", seconds(seen.cause, end)));
     }
 }

@@ -29,7 +29,10 @@ pub(super) async fn measure(turns: usize, sheet: &mut Sheet) -> Result<()> {
 
 fn time(command: &mut Command) -> Result<f64> {
     let clock = Instant::now();
-    let status = command.env_remove("JUJU_DISPATCH_PATH").stdout(Stdio::null()).status()?;
+    let status = command
+        .env_remove("JUJU_DISPATCH_PATH")
+        .stdout(Stdio::null())
+        .status()?;
     let took = milliseconds(clock.elapsed());
     ensure!(status.success(), "{command:?}: {status}");
     Ok(took)

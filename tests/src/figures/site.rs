@@ -86,7 +86,11 @@ impl Site {
     pub(super) fn azure(&self) -> Option<AzureSettings> {
         match self {
             Self::Node(_) => None,
-            Self::Plane(_) => Some(AzureSettings::of_account("acme", "velero", "YSBsaWdodCBrZXk=")),
+            Self::Plane(_) => Some(AzureSettings::of_account(
+                "acme",
+                "velero",
+                "YSBsaWdodCBrZXk=",
+            )),
         }
     }
 

@@ -46,7 +46,10 @@ mod tests {
 
     #[test]
     fn a_stage_is_read_from_the_charms_log() {
-        assert_eq!(stage("Carried out after 12.5 ms."), Some(("Carried out", 12.5)));
+        assert_eq!(
+            stage("Carried out after 12.5 ms."),
+            Some(("Carried out", 12.5))
+        );
         assert_eq!(stage("Now active: all is well."), None);
         assert_eq!(stage("A change waits. It looks after 3 s."), None);
     }

@@ -50,8 +50,9 @@ pub(super) async fn measure(site: &mut Site, turns: usize, sheet: &mut Sheet) ->
     let programs = Programs::prepare(site).await?;
     one(site, &programs, turns, "update-status, steady", sheet).await?;
     crowd(site).await?;
-    let title =
-        format!("update-status, steady, beside {OTHERS} other labelled objects and {BACKUPS} Backups");
+    let title = format!(
+        "update-status, steady, beside {OTHERS} other labelled objects and {BACKUPS} Backups"
+    );
     one(site, &programs, turns, &title, sheet).await
 }
 
@@ -78,8 +79,17 @@ async fn one(
         [&turn.slow_charm, &turn.slow_bare]
     });
     let of_charm = |take: fn(&HookRun) -> f64| all.iter().map(|turn| take(&turn.charm)).collect();
-    sheet.judged("resident memory, at most", MEGABYTES, Unit::Megabytes, &of_charm(memory));
-    sheet.figure("start to the first hook tool", Unit::Milliseconds, &of_charm(first_call));
+    sheet.judged(
+        "resident memory, at most",
+        MEGABYTES,
+        Unit::Megabytes,
+        &of_charm(memory),
+    );
+    sheet.figure(
+        "start to the first hook tool",
+        Unit::Milliseconds,
+        &of_charm(first_call),
+    );
     let bare: Samples = all.iter().map(|turn| first_call(&turn.bare)).collect();
     sheet.figure("the same, bare program", Unit::Milliseconds, &bare);
     for (stage, took) in by_stage(all.iter().map(|turn| &turn.charm)) {
@@ -97,7 +107,10 @@ fn compare<'a>(
 ) {
     let took = |which: usize| {
         let runs = all.iter().map(&runs);
-        let took = runs.map(|runs| runs.get(which).map_or(f64::NAN, |run| milliseconds(run.duration)));
+        let took = runs.map(|runs| {
+            runs.get(which)
+                .map_or(f64::NAN, |run| milliseconds(run.duration))
+        });
         took.collect::<Samples>()
     };
     sheet.note(format!("hook tools {tools}:"));
@@ -138,21 +151,47 @@ async fn counts(site: &mut Site, programs: &Programs, sheet: &mut Sheet) -> Resu
     site.juju.lead_to(&direct);
     let traffic = relay.take();
     let user = site.charm_user();
-    let verbs: Vec<_> = requests.iter().filter(|one| one.user == user).map(|one| &one.verb).collect();
-    let writes = verbs.iter().filter(|verb| !["get", "list", "watch"].contains(&verb.as_str()));
+    let verbs: Vec<_> = requests
+        .iter()
+        .filter(|one| one.user == user)
+        .map(|one| &one.verb)
+        .collect();
+    let writes = verbs
+        .iter()
+        .filter(|verb| !["get", "list", "watch"].contains(&verb.as_str()));
 
     let tools = count(run.tool_calls.iter().map(|call| &call.tool));
-    sheet.judged("hook-tool calls", TOOL_CALLS, Unit::Count, &just(run.tool_calls.len()));
+    sheet.judged(
+        "hook-tool calls",
+        TOOL_CALLS,
+        Unit::Count,
+        &just(run.tool_calls.len()),
+    );
     sheet.note(format!("{tools} (the emulator's record)"));
     sheet.figure("API requests", Unit::Count, &just(verbs.len()));
     sheet.note(format!("{} (the audit log)", count(verbs.iter())));
     sheet.judged("API writes", 0.0, Unit::Count, &just(writes.count()));
-    sheet.judged("API connections", 1.0, Unit::Count, &just(traffic.connections));
-    sheet.figure("sent to the API server", Unit::Kilobytes, &kilobytes(traffic.sent));
-    sheet.figure("received from it", Unit::Kilobytes, &kilobytes(traffic.received));
+    sheet.judged(
+        "API connections",
+        1.0,
+        Unit::Count,
+        &just(traffic.connections),
+    );
+    sheet.figure(
+        "sent to the API server",
+        Unit::Kilobytes,
+        &kilobytes(traffic.sent),
+    );
+    sheet.figure(
+        "received from it",
+        Unit::Kilobytes,
+        &kilobytes(traffic.received),
+    );
     let started = site.cli_starts()?.len() - starts;
     sheet.judged("starts of the Velero CLI", 0.0, Unit::Count, &just(started));
-    sheet.note("bytes are counted by a relay in front of the API server, TLS and TCP's payload alike;");
+    sheet.note(
+        "bytes are counted by a relay in front of the API server, TLS and TCP's payload alike;",
+    );
     sheet.note("starts by a script in the CLI's place that notes each and becomes the CLI");
     Ok(())
 }
@@ -245,7 +284,10 @@ async fn crowd(site: &Site) -> Result<()> {
     let secrets: Api<Secret> = Api::namespaced(site.client(), namespace);
     let labels = BTreeMap::from([
         ("velero-operator/application".to_owned(), APP.to_owned()),
-        ("velero-operator/model".to_owned(), site.juju.model().uuid.clone()),
+        (
+            "velero-operator/model".to_owned(),
+            site.juju.model().uuid.clone(),
+        ),
     ]);
     let how = PostParams::default();
     let others = (0..OTHERS).map(|number| Secret {
@@ -258,7 +300,10 @@ async fn crowd(site: &Site) -> Result<()> {
         ..Secret::default()
     });
     let create = async |secret: Secret| secrets.create(&how, &secret).await.map(drop);
-    stream::iter(others).map(Ok).try_for_each_concurrent(4, create).await?;
+    stream::iter(others)
+        .map(Ok)
+        .try_for_each_concurrent(4, create)
+        .await?;
 
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", "Backup"));
     let backups: Api<DynamicObject> = Api::namespaced_with(site.client(), namespace, &resource);
@@ -266,7 +311,10 @@ async fn crowd(site: &Site) -> Result<()> {
         let backup = serde_json::from_value(backup(number)).map_err(kube::Error::SerdeError)?;
         backups.create(&how, &backup).await.map(drop)
     };
-    stream::iter(0..BACKUPS).map(Ok).try_for_each_concurrent(4, create).await?;
+    stream::iter(0..BACKUPS)
+        .map(Ok)
+        .try_for_each_concurrent(4, create)
+        .await?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use serde::Deserialize;
@@ -57,6 +58,10 @@ pub struct AuditEvent {
     pub user_agent: String,
     /// Path and query.
     pub uri: String,
+    /// When it came.
+    pub at: Timestamp,
+    /// How long its answer took; that of a watch goes on until it ends.
+    pub took: SignedDuration,
 }
 
 impl AuditLog {
@@ -162,6 +167,8 @@ struct Raw {
     object_ref: RawObject,
     #[serde(default)]
     response_status: RawStatus,
+    request_received_timestamp: Timestamp,
+    stage_timestamp: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -197,6 +204,10 @@ impl From<Raw> for AuditEvent {
             code: raw.response_status.code,
             user_agent: raw.user_agent,
             uri: raw.uri,
+            at: raw.request_received_timestamp,
+            took: raw
+                .stage_timestamp
+                .duration_since(raw.request_received_timestamp),
         }
     }
 }
@@ -221,7 +232,9 @@ mod tests {
         let line = r#"{"kind":"Event","level":"Metadata","stage":"ResponseComplete","verb":"get",
             "requestURI":"/api/v1/namespaces/d/pods/p/log?x=1","user":{"username":"u","groups":["g"]},
             "userAgent":"curl","objectRef":{"resource":"pods","namespace":"d","name":"p",
-            "apiVersion":"v1","subresource":"log"},"responseStatus":{"metadata":{},"code":200}}"#;
+"apiVersion":"v1","subresource":"log"},"responseStatus":{"metadata":{},"code":200},
+            "requestReceivedTimestamp":"2026-01-01T12:00:00.000001Z",
+            "stageTimestamp":"2026-01-01T12:00:00.250001Z"}"#;
         let event = AuditEvent::from(serde_json::from_str::<Raw>(line).unwrap());
         assert_eq!(
             (event.verb.as_str(), event.user.as_str(), event.code),
@@ -236,5 +249,6 @@ mod tests {
             (event.user_agent.as_str(), event.uri.contains("x=1")),
             ("curl", true)
         );
+        assert_eq!(event.took, SignedDuration::from_millis(250));
     }
 }
