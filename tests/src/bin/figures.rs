@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "figures are there to be read")]
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -17,6 +18,9 @@ struct Arguments {
     /// Measure on a control plane alone, in two minutes: the kubelet, Velero and the stores are played.
     #[arg(long)]
     played: bool,
+    /// Another build of the charm, which takes turns with this one in the steady hook.
+    #[arg(long)]
+    against: Option<PathBuf>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -37,22 +41,25 @@ async fn run(arguments: &Arguments) -> Result<()> {
         .await?;
     let emulator = async { tests::juju::build_programs() };
     progress.step("build the emulator", emulator).await?;
+    let against = arguments.against.as_deref();
     if arguments.played {
         let plane = progress.step("start a plane", Plane::start()).await?;
-        return tell(&Ground::Plane(plane), &progress).await;
+        return tell(&Ground::Plane(plane), against, &progress).await;
     }
     let was_up = Stack::attach().await.is_ok();
     let stack = Box::pin(Stack::up(&progress)).await?;
-    let told = tell(&Ground::Node(stack), &progress).await;
+    let told = tell(&Ground::Node(stack), against, &progress).await;
     if !was_up {
         Stack::down(&progress).await?;
     }
     told
 }
 
-async fn tell(ground: &Ground, progress: &Progress) -> Result<()> {
+async fn tell(ground: &Ground, against: Option<&Path>, progress: &Progress) -> Result<()> {
     let before = load();
-    let sheet = progress.step("measure", Box::pin(measure(ground))).await?;
+    let sheet = progress
+        .step("measure", Box::pin(measure(ground, against)))
+        .await?;
     println!("{}", ground.describe());
     let cores = std::thread::available_parallelism()?;
     let profile = std::env::var("CHARM_PROFILE").unwrap_or_else(|_| "release".to_owned());

@@ -13,6 +13,7 @@ mod stages;
 mod steady;
 mod watcher;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -26,13 +27,13 @@ const TURNS: usize = 15;
 /// And what takes half a minute.
 const ROUNDS: usize = 5;
 
-/// Measures everything.
-pub async fn measure(ground: &Ground) -> Result<Sheet> {
+/// Measures everything; the steady hook in turns with another build of the charm too, if there is one.
+pub async fn measure(ground: &Ground, against: Option<&Path>) -> Result<Sheet> {
     let mut sheet = Sheet::default();
     program::measure(TURNS, &mut sheet).await?;
     let mut site = ground.site("steady").await?;
     site.connect().await?;
-    Box::pin(steady::measure(&mut site, TURNS, &mut sheet)).await?;
+    Box::pin(steady::measure(&mut site, against, TURNS, &mut sheet)).await?;
     site.remove().await?;
     Box::pin(changes::measure(ground, ROUNDS, &mut sheet)).await?;
     Ok(sheet)

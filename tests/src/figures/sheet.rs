@@ -57,6 +57,12 @@ impl Samples {
         }
     }
 
+    /// Nothing was measured.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn range(&self, unit: Unit) -> String {
         match self.0.as_slice() {
             [low, .., high] if low < high => format!("{} – {}", unit.bare(*low), unit.bare(*high)),

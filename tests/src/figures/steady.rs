@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -34,20 +34,21 @@ const AS_SLOW_AS_JUJU: Duration = Duration::from_millis(10);
 const NO_SLOWER_THAN_BARE: f64 = 1.5;
 const MEGABYTES: f64 = 15.0;
 const TOOL_CALLS: f64 = 9.0;
+/// The programs that are compared.
+const NAMES: [&str; 3] = ["charm", "bare program", "other build of the charm"];
+const CHARM: usize = 0;
+const BARE: usize = 1;
 const BACKUPS: usize = 500;
 const OTHERS: usize = 50;
 
-/// Four runs, one after the other.
-struct Turn {
-    charm: HookRun,
-    bare: HookRun,
-    slow_charm: HookRun,
-    slow_bare: HookRun,
-}
-
 /// Tells what a steady hook costs, in an almost empty namespace and in a full one.
-pub(super) async fn measure(site: &mut Site, turns: usize, sheet: &mut Sheet) -> Result<()> {
-    let programs = Programs::prepare(site).await?;
+pub(super) async fn measure(
+    site: &mut Site,
+    against: Option<&Path>,
+    turns: usize,
+    sheet: &mut Sheet,
+) -> Result<()> {
+    let programs = Programs::prepare(site, against).await?;
     one(site, &programs, turns, "update-status, steady", sheet).await?;
     crowd(site).await?;
     let title = format!(
@@ -65,80 +66,66 @@ async fn one(
 ) -> Result<()> {
     sheet.heading(title);
     // Not measured: whatever is cached is cached now.
-    turn(site, programs).await?;
-    let mut all = Vec::new();
+    turn(site, programs, Duration::ZERO).await?;
+    let (mut as_is, mut slow) = (Vec::new(), Vec::new());
     for _ in 0..turns {
-        all.push(turn(site, programs).await?);
+        as_is.push(turn(site, programs, Duration::ZERO).await?);
+        slow.push(turn(site, programs, AS_SLOW_AS_JUJU).await?);
     }
-    let quick = |turn: &Turn| ratio(&turn.charm, &turn.bare);
-    let slow = |turn: &Turn| ratio(&turn.slow_charm, &turn.slow_bare);
-    compare(sheet, "as fast as the emulator's", &all, quick, |turn| {
-        [&turn.charm, &turn.bare]
-    });
-    compare(sheet, "10 ms slower each", &all, slow, |turn| {
-        [&turn.slow_charm, &turn.slow_bare]
-    });
-    let of_charm = |take: fn(&HookRun) -> f64| all.iter().map(|turn| take(&turn.charm)).collect();
-    sheet.judged(
-        "resident memory, at most",
-        MEGABYTES,
-        Unit::Megabytes,
-        &of_charm(memory),
-    );
-    sheet.figure(
-        "start to the first hook tool",
-        Unit::Milliseconds,
-        &of_charm(first_call),
-    );
-    let bare: Samples = all.iter().map(|turn| first_call(&turn.bare)).collect();
-    sheet.figure("the same, bare program", Unit::Milliseconds, &bare);
-    for (stage, took) in by_stage(all.iter().map(|turn| &turn.charm)) {
+    sheet.note("hook tools as fast as the emulator's:");
+    compare(sheet, &as_is);
+    sheet.note("hook tools 10 ms slower each:");
+    compare(sheet, &slow);
+    let quick = |which| as_is.iter().filter_map(move |turn| turn.get(which));
+    let memory = quick(CHARM).map(|run| number(run.max_rss) / 1e6).collect();
+    sheet.judged("resident memory", MEGABYTES, Unit::Megabytes, &memory);
+    for (which, who) in [(CHARM, NAMES[CHARM]), (BARE, NAMES[BARE])] {
+        let what = format!("start to the first hook tool, {who}");
+        let first = quick(which).map(first_call).collect();
+        sheet.figure(what, Unit::Milliseconds, &first);
+    }
+    for (stage, took) in by_stage(quick(CHARM)) {
         sheet.figure(stage, Unit::Milliseconds, &took);
     }
     counts(site, programs, sheet).await
 }
 
-fn compare<'a>(
-    sheet: &mut Sheet,
-    tools: &str,
-    all: &'a [Turn],
-    ratio: impl Fn(&Turn) -> f64,
-    runs: impl Fn(&'a Turn) -> [&'a HookRun; 2],
-) {
-    let took = |which: usize| {
-        let runs = all.iter().map(&runs);
-        let took = runs.map(|runs| {
-            runs.get(which)
-                .map_or(f64::NAN, |run| milliseconds(run.duration))
-        });
-        took.collect::<Samples>()
-    };
-    sheet.note(format!("hook tools {tools}:"));
-    sheet.figure("charm", Unit::Milliseconds, &took(0));
-    sheet.figure("bare program", Unit::Milliseconds, &took(1));
-    let ratios = all.iter().map(ratio).collect();
-    sheet.judged("charm / bare", NO_SLOWER_THAN_BARE, Unit::Times, &ratios);
+/// Each program by itself, and for each of the bare one.
+fn compare(sheet: &mut Sheet, turns: &[Vec<HookRun>]) {
+    let took = |turn: &[HookRun], which: usize| Some(milliseconds(turn.get(which)?.duration));
+    let ratio = |turn, which| Some(took(turn, which)? / took(turn, BARE)?);
+    for (which, who) in NAMES.into_iter().enumerate() {
+        let took: Samples = turns.iter().filter_map(|turn| took(turn, which)).collect();
+        if took.is_empty() {
+            continue;
+        }
+        sheet.figure(who, Unit::Milliseconds, &took);
+        let ratios = turns.iter().filter_map(|turn| ratio(turn, which)).collect();
+        let what = format!("{who} / {}", NAMES[BARE]);
+        match which {
+            CHARM => drop(sheet.judged(what, NO_SLOWER_THAN_BARE, Unit::Times, &ratios)),
+            BARE => {}
+            _ => sheet.figure(what, Unit::Times, &ratios),
+        }
+    }
 }
 
-async fn turn(site: &mut Site, programs: &Programs) -> Result<Turn> {
-    let mut run = async |dispatch: &PathBuf, delay| {
-        site.juju.slow_tools(delay);
-        programs.put(dispatch)?;
+/// A run of each program, one after the other.
+async fn turn(site: &mut Site, programs: &Programs, delay: Duration) -> Result<Vec<HookRun>> {
+    site.juju.slow_tools(delay);
+    let mut runs = Vec::new();
+    for program in &programs.all {
+        programs.put(program)?;
         let run = site.update_status().await?;
         ensure!(run.exit.is_success(), "update-status: {:?}", run.exit);
-        anyhow::Ok(run)
-    };
-    Ok(Turn {
-        charm: run(&programs.charm, Duration::ZERO).await?,
-        bare: run(&programs.bare, Duration::ZERO).await?,
-        slow_charm: run(&programs.charm, AS_SLOW_AS_JUJU).await?,
-        slow_bare: run(&programs.bare, AS_SLOW_AS_JUJU).await?,
-    })
+        runs.push(run);
+    }
+    Ok(runs)
 }
 
 /// What can be counted is counted once: it does not vary.
 async fn counts(site: &mut Site, programs: &Programs, sheet: &mut Sheet) -> Result<()> {
-    programs.put(&programs.charm)?;
+    programs.put(&programs.all[CHARM])?;
     site.juju.slow_tools(Duration::ZERO);
     let relay = Relay::to(site.api()).await?;
     let direct = site.api().clone();
@@ -214,29 +201,21 @@ fn kilobytes(bytes: u64) -> Samples {
     std::iter::once(number(bytes) / 1000.0).collect()
 }
 
-fn memory(run: &HookRun) -> f64 {
-    number(run.max_rss) / 1e6
-}
-
-fn ratio(charm: &HookRun, bare: &HookRun) -> f64 {
-    charm.duration.as_secs_f64() / bare.duration.as_secs_f64()
-}
-
 fn first_call(run: &HookRun) -> f64 {
     let first = run.tool_calls.first();
     let after = first.and_then(|call| call.at.duration_since(run.at).ok());
     after.map_or(f64::NAN, milliseconds)
 }
 
-/// The charm's program and the bare one, in the unit's charm directory.
+/// The programs that take turns, in the unit's charm directory.
 struct Programs {
     dispatch: PathBuf,
-    charm: PathBuf,
-    bare: PathBuf,
+    /// In the order of [`NAMES`]; the last one is not always there.
+    all: Vec<PathBuf>,
 }
 
 impl Programs {
-    async fn prepare(site: &mut Site) -> Result<Self> {
+    async fn prepare(site: &mut Site, against: Option<&Path>) -> Result<Self> {
         let model: &mut CharmedModel = site;
         let first = model.update_status().await?;
         let steady = model.update_status().await?;
@@ -246,19 +225,23 @@ impl Programs {
             calls(&first.tool_calls)
         );
         let dir = model.juju.charm_dir(UNIT);
-        let programs = Self {
-            dispatch: dir.join("dispatch"),
-            charm: dir.join("dispatch-of-the-charm"),
-            bare: dir.join("dispatch-bare"),
-        };
-        fs::rename(&programs.dispatch, &programs.charm)?;
-        fs::copy(helper("bare-tools")?, &programs.bare)?;
         fs::write(dir.join(CALLS), calls(&steady.tool_calls))?;
-        Ok(programs)
+        let dispatch = dir.join("dispatch");
+        let mut all = Vec::new();
+        let bare = helper("bare-tools")?;
+        for from in [Some(dispatch.as_path()), Some(&bare), against]
+            .into_iter()
+            .flatten()
+        {
+            let program = dir.join(format!("program-{}", all.len()));
+            fs::copy(from, &program)?;
+            all.push(program);
+        }
+        Ok(Self { dispatch, all })
     }
 
     /// Lets the next hooks start one of them.
-    fn put(&self, program: &PathBuf) -> Result<()> {
+    fn put(&self, program: &Path) -> Result<()> {
         // As a link beside it and then in its place: a program that has just run may not be written.
         let next = self.dispatch.with_extension("next");
         fs::hard_link(program, &next)?;

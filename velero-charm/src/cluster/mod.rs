@@ -12,14 +12,20 @@ pub(crate) mod owned;
 use std::{collections::BTreeMap, fmt::Debug, future::Future, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Client, Config, Resource, ResourceExt as _,
     api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectList, Patch, PatchParams},
+    client::ConfigExt as _,
     core::{GroupVersionKind, NamespaceResourceScope},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tower::{BoxError, ServiceBuilder};
 use tracing::info;
 
 pub(crate) use self::error::ClusterError;
@@ -51,12 +57,9 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Takes up the pod's ServiceAccount. Sends nothing yet.
     pub(crate) fn connect() -> Result<Self, ClusterError> {
-        let mut config = Config::incluster_env().map_err(ClusterError::no_account)?;
-        config.connect_timeout = Some(REQUEST_TIMEOUT);
-        // The library's own retries can keep a hook silent for minutes; the next hook is our retry.
-        config.default_retry = false;
-        let namespace = config.default_namespace.clone();
-        let client = Client::try_from(config).map_err(|e| ClusterError::request("connect", e))?;
+        let config = Config::incluster_env().map_err(ClusterError::no_account)?;
+        let client = client(&config).map_err(|e| ClusterError::request("connect", e))?;
+        let namespace = config.default_namespace;
         Ok(Self { client, namespace })
     }
 
@@ -190,6 +193,23 @@ impl Cluster {
             .map(|list| list.items)
             .unwrap_or_default())
     }
+}
+
+/// The library's own would hold small writes back until those before are acknowledged, which makes each
+/// connection but the first one begin with 40 ms of silence; and its retries can keep a hook silent for
+/// minutes, where the next hook is our retry.
+fn client(config: &Config) -> kube::Result<Client> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(REQUEST_TIMEOUT));
+    let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .map_err(BoxError::from)
+        .service(legacy::Client::builder(TokioExecutor::new()).build(tls));
+    Ok(Client::new(service, config.default_namespace.clone()))
 }
 
 fn as_ourselves() -> PatchParams {
