@@ -181,6 +181,7 @@ fn ills(scene: Scene, method: &Method, follows: bool) -> Vec<Vec<Ill>> {
             alone(&[&refusals[..], &[Cut, Slow, NotFound]].concat())
         }
         _ if follows => alone(&[Hang, Cut]),
+        (_, &Method::DELETE) => vec![[&refusals[..], &[NotFound]].concat(), vec![Cut]],
         (_, &Method::PATCH) => vec![[&refusals[..], &[NotFound, Cut]].concat(), vec![Slow]],
         _ => vec![[&refusals[..], &[Cut, NotFound]].concat()],
     }
