@@ -5,6 +5,7 @@ pub mod dice;
 pub mod figures;
 pub mod juju;
 pub mod kubectl;
+pub mod matrix;
 pub mod operator;
 pub mod past;
 pub mod plane;

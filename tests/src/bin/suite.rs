@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-const BUDGET_UP: Duration = Duration::from_mins(25);
+const BUDGET_UP: Duration = Duration::from_mins(20);
 
 /// What is run one after the other: name, budget, and what cargo is told to test.
 const LEVELS: [(&str, Duration, &[&str]); 5] = [
@@ -33,18 +33,18 @@ const LEVELS: [(&str, Duration, &[&str]); 5] = [
     ),
     (
         "Juju emulator",
-        Duration::from_mins(8),
+        Duration::from_mins(6),
         &["--package", "tests", "--test", "juju_*"],
     ),
     (
         "control plane",
-        Duration::from_mins(12),
+        Duration::from_mins(16),
         &["--package", "tests", "--test", "light_*"],
     ),
     // Everything else, so that no file can be forgotten.
     (
         "node",
-        Duration::from_mins(14),
+        Duration::from_mins(18),
         &["--package", "tests", "--test", "[!jl]*"],
     ),
 ];
