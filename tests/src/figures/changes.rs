@@ -98,7 +98,7 @@ async fn story(
     site.offer("secret-key", &settings.secret_key).await?;
     site.expect_status("active: ")?;
     note(
-        "rotation (from a wrong key to the right one) → Velero's verdict",
+        "rotation (to the right key, in the very second of the verdict on a wrong one) → Velero's verdict",
         seen(site, &before, watcher, &judged).await?,
     );
 

@@ -164,14 +164,24 @@ type Changes = Pin<Box<dyn Stream<Item = Result<Change, Lost>> + Send>>;
 async fn begin(
     cluster: &Cluster,
 ) -> Result<(Running, impl Stream<Item = Result<Change, Lost>>), ClusterError> {
-    let anywhere = ListParams::default();
-    let (server, agent) = (only(velero::SERVER), only(velero::NODE_AGENT));
-    let (servers, of_servers) = watch(&cluster.api(), &server, |r| &mut r.servers).await?;
-    let (node_agents, of_agents) = watch(&cluster.api(), &agent, |r| &mut r.node_agents).await?;
-    let (pods, of_pods) = watch(&cluster.api(), &pods(), |r| &mut r.pods).await?;
-    let (locations, of_locations) =
-        watch(&locations(cluster), &anywhere, |r| &mut r.locations).await?;
-    let (refusals, of_refusals) = watch(&cluster.api(), &refusals(), |r| &mut r.refusals).await?;
+    let (server, agent, labelled) = (only(velero::SERVER), only(velero::NODE_AGENT), pods());
+    let (anywhere, refused) = (ListParams::default(), refusals());
+    let (deployments, daemon_sets, all_pods) = (cluster.api(), cluster.api(), cluster.api());
+    let (all_locations, events) = (locations(cluster), cluster.api());
+    // Side by side: right after a write, the API server may take a tenth of a second for each list.
+    let (
+        (servers, of_servers),
+        (node_agents, of_agents),
+        (pods, of_pods),
+        (locations, of_locations),
+        (refusals, of_refusals),
+    ) = tokio::try_join!(
+        watch(&deployments, &server, |r| &mut r.servers),
+        watch(&daemon_sets, &agent, |r| &mut r.node_agents),
+        watch(&all_pods, &labelled, |r| &mut r.pods),
+        watch(&all_locations, &anywhere, |r| &mut r.locations),
+        watch(&events, &refused, |r| &mut r.refusals),
+    )?;
     let changes = [of_servers, of_agents, of_pods, of_locations, of_refusals];
     Ok((
         Running {
