@@ -119,17 +119,19 @@ pub(crate) fn server(
         return Part::Bad(format!("the Velero server's pod is refused: {reason}"));
     }
     let pods = Pods::select(pods, velero::SERVER_PODS);
-    if let Some(reason) = pods.hopeless() {
+    let status = deployment.status.clone().unwrap_or_default();
+    // What ails a pod that is about to be replaced says nothing of the next one.
+    let is_taken_up = status.observed_generation >= deployment.metadata.generation
+        && status.updated_replicas.unwrap_or(0) == status.replicas.unwrap_or(0);
+    if let Some(reason) = pods.hopeless().filter(|_| is_taken_up) {
         return Part::Bad(format!("the Velero server does not start: {reason}"));
     }
-    let status = deployment.status.clone().unwrap_or_default();
     let wanted = deployment
         .spec
         .as_ref()
         .and_then(|spec| spec.replicas)
         .unwrap_or(1);
-    let rolled_out = status.observed_generation >= deployment.metadata.generation
-        && status.updated_replicas.unwrap_or(0) == wanted
+    let rolled_out = is_taken_up
         && status.replicas.unwrap_or(0) == wanted
         && status.available_replicas.unwrap_or(0) == wanted;
     if rolled_out && pods.are_steady(now) {
@@ -194,16 +196,17 @@ fn node_agent(running: &Running, now: Timestamp) -> Part {
         return Part::Pending("the leader to install the node agent".into());
     };
     let pods = Pods::select(&running.pods, velero::NODE_AGENT_PODS);
-    if let Some(reason) = pods.hopeless() {
+    let status = daemon_set.status.clone().unwrap_or_default();
+    let is_taken_up = status.observed_generation >= daemon_set.metadata.generation;
+    if let Some(reason) = pods.hopeless().filter(|_| is_taken_up) {
         return Part::Bad(format!("the node agent does not start: {reason}"));
     }
     if let Some(reason) = refused_agent(daemon_set, &running.refusals) {
         return Part::Bad(format!("the node agent's pods are refused: {reason}"));
     }
-    let status = daemon_set.status.clone().unwrap_or_default();
     let wanted = status.desired_number_scheduled;
     let ready = status.number_ready;
-    let rolled_out = status.observed_generation >= daemon_set.metadata.generation
+    let rolled_out = is_taken_up
         && status.observed_generation.is_some()
         && status.updated_number_scheduled.unwrap_or(0) == wanted
         && ready == wanted;

@@ -124,6 +124,16 @@ fn containers_decide_even_when_the_deployment_says_available() {
 }
 
 #[test]
+fn what_ails_a_pod_that_is_about_to_be_replaced_is_not_told() {
+    for (field, value) in [("observedGeneration", 1), ("updatedReplicas", 0)] {
+        let mut status = rolled_out();
+        status[field] = json!(value);
+        let old = waiting_pod("containerStatuses", "ImagePullBackOff");
+        assert!(is_pending(&server_of(&status, vec![old])), "{field}");
+    }
+}
+
+#[test]
 fn a_container_that_has_just_come_back_from_a_failure_is_not_trusted_yet() {
     let came_back = |exit_code: i32| {
         let mut container = container(&json!({"running": {"startedAt": STARTED}}), true);
