@@ -154,6 +154,7 @@ async fn data(world: &mut LightWorld, rows: &mut Rows) {
 /// The same for an account of Azure's, from the first word of its integrator.
 pub(crate) async fn azure(plane: &Plane) -> Rows {
     const CONTAINER: &str = "velero";
+    const DERIVED: &str = "abfss://velero@acme.dfs.core.windows.net/";
     let mut rows = Rows::default();
     let mut world = LightWorld::deployed(plane, "azure").await.unwrap();
     let good = AzureSettings::of_account("acme", CONTAINER, "YSBsaWdodCBrZXk=");
@@ -190,7 +191,11 @@ pub(crate) async fn azure(plane: &Plane) -> Rows {
     for (field, value, situation) in fields {
         offer(&mut world, field, value).await;
         rows.take(&world, Section::Azure, "blocked", situation);
-        let before = good.options.get(field).unwrap_or(&good.secret_key);
+        let before = match field {
+            "secret-key" => &good.secret_key,
+            "endpoint" => DERIVED,
+            option => &good.options[option],
+        };
         offer(&mut world, field, before).await;
     }
     world.expect_status("active: ").unwrap();
