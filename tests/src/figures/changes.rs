@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use super::sheet::{Samples, Sheet, Unit};
 use super::site::{Ground, Site};
-use super::stages::by_stage;
+use super::stages::{by_stage, timeline};
 use super::watcher::{History, Scene, Watcher, since};
 use crate::juju::{DeployOptions, HookRun};
 use crate::operator::{APP, S3};
@@ -17,6 +17,8 @@ use crate::stack::{AuditEvent, Mark};
 
 /// How much later than its cause a hook may end.
 const LAG: f64 = 0.1;
+/// What takes so many times as long as the median is looked at.
+const ODD: f64 = 3.0;
 const AZURE: &str = "azure-storage-integrator";
 
 /// A kind of change, and what of it was seen in each round.
@@ -192,25 +194,8 @@ impl Seen {
         seconds(self.cause, self.end())
     }
 
-    /// Everything in the hook that somebody has seen, in order.
-    fn events(&self) -> Vec<(SystemTime, String)> {
-        let lines = self.run.log.iter();
-        let lines = lines.map(|line| (line.at, format!("log: {}", line.text)));
-        let calls = self.run.tool_calls.iter();
-        let calls = calls.map(|call| (call.at, format!("hook tool: {}", call.tool)));
-        let requests = self.requests.iter().map(|request| {
-            let (what, took) = (&request.resource, request.took.as_millis());
-            let text = format!("API: {} {what} {} ({took} ms)", request.verb, request.name);
-            (SystemTime::from(request.at), text)
-        });
-        let marks = [
-            (self.cause, "the cause".to_owned()),
-            (self.end(), "the end".to_owned()),
-        ];
-        let mut all: Vec<_> = lines.chain(calls).chain(requests).chain(marks).collect();
-        all.retain(|(at, _)| (self.run.at..=self.end()).contains(at));
-        all.sort_by_key(|(at, _)| *at);
-        all
+    fn took(&self) -> f64 {
+        self.run.duration.as_secs_f64()
     }
 }
 
@@ -220,7 +205,7 @@ impl Change {
         sheet.heading(self.title);
         sheet.figure("all hooks", Unit::Seconds, &samples(&|seen| seen.in_all));
         let hook = self.seen.first().map_or("", |seen| &seen.run.hook);
-        let took = samples(&|seen| seen.run.duration.as_secs_f64());
+        let took = samples(&Seen::took);
         sheet.figure(hook, Unit::Seconds, &took);
         let to_cause = samples(&|seen| seconds(seen.run.at, seen.cause));
         sheet.figure("from its start to the cause", Unit::Seconds, &to_cause);
@@ -229,20 +214,28 @@ impl Change {
         for (stage, took) in by_stage(self.seen.iter().map(|seen| &seen.run)) {
             sheet.figure(stage, Unit::Milliseconds, &took);
         }
-        if !met {
-            self.explain(sheet);
+        if let Some(seen) = self.most(Seen::lag).filter(|_| !met) {
+            explain("the one that ended latest", seen, sheet);
+        }
+        let longest = self.most(Seen::took);
+        if let Some(seen) = longest.filter(|seen| seen.took() > ODD * took.median()) {
+            explain("the longest one", seen, sheet);
         }
     }
 
-    /// What happened in the slowest hook after its cause.
-    fn explain(&self, sheet: &mut Sheet) {
-        let slowest = self.seen.iter().max_by(|a, b| a.lag().total_cmp(&b.lag()));
-        let Some(seen) = slowest else {
-            return;
-        };
-        sheet.note("the slowest one, in seconds since the cause:");
-        for (at, what) in seen.events() {
-            sheet.note(format!("{:8.3}  {what}", seconds(seen.cause, at)));
-        }
+    fn most(&self, measure: fn(&Seen) -> f64) -> Option<&Seen> {
+        let by_measure = |a: &&Seen, b: &&Seen| measure(a).total_cmp(&measure(b));
+        self.seen.iter().max_by(by_measure)
+    }
+}
+
+/// What happened in a hook.
+fn explain(which: &str, seen: &Seen, sheet: &mut Sheet) {
+    sheet.note(format!("{which}, in seconds since its cause:"));
+    let mut events = timeline(&seen.run, &seen.requests);
+    events.push((seen.cause, "the cause".to_owned()));
+    events.sort_by_key(|(at, _)| *at);
+    for (at, what) in events {
+        sheet.note(format!("{:8.3}  {what}", seconds(seen.cause, at)));
     }
 }

@@ -83,6 +83,8 @@ async fn serve(listener: TcpListener, api: ApiEndpoint, counts: Arc<Counts>) {
         let Ok(server) = TcpStream::connect((api.host.as_str(), api.port)).await else {
             continue;
         };
+        // Or it would be the relay that makes small writes wait.
+        let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
         let counts = Arc::clone(&counts);

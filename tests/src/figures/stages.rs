@@ -2,9 +2,12 @@
 //!
 //! Invariant: the stages of a run add up to it.
 
+use std::time::SystemTime;
+
 use super::milliseconds;
 use super::sheet::Samples;
 use crate::juju::HookRun;
+use crate::stack::AuditEvent;
 
 /// The milliseconds of each stage in runs of one kind. What the charm does not tell of, its start and
 /// end and the setting of the status, is the last.
@@ -19,6 +22,35 @@ pub(super) fn by_stage<'a>(runs: impl Iterator<Item = &'a HookRun>) -> Vec<(Stri
     let all = all.into_iter();
     all.map(|(stage, took)| (stage, took.into_iter().collect()))
         .collect()
+}
+
+/// Everything in a hook that somebody has seen, in order, and its end.
+pub(super) fn timeline(run: &HookRun, requests: &[AuditEvent]) -> Vec<(SystemTime, String)> {
+    let lines = run.log.iter();
+    let lines = lines.map(|line| (line.at, format!("log: {}", line.text)));
+    let calls = run.tool_calls.iter();
+    let calls = calls.map(|call| (call.at, format!("hook tool: {}", call.tool)));
+    let requests = requests.iter().map(|request| {
+        let AuditEvent {
+            verb,
+            resource,
+            name,
+            code,
+            took,
+            ..
+        } = request;
+        let text = format!(
+            "API: {verb} {resource} {name} → {code} in {} ms",
+            took.as_millis()
+        );
+        (SystemTime::from(request.at), text)
+    });
+    let end = run.at + run.duration;
+    let ends = [(end, "the end".to_owned())];
+    let mut all: Vec<_> = lines.chain(calls).chain(requests).chain(ends).collect();
+    all.retain(|(at, _)| (run.at..=end).contains(at));
+    all.sort_by_key(|(at, _)| *at);
+    all
 }
 
 fn stages(run: &HookRun) -> Vec<(String, f64)> {

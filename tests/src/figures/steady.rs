@@ -21,11 +21,12 @@ use serde_json::{Value, json};
 use super::relay::Relay;
 use super::sheet::{Samples, Sheet, Unit};
 use super::site::Site;
-use super::stages::by_stage;
+use super::stages::{by_stage, timeline};
 use super::{milliseconds, number};
 use crate::charmed::CharmedModel;
 use crate::juju::{HookRun, ToolCall, helper};
 use crate::operator::{APP, UNIT};
+use crate::stack::AuditEvent;
 
 /// The calls that the bare program makes, in its charm directory.
 pub const CALLS: &str = "bare-calls";
@@ -73,7 +74,7 @@ async fn one(
         slow.push(turn(site, programs, AS_SLOW_AS_JUJU).await?);
     }
     sheet.note("hook tools as fast as the emulator's:");
-    compare(sheet, &as_is);
+    let met = compare(sheet, &as_is);
     sheet.note("hook tools 10 ms slower each:");
     compare(sheet, &slow);
     let quick = |which| as_is.iter().filter_map(move |turn| turn.get(which));
@@ -87,13 +88,22 @@ async fn one(
     for (stage, took) in by_stage(quick(CHARM)) {
         sheet.figure(stage, Unit::Milliseconds, &took);
     }
-    counts(site, programs, sheet).await
+    let (run, requests) = counts(site, programs, sheet).await?;
+    if !met {
+        sheet.note("where the time goes with hook tools as fast as the emulator's, in seconds:");
+        for (at, what) in timeline(&run, &requests) {
+            let since = at.duration_since(run.at).unwrap_or_default();
+            sheet.note(format!("{:8.3}  {what}", since.as_secs_f64()));
+        }
+    }
+    Ok(())
 }
 
-/// Each program by itself, and for each of the bare one.
-fn compare(sheet: &mut Sheet, turns: &[Vec<HookRun>]) {
+/// Each program by itself, and for each of the bare one; tells whether the charm meets its goal.
+fn compare(sheet: &mut Sheet, turns: &[Vec<HookRun>]) -> bool {
     let took = |turn: &[HookRun], which: usize| Some(milliseconds(turn.get(which)?.duration));
     let ratio = |turn, which| Some(took(turn, which)? / took(turn, BARE)?);
+    let mut met = true;
     for (which, who) in NAMES.into_iter().enumerate() {
         let took: Samples = turns.iter().filter_map(|turn| took(turn, which)).collect();
         if took.is_empty() {
@@ -103,11 +113,12 @@ fn compare(sheet: &mut Sheet, turns: &[Vec<HookRun>]) {
         let ratios = turns.iter().filter_map(|turn| ratio(turn, which)).collect();
         let what = format!("{who} / {}", NAMES[BARE]);
         match which {
-            CHARM => drop(sheet.judged(what, NO_SLOWER_THAN_BARE, Unit::Times, &ratios)),
+            CHARM => met = sheet.judged(what, NO_SLOWER_THAN_BARE, Unit::Times, &ratios),
             BARE => {}
             _ => sheet.figure(what, Unit::Times, &ratios),
         }
     }
+    met
 }
 
 /// A run of each program, one after the other.
@@ -124,7 +135,11 @@ async fn turn(site: &mut Site, programs: &Programs, delay: Duration) -> Result<V
 }
 
 /// What can be counted is counted once: it does not vary.
-async fn counts(site: &mut Site, programs: &Programs, sheet: &mut Sheet) -> Result<()> {
+async fn counts(
+    site: &mut Site,
+    programs: &Programs,
+    sheet: &mut Sheet,
+) -> Result<(HookRun, Vec<AuditEvent>)> {
     programs.put(&programs.all[CHARM])?;
     site.juju.slow_tools(Duration::ZERO);
     let relay = Relay::to(site.api()).await?;
@@ -134,15 +149,12 @@ async fn counts(site: &mut Site, programs: &Programs, sheet: &mut Sheet) -> Resu
     let audit = site.audit();
     let mark = audit.mark().await?;
     let run = site.update_status().await?;
-    let requests = audit.since(&mark).await?;
+    let mut requests = audit.since(&mark).await?;
     site.juju.lead_to(&direct);
     let traffic = relay.take();
     let user = site.charm_user();
-    let verbs: Vec<_> = requests
-        .iter()
-        .filter(|one| one.user == user)
-        .map(|one| &one.verb)
-        .collect();
+    requests.retain(|one| one.user == user);
+    let verbs: Vec<_> = requests.iter().map(|one| &one.verb).collect();
     let writes = verbs
         .iter()
         .filter(|verb| !["get", "list", "watch"].contains(&verb.as_str()));
@@ -180,7 +192,7 @@ async fn counts(site: &mut Site, programs: &Programs, sheet: &mut Sheet) -> Resu
         "bytes are counted by a relay in front of the API server, TLS and TCP's payload alike;",
     );
     sheet.note("starts by a script in the CLI's place that notes each and becomes the CLI");
-    Ok(())
+    Ok((run, requests))
 }
 
 /// `3 get, 1 list`, most often first.
