@@ -17,8 +17,10 @@ use crate::stack::{self, S3Store, Stack};
 pub const APP: &str = "velero-operator";
 /// Its first unit.
 pub const UNIT: &str = "velero-operator/0";
-/// The integrator's name.
+/// The name of the integrator of S3 stores.
 pub const S3: &str = "s3-integrator";
+/// The name of the integrator of Azure stores.
+pub const AZURE: &str = "azure-storage-integrator";
 
 /// The workspace's folder.
 #[must_use]

@@ -14,9 +14,10 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::charmed::CharmedModel;
 use crate::juju::{Cluster, DeployOptions};
 use crate::kubectl::Kubectl;
-use crate::operator;
+use crate::operator::{self, APP};
 use crate::shop;
 use crate::stack::Stack;
+use crate::store::Store;
 
 /// Namespaces of worlds begin so.
 const PREFIX: &str = "world-";
@@ -41,9 +42,7 @@ impl World {
         let settings = operator::s3_settings(&stack.s3(), &namespace);
         let cluster = Cluster::of(&stack).await?;
         let model = CharmedModel::open(&namespace, cluster, Kubectl::of(&stack), settings).await?;
-        // An earlier run's; the first time there is none.
-        let _ = stack.s3().delete_bucket(&model.bucket).await;
-        stack.s3().create_bucket(&model.bucket).await?;
+        Store::S3(stack.s3()).make_bucket(&model.bucket).await?;
         Ok(Self {
             stack,
             model,
@@ -63,6 +62,13 @@ impl World {
         let mut world = Self::deployed(name).await?;
         world.connect().await?;
         Ok(world)
+    }
+
+    /// Integrates with a bucket of this store, and lets the charm come to rest.
+    pub async fn integrate_with(&mut self, store: &Store) -> Result<()> {
+        store.deploy_integrator(&mut self.model.juju, &self.model.bucket)?;
+        self.juju.integrate(APP, store.integrator())?;
+        self.settle().await
     }
 }
 
