@@ -31,7 +31,9 @@ impl Store {
     pub fn deploy_integrator(&self, juju: &mut Juju, bucket: &str) -> Result<()> {
         match self {
             Self::S3(store) => juju.deploy_s3_integrator(S3, operator::s3_settings(store, bucket)),
-            Self::Azure(store) => juju.deploy_azure_integrator(AZURE, azure_settings(store, bucket)),
+            Self::Azure(store) => {
+                juju.deploy_azure_integrator(AZURE, azure_settings(store, bucket))
+            }
         }
     }
 

@@ -105,7 +105,8 @@ impl Layout {
     }
 
     pub(super) fn azurite(&self) -> PathBuf {
-        self.npm().join("node_modules/azurite/dist/src/blob/main.js")
+        self.npm()
+            .join("node_modules/azurite/dist/src/blob/main.js")
     }
 
     pub(super) fn stamps(&self) -> PathBuf {

@@ -17,7 +17,9 @@ use super::packages::BUSYBOX;
 use super::plain_http::Content;
 use super::process::Process;
 use super::progress::Progress;
-use super::versions::{BUSYBOX_IMAGE, PAUSE_IMAGE, plugin_aws_image, plugin_azure_image, velero_image};
+use super::versions::{
+    BUSYBOX_IMAGE, PAUSE_IMAGE, plugin_aws_image, plugin_azure_image, velero_image,
+};
 use super::{build, command, plain_http, wait};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);

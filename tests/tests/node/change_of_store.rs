@@ -1,0 +1,112 @@
+//! From S3 to Azure and back. The plugin for Azure is the stand-in.
+
+use tests::operator::run_well;
+use tests::shop::Shop;
+use tests::stack::Mark;
+use tests::store::Store;
+use tests::world::World;
+
+use super::kubectl;
+
+const SHOP: &str = "shop-moving";
+
+/// Who made a pod in the world's namespace since the mark, for each.
+async fn pods_made(world: &World, mark: &Mark) -> Vec<String> {
+    let requests = world.stack.audit().since(mark).await.unwrap();
+    let made = requests.into_iter().filter(|request| {
+        request.verb == "create"
+            && request.resource == "pods"
+            && request.namespace == world.namespace
+    });
+    made.map(|request| request.user).collect()
+}
+
+/// Integrates with `to` beside `from`, takes `from` away, and looks at what is left of it.
+async fn change(world: &mut World, from: &Store, to: &Store) {
+    let mark = world.stack.audit().mark().await.unwrap();
+    world.integrate_with(to).await.unwrap();
+    let both = ["more than one object store"];
+    world.expect_in_status("blocked: ", &both).unwrap();
+    world.juju.remove_application(from.integrator()).unwrap();
+    world.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+
+    let made = pods_made(world, &mark).await;
+    let controller = "system:serviceaccount:kube-system:replicaset-controller";
+    assert_eq!(made, [controller], "one restart, of the server alone");
+    let init = "jsonpath={.spec.template.spec.initContainers[*].name}";
+    let plugins = kubectl(world, &["get", "deployment", "velero", "-o", init]).await;
+    let location = world.location().await.unwrap().unwrap();
+    let provider = location["provider"].as_str().unwrap();
+    assert_eq!(plugins, format!("storage-plugin-{provider}"));
+    let locations = ["get", "backupstoragelocations.velero.io", "-o", "name"];
+    assert_eq!(
+        kubectl(world, &locations).await,
+        "backupstoragelocation.velero.io/default"
+    );
+    let belongings = world.belongings().await.unwrap();
+    assert_eq!(belongings.matches("secret/").count(), 1, "{belongings}");
+    let secret = location["credential"]["name"].as_str().unwrap();
+    assert!(belongings.contains(secret), "{belongings}");
+}
+
+async fn back_up(world: &mut World, name: &str) {
+    let backup = format!(
+        "backup create {name} --include-namespaces {SHOP} --default-volumes-to-fs-backup --wait"
+    );
+    let outcome = run_well(&mut world.juju, &backup).await.unwrap();
+    let output = outcome.results["output"].as_str().unwrap();
+    assert!(
+        output.contains("completed with status: Completed"),
+        "{output}"
+    );
+}
+
+/// Velero looks once a minute what backups a store has.
+async fn seen(world: &World, backup: &str) {
+    let backup = format!("backups.velero.io/{backup}");
+    kubectl(world, &["wait", &backup, "--for=create", "--timeout=90s"]).await;
+}
+
+async fn gone(world: &World, backup: &str) {
+    let backup = format!("backups.velero.io/{backup}");
+    kubectl(world, &["wait", &backup, "--for=delete", "--timeout=90s"]).await;
+}
+
+async fn restore(world: &mut World, shop: &Shop, backup: &str) {
+    shop.lose().await.unwrap();
+    let restore = format!("restore create --from-backup {backup} --wait");
+    run_well(&mut world.juju, &restore).await.unwrap();
+    shop.ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn each_change_of_store_costs_one_restart_and_brings_back_its_backups() {
+    let mut world = World::deployed("moving").await.unwrap();
+    let s3 = Store::S3(world.stack.s3());
+    let azure = Store::Azure(world.stack.azure());
+    azure.make_bucket(&world.bucket).await.unwrap();
+    world.config("use-node-agent", "true").await.unwrap();
+    world.integrate_with(&s3).await.unwrap();
+    let shop = Shop::open(&world.stack, SHOP).await.unwrap();
+    let files = shop.checksums().await.unwrap();
+    back_up(&mut world, "in-s3").await;
+    let in_s3 = s3.list(&world.bucket).await.unwrap();
+
+    change(&mut world, &s3, &azure).await;
+    gone(&world, "in-s3").await;
+    // The volume's repository is one for each store.
+    back_up(&mut world, "in-azure").await;
+    restore(&mut world, &shop, "in-azure").await;
+    assert_eq!(shop.checksums().await.unwrap(), files);
+    assert_eq!(s3.list(&world.bucket).await.unwrap(), in_s3);
+
+    change(&mut world, &azure, &s3).await;
+    seen(&world, "in-s3").await;
+    restore(&mut world, &shop, "in-s3").await;
+    assert_eq!(shop.checksums().await.unwrap(), files);
+
+    change(&mut world, &s3, &azure).await;
+    seen(&world, "in-azure").await;
+    shop.lose().await.unwrap();
+}
