@@ -2,7 +2,6 @@
 
 use tests::operator::run_well;
 use tests::shop::Shop;
-use tests::stack::Mark;
 use tests::store::Store;
 use tests::world::World;
 
@@ -10,20 +9,18 @@ use super::kubectl;
 
 const SHOP: &str = "shop-moving";
 
-/// Who made a pod in the world's namespace since the mark, for each.
-async fn pods_made(world: &World, mark: &Mark) -> Vec<String> {
-    let requests = world.stack.audit().since(mark).await.unwrap();
-    let made = requests.into_iter().filter(|request| {
-        request.verb == "create"
-            && request.resource == "pods"
-            && request.namespace == world.namespace
-    });
-    made.map(|request| request.user).collect()
+/// Which pods the server has had so far, and which the node agent has.
+async fn pods(world: &World) -> (u32, String) {
+    let revision = r"jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}";
+    let revision = kubectl(world, &["get", "deployment", "velero", "-o", revision]).await;
+    let agents = ["get", "pods", "-l", "name=node-agent", "-o", "name"];
+    (revision.parse().unwrap(), kubectl(world, &agents).await)
 }
 
 /// Integrates with `to` beside `from`, takes `from` away, and looks at what is left of it.
 async fn change(world: &mut World, from: &Store, to: &Store) {
-    let mark = world.stack.audit().mark().await.unwrap();
+    let (revision, agents) = pods(world).await;
+    assert!(agents.starts_with("pod/"), "{agents}");
     world.integrate_with(to).await.unwrap();
     let both = ["more than one object store"];
     world.expect_in_status("blocked: ", &both).unwrap();
@@ -31,9 +28,8 @@ async fn change(world: &mut World, from: &Store, to: &Store) {
     world.settle().await.unwrap();
     world.expect_status("active: ").unwrap();
 
-    let made = pods_made(world, &mark).await;
-    let controller = "system:serviceaccount:kube-system:replicaset-controller";
-    assert_eq!(made, [controller], "one restart, of the server alone");
+    let one_restart = (revision + 1, agents);
+    assert_eq!(pods(world).await, one_restart, "of the server alone");
     let init = "jsonpath={.spec.template.spec.initContainers[*].name}";
     let plugins = kubectl(world, &["get", "deployment", "velero", "-o", init]).await;
     let location = world.location().await.unwrap().unwrap();
