@@ -58,7 +58,13 @@ async fn back_up(world: &mut World, name: &str) {
     );
 }
 
-/// Velero looks once a minute what backups a store has.
+/// Has Velero look what backups a store has whenever it starts, and not only once a minute.
+async fn look_at_once(world: &World) {
+    let location = "backupstoragelocations.velero.io/default";
+    let period = r#"{"spec":{"backupSyncPeriod":"1s"}}"#;
+    kubectl(world, &["patch", location, "--type=merge", "-p", period]).await;
+}
+
 async fn seen(world: &World, backup: &str) {
     let backup = format!("backups.velero.io/{backup}");
     kubectl(world, &["wait", &backup, "--for=create", "--timeout=90s"]).await;
@@ -84,6 +90,7 @@ async fn each_change_of_store_costs_one_restart_and_brings_back_its_backups() {
     azure.make_bucket(&world.bucket).await.unwrap();
     world.config("use-node-agent", "true").await.unwrap();
     world.integrate_with(&s3).await.unwrap();
+    look_at_once(&world).await;
     let shop = Shop::open(&world.stack, SHOP).await.unwrap();
     let files = shop.checksums().await.unwrap();
     back_up(&mut world, "in-s3").await;
@@ -104,5 +111,30 @@ async fn each_change_of_store_costs_one_restart_and_brings_back_its_backups() {
 
     change(&mut world, &s3, &azure).await;
     seen(&world, "in-azure").await;
+    shop.lose().await.unwrap();
+}
+
+/// Velero asks for a volume's repository anew when it sees the location change, but not when it starts.
+#[tokio::test]
+async fn a_change_of_store_that_velero_did_not_see_leaves_no_repository_behind() {
+    let mut world = World::deployed("unseen").await.unwrap();
+    let s3 = Store::S3(world.stack.s3());
+    let azure = Store::Azure(world.stack.azure());
+    azure.make_bucket(&world.bucket).await.unwrap();
+    world.config("use-node-agent", "true").await.unwrap();
+    world.integrate_with(&s3).await.unwrap();
+    let shop = Shop::open(&world.stack, SHOP).await.unwrap();
+    back_up(&mut world, "in-s3").await;
+    world.integrate_with(&azure).await.unwrap();
+    kubectl(&world, &["scale", "deployment", "velero", "--replicas=0"]).await;
+    let pods = ["wait", "pod", "-l", "deploy=velero"];
+    let gone = ["--for=delete", "--timeout=60s"];
+    kubectl(&world, &[&pods[..], &gone].concat()).await;
+
+    world.juju.remove_application(s3.integrator()).unwrap();
+    world.settle().await.unwrap();
+
+    world.expect_status("active: ").unwrap();
+    back_up(&mut world, "in-azure").await;
     shop.lose().await.unwrap();
 }
