@@ -99,7 +99,7 @@ impl RelationData {
     fn lacks(&self, name: &str, hint: &str) -> Problem {
         match self.unreadable(name) {
             Some(reason) => {
-                let hint = "grant the secret to this application again by integrating anew";
+                let hint = "if it stays so, remove the relation and integrate anew";
                 Problem::unreadable(name, reason, hint)
             }
             None => Problem::missing(name, hint),

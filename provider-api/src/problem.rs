@@ -121,6 +121,12 @@ impl Problems {
         })
     }
 
+    /// The first that was found.
+    #[must_use]
+    pub fn first(&self) -> &Problem {
+        &self.first
+    }
+
     /// All of them, in the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         std::iter::once(&self.first).chain(&self.others)

@@ -4,6 +4,7 @@ pub mod charmed;
 pub mod dice;
 pub mod juju;
 pub mod kubectl;
+pub mod matrix;
 pub mod operator;
 pub mod past;
 pub mod plane;

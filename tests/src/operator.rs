@@ -17,9 +17,9 @@ use crate::stack::{self, S3Store, Stack};
 pub const APP: &str = "velero-operator";
 /// Its first unit.
 pub const UNIT: &str = "velero-operator/0";
-/// The name of the integrator of S3 stores.
+/// The integrator of S3 stores.
 pub const S3: &str = "s3-integrator";
-/// The name of the integrator of Azure stores.
+/// The integrator of stores in Azure.
 pub const AZURE: &str = "azure-storage-integrator";
 
 /// The workspace's folder.

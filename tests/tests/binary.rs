@@ -8,11 +8,12 @@
 )]
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tests::operator;
-use tests::stack::{Stack, versions};
+use tests::stack::versions;
 
 async fn start(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(operator::program().await.unwrap())
@@ -82,61 +83,89 @@ fn the_default_images_are_those_of_the_bundled_velero() {
     );
 }
 
+/// What an integrator sends, and what a person would have to type for the same.
+fn relations() -> [(&'static str, Value, &'static str); 2] {
+    [
+        (
+            "aws",
+            json!({
+                "bucket": "backups", "path": "shop/a", "region": "eu-central-1",
+                "endpoint": "https://s3.example.com", "s3-uri-style": "path",
+                "access-key": "canary-id", "secret-key": "canary-key",
+            }),
+            "region=eu-central-1,s3Url=https://s3.example.com,s3ForcePathStyle=true,checksumAlgorithm=",
+        ),
+        (
+            "azure",
+            json!({
+                "container": "backups", "path": "shop/a", "storage-account": "acme",
+                "endpoint": "https://store.example.com", "connection-protocol": "https",
+                "resource-group": "shop", "secret-key": "canary-key",
+            }),
+            "storageAccount=acme,resourceGroup=shop,storageAccountURI=https://store.example.com,\
+             storageAccountKeyEnvVar=AZURE_STORAGE_ACCOUNT_ACCESS_KEY",
+        ),
+    ]
+}
+
 #[tokio::test]
 async fn a_location_is_what_veleros_own_cli_would_make() {
-    let stack = Stack::shared().await.unwrap();
-    let data = json!({
-        "bucket": "backups", "path": "shop/a", "region": "eu-central-1",
-        "endpoint": "https://s3.example.com", "s3-uri-style": "path",
-        "access-key": "AKIA", "secret-key": "secret",
-    });
-    let ours = print(&["render", "--provider", "aws"], &data.to_string()).await;
-    assert!(
-        !ours.contains("AKIA") && !ours.contains("\"secret\""),
-        "{ours}"
-    );
-    let mut ours: Value = serde_json::from_str(&ours).unwrap();
+    let velero = operator::velero().unwrap();
+    for (provider, data, config) in relations() {
+        let ours = print(&["render", "--provider", provider], &data.to_string()).await;
+        assert!(!ours.contains("canary"), "{ours}");
+        let mut ours: Value = serde_json::from_str(&ours).unwrap();
+        let mut theirs = typed_location(&velero, provider, config);
 
-    let config = "region=eu-central-1,s3Url=https://s3.example.com,s3ForcePathStyle=true,\
-                  checksumAlgorithm=";
-    let output = Command::new(stack.bin("velero"))
-        .args([
-            "backup-location",
-            "create",
-            "default",
-            "--provider=aws",
-            "--bucket=backups",
-        ])
-        .args([
-            "--prefix=shop/a",
-            "--default",
-            "--credential=SECRET=cloud",
-            "--output=json",
-        ])
-        .args([
-            "--config",
-            config,
-            "--namespace=velero",
-            "--labels=component=velero",
-        ])
+        // What the CLI adds and we leave to the user: the mode, so that `ReadOnly` stays.
+        theirs["spec"].as_object_mut().unwrap().remove("accessMode");
+        theirs["metadata"]
+            .as_object_mut()
+            .unwrap()
+            .remove("creationTimestamp");
+        theirs.as_object_mut().unwrap().remove("status");
+        // What we add: whose it is.
+        let labels = ours["metadata"]["labels"].as_object_mut().unwrap();
+        labels.retain(|key, _| !key.starts_with("velero-operator/"));
+        assert_eq!(ours, theirs);
+    }
+}
+
+fn typed_location(velero: &Path, provider: &str, config: &str) -> Value {
+    let output = Command::new(velero)
+        .args(["backup-location", "create", "default", "--provider"])
+        .args([provider, "--bucket=backups", "--prefix=shop/a", "--default"])
+        .args(["--credential=SECRET=cloud", "--output=json"])
+        .args(["--config", config, "--namespace=velero"])
+        .arg("--labels=component=velero")
         .env_clear()
         .env("HOME", "/nonexistent")
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    let mut theirs: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
 
-    // What the CLI adds and we leave to the user: the mode, so that `ReadOnly` stays.
-    theirs["spec"].as_object_mut().unwrap().remove("accessMode");
-    theirs["metadata"]
-        .as_object_mut()
-        .unwrap()
-        .remove("creationTimestamp");
-    theirs.as_object_mut().unwrap().remove("status");
-    // What we add: whose it is.
-    let labels = ours["metadata"]["labels"].as_object_mut().unwrap();
-    labels.retain(|key, _| !key.starts_with("velero-operator/"));
-    assert_eq!(ours, theirs);
+#[tokio::test]
+async fn a_relation_that_adds_to_a_store_is_rendered_with_it() {
+    let [_, (provider, store, _)] = relations();
+    let principal = json!({
+        "client-id": "canary-client", "client-secret": "canary-secret",
+        "tenant-id": "a-tenant", "subscription-id": "a-subscription",
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), principal.to_string()).unwrap();
+    let with = format!("azure-service-principal={}", file.path().display());
+    let render = ["render", "--provider", provider, "--with", &with];
+
+    let elsewhere = start(&render, &store.to_string()).await;
+    assert!(!elsewhere.status.success(), "no node is in Azure");
+    let node = "azure:///subscriptions/a-subscription/resourceGroups/a-group/providers/x/vm";
+    let in_azure = [&render[..], &["--node", node]].concat();
+    let ours = print(&in_azure, &store.to_string()).await;
+    assert!(!ours.contains("canary"), "{ours}");
+    let location: Value = serde_json::from_str(&ours).unwrap();
+    assert_eq!(location["spec"]["config"]["useAAD"], "true");
 }
 
 #[tokio::test]

@@ -41,7 +41,8 @@ async fn any_state_of_the_cluster_can_be_brought_about_and_is_told() {
     world
         .expect_status(&format!(
             "blocked: the Velero server does not start: `CrashLoopBackOff` of image `{SERVER}`: no such \
-             flag"
+             flag; see `kubectl logs -n {} -l deploy=velero -c velero --previous`",
+            world.namespace
         ))
         .unwrap();
 }

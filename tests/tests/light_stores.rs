@@ -7,11 +7,9 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use tests::juju::AzureSettings;
-use tests::operator::{APP, S3};
-use tests::plane::{LightWorld, Plane};
+use tests::operator::{APP, AZURE, S3};
+use tests::plane::{LightWorld, Plane, StoreKind};
 
-const AZURE: &str = "azure-storage-integrator";
 const PLUGINS: &str = "jsonpath={.spec.template.spec.initContainers[*].name}";
 
 async fn plugins(world: &LightWorld) -> String {
@@ -33,8 +31,7 @@ async fn secrets(world: &LightWorld) -> usize {
 }
 
 fn azure(world: &mut LightWorld) {
-    let settings = AzureSettings::of_account("acme", "velero", "YSBsaWdodCBrZXk=");
-    world.juju.deploy_azure_integrator(AZURE, settings).unwrap();
+    StoreKind::Azure.deploy(world).unwrap();
     world.juju.integrate(APP, AZURE).unwrap();
 }
 
@@ -60,7 +57,7 @@ async fn a_second_store_is_refused_and_takes_over_when_the_first_goes() {
     assert_eq!(last, Some("active"), "{}", first.hook);
     let location = world.location().await.unwrap().unwrap();
     assert_eq!(location["provider"], "azure");
-    assert_eq!(location["objectStorage"]["bucket"], "velero");
+    assert_eq!(location["objectStorage"]["bucket"], world.bucket);
     assert_eq!(plugins(&world).await, "storage-plugin-azure");
     assert_eq!(secrets(&world).await, 1);
 }

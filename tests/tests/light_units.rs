@@ -250,8 +250,7 @@ async fn removal_without_rights_ends_and_says_what_is_left() {
 
     assert_eq!(world.juju.app_status(APP), None, "the application is gone");
     let said = world.log();
-    assert!(
-        said.contains("What is left carries the label `velero-operator/application="),
-        "{said}"
-    );
+    let advice = "delete it with `kubectl delete all,secret,configmap,serviceaccount,clusterrolebinding \
+                  -A -l velero-operator/application=velero-operator,velero-operator/model=";
+    assert!(said.contains(advice), "{said}");
 }

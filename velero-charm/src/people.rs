@@ -7,11 +7,11 @@
     reason = "standard output is what a person asked for"
 )]
 
-use std::{collections::BTreeMap, io, process::ExitCode};
+use std::{collections::BTreeMap, fs::File, io, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use provider_api::{Inputs, Value, Verdict};
+use provider_api::{Facts, Inputs, RelationData, Value, Verdict};
 
 use crate::velero::{self, Owner, location};
 
@@ -28,17 +28,33 @@ enum Command {
     /// List the storage providers that this binary was built with.
     Providers,
     /// Show what a relation's data becomes: the data as a JSON object on standard input.
-    Render {
-        /// The provider's name, as `providers` lists it.
-        #[arg(long)]
-        provider: String,
-    },
+    Render(Render),
+}
+
+#[derive(Debug, clap::Args)]
+struct Render {
+    /// The provider's name, as `providers` lists it.
+    #[arg(long)]
+    provider: String,
+    /// A relation that adds to the store's, and a file with its data.
+    #[arg(long, value_name = "ENDPOINT=FILE", value_parser = relation)]
+    with: Vec<(String, PathBuf)>,
+    /// The provider id of a node of the cluster.
+    #[arg(long, value_name = "ID")]
+    node: Vec<String>,
+}
+
+fn relation(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((endpoint, file)) => Ok((endpoint.into(), file.into())),
+        None => Err("an endpoint, `=` and a file's name are wanted".into()),
+    }
 }
 
 pub(crate) fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Providers => providers(),
-        Command::Render { provider } => render(&provider),
+        Command::Render(wanted) => render(wanted),
     };
     match outcome {
         Ok(text) => {
@@ -69,7 +85,8 @@ fn providers() -> anyhow::Result<String> {
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
-fn render(name: &str) -> anyhow::Result<String> {
+fn render(wanted: Render) -> anyhow::Result<String> {
+    let name = &wanted.provider;
     let registry = providers::registry()?;
     let known = || {
         registry
@@ -81,16 +98,20 @@ fn render(name: &str) -> anyhow::Result<String> {
     let provider = registry
         .by_name(name)
         .with_context(|| format!("there is no provider `{name}`; there are `{}`", known()))?;
-    let fields: BTreeMap<String, String> = serde_json::from_reader(io::stdin())
-        .context("standard input is not a JSON object of strings")?;
     let descriptor = provider.descriptor();
+    let mut further = BTreeMap::new();
+    for (endpoint, path) in wanted.with {
+        let name = path.display().to_string();
+        let file = File::open(path).with_context(|| format!("`{name}` cannot be read"))?;
+        further.insert(endpoint, data(file, &name)?);
+    }
     let inputs = Inputs {
-        storage: fields
-            .into_iter()
-            .map(|(key, text)| (key, Value::Plain(text)))
-            .collect(),
+        storage: data(io::stdin(), "standard input")?,
+        further,
+        facts: Facts {
+            provider_ids: wanted.node,
+        },
         plugin_image: descriptor.plugin.default.into(),
-        ..Inputs::default()
     };
     let storage = match provider.validate(&inputs)? {
         Verdict::Ready(storage) => storage,
@@ -108,4 +129,13 @@ fn render(name: &str) -> anyhow::Result<String> {
         &owner,
     );
     Ok(serde_json::to_string_pretty(&location)?)
+}
+
+fn data(source: impl io::Read, name: &str) -> anyhow::Result<RelationData> {
+    let fields: BTreeMap<String, String> = serde_json::from_reader(source)
+        .with_context(|| format!("{name} is not a JSON object of strings"))?;
+    let fields = fields.into_iter();
+    Ok(fields
+        .map(|(key, text)| (key, Value::Plain(text)))
+        .collect())
 }

@@ -17,7 +17,7 @@ pub struct AzureSettings {
     /// The account's key.
     pub secret_key: String,
     /// `container`, `storage-account`, `connection-protocol`, `endpoint`, `path`, `resource-group`, as
-    /// they go into the bag.
+    /// they go into the bag; the endpoint is derived from the others unless it is told.
     pub options: BTreeMap<String, String>,
 }
 
@@ -29,15 +29,13 @@ pub struct AzureIntegrator {
 }
 
 impl AzureSettings {
-    /// Settings of a container in an account, at the place that the integrator derives for it.
+    /// Settings of a container in an account.
     #[must_use]
     pub fn of_account(account: &str, container: &str, secret_key: &str) -> Self {
-        let endpoint = format!("abfss://{container}@{account}.dfs.core.windows.net/");
         let options = [
             ("storage-account", account),
             ("container", container),
             ("connection-protocol", "abfss"),
-            ("endpoint", &endpoint),
         ];
         Self {
             secret_key: secret_key.to_owned(),
@@ -77,6 +75,11 @@ impl Scripted for AzureIntegrator {
             return answer;
         }
         answer.bag.extend(self.settings.options.clone());
+        answer.bag.entry("endpoint".to_owned()).or_insert_with(|| {
+            let option = |key| self.settings.options.get(key).map_or("", String::as_str);
+            let (container, account) = (option("container"), option("storage-account"));
+            format!("abfss://{container}@{account}.dfs.core.windows.net/")
+        });
         let key = BTreeMap::from([("secret-key".to_owned(), self.settings.secret_key.clone())]);
         answer
             .secrets

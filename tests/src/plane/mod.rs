@@ -12,6 +12,7 @@ mod follow;
 mod hands;
 mod kubelet;
 mod script;
+mod store;
 mod trial;
 mod velero;
 mod world;
@@ -27,6 +28,7 @@ use serde_json::{Value, from_value, json};
 use tokio::sync::OnceCell;
 
 pub use script::{Fate, Verdict};
+pub use store::StoreKind;
 pub use trial::{Sight, Trial};
 pub use world::LightWorld;
 

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use tests::juju::HookRun;
+use tests::matrix::everything;
 use tests::plane::Sight;
 use tests::stack::proxy::Exchange;
 
@@ -79,7 +80,7 @@ impl Ledger {
             pages.rows.entry(place.kin()).or_insert_with(|| Row {
                 tools: run.tool_calls.len(),
                 requests: record.len(),
-                due: points(place.site, run.tool_calls.len(), &record),
+                due: points(place.site, &run, &record),
                 hook: run.hook,
                 ..Row::default()
             });
@@ -185,27 +186,48 @@ impl Ledger {
     }
 }
 
-fn points(site: Site, tools: usize, record: &[Exchange]) -> VecDeque<Point> {
-    let tools = (1..=tools).map(Point::Tool);
+fn points(site: Site, run: &HookRun, record: &[Exchange]) -> VecDeque<Point> {
+    let tools = (1..=run.tool_calls.len()).map(Point::Tool);
     let requests = record.iter().flat_map(|exchange| {
-        let writes = exchange.asked.method != Method::GET;
-        let after = writes.then_some(Point::After(exchange.number));
+        let after = writes(exchange).then_some(Point::After(exchange.number));
         [Some(Point::Before(exchange.number)), after]
             .into_iter()
             .flatten()
     });
-    let is_due = |point: &Point| site != Site::Bare || is_about_definitions(*point, record);
+    let is_due = |point: &Point| {
+        let counts = match site {
+            Site::Bare => is_about_definitions(*point, record),
+            Site::Shared | Site::Upgraded => true,
+        };
+        counts && (everything() || leaves_a_world_of_its_own(*point, run))
+    };
     tools.chain(requests).filter(is_due).collect()
+}
+
+fn writes(exchange: &Exchange) -> bool {
+    exchange.asked.method != Method::GET
+}
+
+/// Whether no point before it leaves the same behind: it is the first, or comes right after a write.
+fn leaves_a_world_of_its_own(point: Point, run: &HookRun) -> bool {
+    match point {
+        Point::Tool(1) | Point::After(_) => true,
+        Point::Tool(call) => {
+            let before = &run.tool_calls[call - 2].tool;
+            before.ends_with("-set") || before.ends_with("-remove")
+        }
+        Point::Before(_) => false,
+    }
 }
 
 /// Whether the kill leaves behind what only a bare cluster can show: some of the definitions.
 fn is_about_definitions(point: Point, record: &[Exchange]) -> bool {
-    let (number, write) = match point {
+    let (number, after) = match point {
         Point::Tool(_) => return false,
         Point::Before(number) => (number, false),
         Point::After(number) => (number, true),
     };
-    let asked = &record[number - 1].asked;
-    let writes = asked.method != Method::GET;
-    asked.path.contains("/customresourcedefinitions") && write == writes
+    let exchange = &record[number - 1];
+    let is_definition = exchange.asked.path.contains("/customresourcedefinitions");
+    is_definition && after == writes(exchange)
 }

@@ -1,10 +1,13 @@
 //! A crash costs nothing: killed between any two calls, the next hook ends in the same state as if it
 //! had not been.
 //!
-//! Each hook of each step is killed at each of its calls: when it calls a hook tool, before a request
+//! Each hook of each step is killed at its calls: when it calls a hook tool, before a request
 //! goes on to the API server, and after a write was carried out, before the charm hears of it. (After a
 //! read is the same as before the next call: a killed charm forgets what it has read.) Juju runs the
 //! hook again, and then there must be to see what there was without the kill.
+//!
+//! Between two writes a kill leaves the same world behind wherever it falls, so one of them is tried. With
+//! `MATRIX=all` each is.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -9,8 +9,8 @@ use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 use tests::juju::DeployOptions;
-use tests::operator::{APP, S3};
-use tests::plane::{LightWorld, Trial};
+use tests::operator::APP;
+use tests::plane::{LightWorld, StoreKind, Trial};
 
 /// Where a world is; what is wide as the cluster is different there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,12 +34,12 @@ pub(crate) enum Way {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     Install,
-    Relate,
-    Rotate(Way),
-    ChangeBucket(Way),
+    Relate(StoreKind),
+    Rotate(StoreKind, Way),
+    MoveFolder(StoreKind, Way),
     NodeAgentOn,
     NodeAgentOff,
-    BreakRelation,
+    BreakRelation(StoreKind),
     Upgrade,
     Remove,
     /// The hook of an installation alone, where nothing is left of the last one.
@@ -49,9 +49,10 @@ pub(crate) enum Step {
 }
 
 use Step::{
-    BreakRelation, ChangeBucket, Fall, Install, NodeAgentOff, NodeAgentOn, Relate, Remove, Rise,
+    BreakRelation, Fall, Install, MoveFolder, NodeAgentOff, NodeAgentOn, Relate, Remove, Rise,
     Rotate, Upgrade,
 };
+use StoreKind::{Azure, S3};
 use Way::{Back, There};
 
 /// A world's name, and the steps that it takes over and over.
@@ -61,8 +62,9 @@ pub(crate) type Walker = (&'static str, &'static [Step]);
 pub(crate) fn overture(round: &[Step]) -> &'static [Step] {
     match round.first() {
         Some(Install) | None => &[],
-        Some(Relate | Fall) => &[Install],
-        Some(_) => &[Install, Relate],
+        Some(Relate(_) | Fall) => &[Install],
+        Some(Rotate(Azure, _)) => &[Install, Relate(Azure)],
+        Some(_) => &[Install, Relate(S3)],
     }
 }
 
@@ -72,19 +74,25 @@ impl Site {
         match self {
             Self::Shared => &[
                 Install,
-                Relate,
-                Rotate(There),
-                ChangeBucket(There),
-                Rotate(Back),
-                ChangeBucket(Back),
+                Relate(Azure),
+                Rotate(Azure, There),
+                MoveFolder(Azure, There),
+                Rotate(Azure, Back),
+                MoveFolder(Azure, Back),
+                BreakRelation(Azure),
+                Relate(S3),
+                Rotate(S3, There),
+                MoveFolder(S3, There),
+                Rotate(S3, Back),
+                MoveFolder(S3, Back),
                 NodeAgentOn,
                 NodeAgentOff,
-                BreakRelation,
-                Relate,
+                BreakRelation(S3),
+                Relate(S3),
                 Remove,
             ],
-            Self::Upgraded => &[Install, Relate, Upgrade],
-            Self::Bare => &[Install, Relate, Remove],
+            Self::Upgraded => &[Install, Relate(S3), Upgrade],
+            Self::Bare => &[Install, Relate(S3), Remove],
         }
     }
 
@@ -107,17 +115,27 @@ impl Site {
     pub(crate) fn walkers(self) -> Vec<Walker> {
         match self {
             Self::Shared => vec![
-                ("life", &[Install, Relate, Remove]),
+                ("life", &[Install, Relate(S3), Remove]),
                 ("phoenix-a", &[Fall, Rise]),
                 ("phoenix-b", &[Fall, Rise]),
-                ("store", &[Relate, BreakRelation]),
+                ("store", &[Relate(S3), BreakRelation(S3)]),
+                ("store-azure", &[Relate(Azure), BreakRelation(Azure)]),
                 (
                     "settings",
                     &[
-                        Rotate(There),
-                        ChangeBucket(There),
-                        Rotate(Back),
-                        ChangeBucket(Back),
+                        Rotate(S3, There),
+                        MoveFolder(S3, There),
+                        Rotate(S3, Back),
+                        MoveFolder(S3, Back),
+                    ],
+                ),
+                (
+                    "settings-azure",
+                    &[
+                        Rotate(Azure, There),
+                        MoveFolder(Azure, There),
+                        Rotate(Azure, Back),
+                        MoveFolder(Azure, Back),
                     ],
                 ),
                 ("node-agent", &[NodeAgentOn, NodeAgentOff]),
@@ -133,12 +151,16 @@ impl Step {
     pub(crate) const fn family(self) -> &'static str {
         match self {
             Install | Rise => "install",
-            Relate => "related",
-            Rotate(_) => "changed (keys)",
-            ChangeBucket(_) => "changed (bucket settings)",
+            Relate(S3) => "related",
+            Relate(Azure) => "related, Azure",
+            Rotate(S3, _) => "keys changed",
+            Rotate(Azure, _) => "keys changed, Azure",
+            MoveFolder(S3, _) => "folder changed",
+            MoveFolder(Azure, _) => "folder changed, Azure",
             NodeAgentOn => "node agent on",
             NodeAgentOff => "node agent off",
-            BreakRelation => "relation broken",
+            BreakRelation(S3) => "relation broken",
+            BreakRelation(Azure) => "relation broken, Azure",
             Upgrade => "upgrade",
             Remove | Fall => "remove",
         }
@@ -171,23 +193,32 @@ impl Step {
                 let options = DeployOptions::trusted();
                 world.juju.deploy(&charm, APP, options).await.unwrap();
             }
-            Relate => {
-                if !world.juju.model().applications.contains_key(S3) {
-                    let settings = world.settings();
-                    world.juju.deploy_s3_integrator(S3, settings).unwrap();
+            Relate(store) => {
+                let integrator = store.integrator();
+                if !world.juju.model().applications.contains_key(integrator) {
+                    store.deploy(world).unwrap();
                 }
-                world.juju.integrate(APP, S3).unwrap();
+                world.juju.integrate(APP, integrator).unwrap();
             }
-            Rotate(There) => set(world, S3, "secret-key", "another-secret-key"),
-            Rotate(Back) => {
-                let first = world.settings().secret_key;
-                set(world, S3, "secret-key", &first);
+            Rotate(store, There) => {
+                set(
+                    world,
+                    store.integrator(),
+                    "secret-key",
+                    "another-secret-key",
+                );
             }
-            ChangeBucket(There) => set(world, S3, "path", "elsewhere"),
-            ChangeBucket(Back) => set(world, S3, "path", ""),
+            Rotate(store, Back) => {
+                let first = store.secret_key(world);
+                set(world, store.integrator(), "secret-key", &first);
+            }
+            MoveFolder(store, There) => set(world, store.integrator(), "path", "elsewhere"),
+            MoveFolder(store, Back) => set(world, store.integrator(), "path", ""),
             NodeAgentOn => set(world, APP, "use-node-agent", "true"),
             NodeAgentOff => set(world, APP, "use-node-agent", "false"),
-            BreakRelation => world.juju.remove_relation(APP, S3).unwrap(),
+            BreakRelation(store) => {
+                world.juju.remove_relation(APP, store.integrator()).unwrap();
+            }
             Upgrade => {
                 let charm = world.charm().await.unwrap();
                 world.juju.refresh(APP, &charm).unwrap();

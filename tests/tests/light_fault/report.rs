@@ -80,7 +80,7 @@ impl Display for Report {
         let pages = self.pages();
         let mut total = 0;
         for (scene, counts) in &pages.counts {
-            write!(formatter, "{:15}", format!("{scene:?}"))?;
+            write!(formatter, "{:21}", format!("{scene:?}"))?;
             for (ill, count) in counts {
                 write!(formatter, " {ill}: {count:3}")?;
                 total += count;

@@ -6,8 +6,8 @@
 use anyhow::{Context as _, Result, ensure};
 use tests::juju::event::Event;
 use tests::juju::{DeployOptions, HookRun};
-use tests::operator::{APP, S3, UNIT};
-use tests::plane::Trial;
+use tests::operator::{APP, UNIT};
+use tests::plane::{StoreKind, Trial};
 use tests::stack::proxy::{Fault, Refusal, Rule};
 
 /// A scene.
@@ -15,21 +15,24 @@ use tests::stack::proxy::{Fault, Refusal, Rule};
 pub(crate) enum Scene {
     Steady,
     Install,
-    Related,
+    Related(StoreKind),
     NodeAgentOn,
-    RelationBroken,
+    RelationBroken(StoreKind),
     Remove,
 }
 
 use Scene::{Install, NodeAgentOn, Related, RelationBroken, Remove, Steady};
+use StoreKind::{Azure, S3};
 
 impl Scene {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Steady,
         Install,
-        Related,
+        Related(S3),
+        Related(Azure),
         NodeAgentOn,
-        RelationBroken,
+        RelationBroken(S3),
+        RelationBroken(Azure),
         Remove,
     ];
 
@@ -42,16 +45,23 @@ impl Scene {
         }
     }
 
+    /// The store that it is about, as far as it is about one.
+    const fn store(self) -> StoreKind {
+        match self {
+            Related(store) | RelationBroken(store) => store,
+            Steady | Install | NodeAgentOn | Remove => S3,
+        }
+    }
+
     /// From nothing to its beginning.
     pub(crate) async fn enter(self, trial: &mut Trial) -> Result<()> {
         trial.world.deploy(DeployOptions::trusted()).await?;
-        let settings = trial.world.settings();
-        trial.world.juju.deploy_s3_integrator(S3, settings)?;
+        self.store().deploy(&mut trial.world)?;
         match self {
             Install => end_of(Remove, trial).await,
-            Related => self.relate_unheard(trial).await,
-            Steady | NodeAgentOn | RelationBroken | Remove => {
-                trial.world.juju.integrate(APP, S3)?;
+            Related(_) => self.relate_unheard(trial).await,
+            Steady | NodeAgentOn | RelationBroken(_) | Remove => {
+                trial.world.juju.integrate(APP, self.store().integrator())?;
                 trial.world.settle().await?;
                 trial.world.expect_status("active: ")?;
                 self.leave_the_end(trial).await
@@ -65,8 +75,11 @@ impl Scene {
         match self {
             Steady => {}
             Install => end_of(Remove, trial).await?,
-            Related => {
-                trial.world.juju.remove_relation(APP, S3)?;
+            Related(_) => {
+                trial
+                    .world
+                    .juju
+                    .remove_relation(APP, self.store().integrator())?;
                 trial.world.settle().await?;
                 self.relate_unheard(trial).await?;
             }
@@ -74,8 +87,8 @@ impl Scene {
                 trial.world.config("use-node-agent", "false").await?;
                 self.leave_the_end(trial).await?;
             }
-            RelationBroken => {
-                trial.world.juju.integrate(APP, S3)?;
+            RelationBroken(_) => {
+                trial.world.juju.integrate(APP, self.store().integrator())?;
                 trial.world.settle().await?;
                 self.leave_the_end(trial).await?;
             }
@@ -92,15 +105,15 @@ impl Scene {
         let juju = &mut trial.world.juju;
         match self {
             NodeAgentOn => juju.config(APP, &[("use-node-agent", "true")])?,
-            RelationBroken => juju.remove_relation(APP, S3)?,
+            RelationBroken(_) => juju.remove_relation(APP, self.store().integrator())?,
             Remove => return trial.world.use_velero().await,
-            Steady | Install | Related => return Ok(()),
+            Steady | Install | Related(_) => return Ok(()),
         }
         unheard(trial).await
     }
 
     async fn relate_unheard(self, trial: &mut Trial) -> Result<()> {
-        trial.world.juju.integrate(APP, S3)?;
+        trial.world.juju.integrate(APP, self.store().integrator())?;
         let created = trial.world.juju.step().await?.context("a relation")?;
         ensure!(created.hook.ends_with("-created"), "{}", created.hook);
         unheard(trial).await

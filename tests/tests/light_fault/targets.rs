@@ -9,12 +9,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Method;
+use tests::matrix::everything;
 use tests::stack::proxy::{Asked, Exchange, Fault, Refusal, Rule};
 
 use crate::scenes::Scene;
 
 /// The kinds of Velero that stand for all; the charm has an order for the first three.
 const KINDS: [&str; 4] = ["schedules", "backupstoragelocations", "restores", "backups"];
+
+/// One in so many faults is tried at a request, unless all are.
+const SHARE: usize = 3;
 
 const SLOW: Duration = Duration::from_secs(2);
 
@@ -150,14 +154,27 @@ pub(crate) fn rounds(scene: Scene, record: &[Exchange]) -> VecDeque<Round> {
             continue;
         }
         let follows = last_write.is_some_and(|last| number > last);
+        let mut turn = known.len();
         for ills in ills(scene, &exchange.asked.method, follows) {
-            rounds.push_back(Round {
-                target: target.clone(),
-                ills,
-            });
+            let ills = thinned(ills, &mut turn);
+            if !ills.is_empty() {
+                rounds.push_back(Round {
+                    target: target.clone(),
+                    ills,
+                });
+            }
         }
     }
     rounds
+}
+
+/// Each third, from another one on at each request; everything if that is asked for.
+fn thinned(ills: Vec<Ill>, turn: &mut usize) -> Vec<Ill> {
+    let mut is_due = |_: &Ill| {
+        *turn += 1;
+        everything() || turn.is_multiple_of(SHARE)
+    };
+    ills.into_iter().filter(&mut is_due).collect()
 }
 
 /// What a request meets, round by round. What lets the hook go on comes last in its round.
@@ -181,6 +198,7 @@ fn ills(scene: Scene, method: &Method, follows: bool) -> Vec<Vec<Ill>> {
             alone(&[&refusals[..], &[Cut, Slow, NotFound]].concat())
         }
         _ if follows => alone(&[Hang, Cut]),
+        (_, &Method::DELETE) => vec![[&refusals[..], &[NotFound]].concat(), vec![Cut]],
         (_, &Method::PATCH) => vec![[&refusals[..], &[NotFound, Cut]].concat(), vec![Slow]],
         _ => vec![[&refusals[..], &[Cut, NotFound]].concat()],
     }

@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use kube::api::{DynamicObject, ListParams};
 use serde_json::{Value, json};
 use tests::operator::APP;
+use tests::plane::StoreKind;
 
-use crate::steps::Scene;
+use crate::steps::{BUCKET, KEY, PATH, Scene};
 
 const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
                         s3-integrator` or `azure-storage-integrator`";
@@ -26,6 +27,14 @@ pub(crate) async fn assert_as_called_for(scene: &Scene) {
     let secret = location(scene, related).await;
     credential(scene, secret.as_deref()).await;
     belongings(scene, secret).await;
+}
+
+/// As Velero knows it.
+const fn provider(scene: &Scene) -> &'static str {
+    match scene.store {
+        StoreKind::S3 => "aws",
+        StoreKind::Azure => "azure",
+    }
 }
 
 fn setting(scene: &Scene, option: &str) -> Value {
@@ -63,10 +72,9 @@ async fn server(scene: &Scene, related: bool) {
         .iter()
         .map(|plugin| (&plugin["name"], &plugin["image"]))
         .collect();
-    let (name, image) = (
-        json!("storage-plugin-aws"),
-        setting(scene, "velero-aws-plugin-image"),
-    );
+    let (option, _) = scene.plugin();
+    let name = format!("storage-plugin-{}", provider(scene));
+    let (name, image) = (json!(name), setting(scene, option));
     let wanted = if related {
         vec![(&name, &image)]
     } else {
@@ -98,18 +106,32 @@ async fn location(scene: &Scene, related: bool) -> Option<String> {
             .is_none()
     );
     let spec = location?.data["spec"].clone();
-    let option = |key: &str| scene.store.options.get(key).cloned().unwrap_or_default();
-    let mut store = json!({"bucket": option("bucket")});
-    let path = option("path").trim_matches('/').to_owned();
+    let mut store = json!({"bucket": scene.told[BUCKET]});
+    let path = scene.told[PATH].trim_matches('/');
     if !path.is_empty() {
         store["prefix"] = json!(path);
     }
     assert_eq!(spec["objectStorage"], store);
-    assert_eq!(spec["provider"], "aws");
+    assert_eq!(spec["provider"], provider(scene));
     assert_eq!(spec["default"], true);
-    assert_eq!(spec["config"]["region"], option("region"));
-    assert_eq!(spec["config"]["s3Url"], option("endpoint"));
-    assert_eq!(spec["config"]["s3ForcePathStyle"], "true");
+    let config = match scene.store {
+        StoreKind::S3 => {
+            let settings = scene.world.settings();
+            let option = |key: &str| settings.options[key].clone();
+            json!({
+                "region": option("region"),
+                "s3Url": option("endpoint"),
+                "s3ForcePathStyle": "true",
+                // It is no Amazon.
+                "checksumAlgorithm": "",
+            })
+        }
+        StoreKind::Azure => json!({
+            "storageAccount": "acme",
+            "storageAccountKeyEnvVar": "AZURE_STORAGE_ACCOUNT_ACCESS_KEY",
+        }),
+    };
+    assert_eq!(spec["config"], config);
     Some(spec["credential"]["name"].as_str().unwrap().to_owned())
 }
 
@@ -129,7 +151,14 @@ async fn credential(scene: &Scene, named: Option<&str>) {
         let text = String::from_utf8(text).unwrap();
         let lines = text.lines().filter_map(|line| line.split_once('='));
         let values: Vec<_> = lines.map(|(_, value)| value.trim()).collect();
-        assert_eq!(values, [&scene.store.access_key, &scene.store.secret_key]);
+        let key = scene.told[KEY].as_str();
+        match scene.store {
+            StoreKind::S3 => {
+                let access_key = scene.world.settings().access_key;
+                assert_eq!(values, [access_key.as_str(), key]);
+            }
+            StoreKind::Azure => assert_eq!(values, [key, "AzurePublicCloud"]),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can happen to a charmed model.
 
+use std::collections::BTreeMap;
+
 use kube::Api;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, DynamicObject, ListParams};
@@ -7,20 +9,21 @@ use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use serde_json::json;
 use tests::juju::model::Life;
-use tests::juju::{DeployOptions, Interruption, S3Settings};
-use tests::operator::{APP, S3};
-use tests::plane::{LightWorld, Plane};
+use tests::juju::{DeployOptions, Interruption};
+use tests::operator::APP;
+use tests::plane::{LightWorld, Plane, StoreKind};
 use tests::stack::proxy::{Face, Fault, Proxy, Refusal, Rule};
 
 use tests::dice::Dice;
 
 pub(crate) const IMAGES: [&str; 2] = ["velero/velero:v1.18.3", "velero/velero:v1.18.2"];
 const BAD_IMAGES: [&str; 3] = ["velero/velero:v1.17.0", "no image", ""];
-const PLUGINS: [&str; 2] = [
-    "velero/velero-plugin-for-aws:v1.14.3",
-    "velero/velero-plugin-for-aws:v1.14.2",
-];
+const TAGS: [&str; 2] = ["v1.14.3", "v1.14.2"];
 const FLAGS: [&str; 2] = ["true", "false"];
+/// What a store is told, whatever its integrator calls it.
+pub(crate) const BUCKET: &str = "bucket";
+pub(crate) const PATH: &str = "path";
+pub(crate) const KEY: &str = "secret-key";
 /// Every hook needs some of it; to be hit, a number must be small.
 const CALLS: usize = 12;
 const REQUESTS: usize = 30;
@@ -31,6 +34,7 @@ pub(crate) enum Step {
     Config(&'static str, &'static str),
     Relate,
     Unrelate,
+    Plugin(&'static str),
     Rotate(usize),
     Bucket(&'static str),
     Path(&'static str),
@@ -66,8 +70,9 @@ pub(crate) enum Victim {
 /// One model, and what a test must know of it to say what it should be like.
 pub(crate) struct Scene {
     pub(crate) world: LightWorld,
+    pub(crate) store: StoreKind,
     /// What the integrator was told last.
-    pub(crate) store: S3Settings,
+    pub(crate) told: BTreeMap<&'static str, String>,
     proxy: Proxy,
     backups: usize,
 }
@@ -78,11 +83,17 @@ impl Scene {
         let name = format!("seed-{seed}");
         let mut world = plane.world_at(&name, proxy.api()).await.unwrap();
         world.deploy(DeployOptions::trusted()).await.unwrap();
-        let store = world.settings();
-        world.juju.deploy_s3_integrator(S3, store.clone()).unwrap();
+        let store = [StoreKind::S3, StoreKind::Azure][usize::from(seed % 2 == 1)];
+        store.deploy(&mut world).unwrap();
+        let told = [
+            (BUCKET, world.bucket.clone()),
+            (PATH, String::new()),
+            (KEY, store.secret_key(&world)),
+        ];
         Self {
             world,
             store,
+            told: told.into(),
             proxy,
             backups: 0,
         }
@@ -95,7 +106,7 @@ impl Scene {
             2 => Step::Config("default-volumes-to-fs-backup", dice.one_of(&FLAGS)),
             3 | 4 => Step::Config("velero-image", dice.one_of(&IMAGES)),
             5 => Step::Config("velero-image", dice.one_of(&BAD_IMAGES)),
-            6 => Step::Config("velero-aws-plugin-image", dice.one_of(&PLUGINS)),
+            6 => Step::Plugin(dice.one_of(&TAGS)),
             7..=11 => match self.is_related() {
                 Some(true) if dice.roll(3) == 0 => Step::Unrelate,
                 Some(true) => Step::Rotate(dice.roll(1000)),
@@ -129,14 +140,19 @@ impl Scene {
     }
 
     pub(crate) async fn take(&mut self, step: Step) {
+        let (plugin, image) = self.plugin();
         let juju = &mut self.world.juju;
         match step {
             Step::Config(option, value) => juju.config(APP, &[(option, value)]).unwrap(),
-            Step::Relate => drop(juju.integrate(APP, S3).unwrap()),
-            Step::Unrelate => juju.remove_relation(APP, S3).unwrap(),
-            Step::Rotate(number) => self.offer("secret-key", &format!("secret-{number}")),
-            Step::Bucket(bucket) => self.offer("bucket", bucket),
-            Step::Path(path) => self.offer("path", path),
+            Step::Plugin(tag) => {
+                let image = format!("{image}:{tag}");
+                juju.config(APP, &[(plugin, &image)]).unwrap();
+            }
+            Step::Relate => drop(juju.integrate(APP, self.store.integrator()).unwrap()),
+            Step::Unrelate => juju.remove_relation(APP, self.store.integrator()).unwrap(),
+            Step::Rotate(number) => self.offer(KEY, &format!("secret-{number}")),
+            Step::Bucket(bucket) => self.offer(BUCKET, bucket),
+            Step::Path(path) => self.offer(PATH, path),
             Step::Delete(victim) => self.delete(victim).await,
             Step::EditImage => {
                 let container = json!({"name": "velero", "image": "velero/velero:v1.0.0"});
@@ -196,9 +212,9 @@ impl Scene {
             mended.push(("use-node-agent", "true"));
         }
         self.world.juju.config(APP, &mended).unwrap();
-        let bucket = self.store.options["bucket"].clone();
+        let bucket = &self.told[BUCKET];
         if bucket.is_empty() || bucket.contains('/') {
-            self.offer("bucket", "mended");
+            self.offer(BUCKET, "mended");
         }
         self.settle().await;
         while !self.world.juju.settle().await.unwrap().is_empty() {}
@@ -248,12 +264,29 @@ impl Scene {
         self.world.juju.remove_unit(&old).unwrap();
     }
 
-    fn offer(&mut self, key: &str, value: &str) {
-        match key {
-            "secret-key" => value.clone_into(&mut self.store.secret_key),
-            _ => drop(self.store.options.insert(key.to_owned(), value.to_owned())),
+    /// The option of the store's plugin, and its image without a tag.
+    pub(crate) const fn plugin(&self) -> (&'static str, &'static str) {
+        match self.store {
+            StoreKind::S3 => ("velero-aws-plugin-image", "velero/velero-plugin-for-aws"),
+            StoreKind::Azure => (
+                "velero-azure-plugin-image",
+                "velero/velero-plugin-for-microsoft-azure",
+            ),
         }
-        self.world.juju.config(S3, &[(key, value)]).unwrap();
+    }
+
+    fn offer(&mut self, what: &'static str, value: &str) {
+        self.told.insert(what, value.to_owned());
+        let option = if what == BUCKET {
+            self.store.bucket_option()
+        } else {
+            what
+        };
+        let settings = [(option, value)];
+        self.world
+            .juju
+            .config(self.store.integrator(), &settings)
+            .unwrap();
     }
 
     async fn update_status(&mut self, unit: &str) {

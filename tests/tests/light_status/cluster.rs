@@ -107,7 +107,7 @@ pub(crate) async fn unreachable(plane: &Plane) -> Rows {
     let mut world = plane.world_at("expired", proxy.api()).await.unwrap();
     world.deploy(DeployOptions::trusted()).await.unwrap();
     let situation = "The API server's certificate has expired";
-    rows.take(&world, Section::Cluster, "waiting", situation);
+    rows.take(&world, Section::Cluster, "blocked", situation);
     rows
 }
 

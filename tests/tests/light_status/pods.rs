@@ -73,16 +73,6 @@ async fn images(world: &mut LightWorld, rows: &mut Rows) {
             not_found("velero/velero-plugin-for-aws:v1.14.99"),
             "The plugin's image cannot be pulled",
         ),
-        (
-            server,
-            "velero/ve..lero:v1.18.3",
-            Fate::waits(
-                "InvalidImageName",
-                "Failed to apply default image tag \"velero/ve..lero:v1.18.3\": couldn't parse image \
-                 name \"velero/ve..lero:v1.18.3\": invalid reference format",
-            ),
-            "The container runtime does not understand the image's name",
-        ),
     ];
     for (option, image, fate, situation) in cases {
         world.let_containers(image, fate).await.unwrap();

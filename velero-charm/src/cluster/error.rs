@@ -18,8 +18,10 @@ enum Cause {
     Silent,
     #[error("{}", status_text(.0))]
     Refused(Box<kube::core::Status>),
-    #[error("{}", innermost(.0))]
-    Unreachable(kube::Error),
+    #[error("the API server's certificate is not accepted ({0}); have it renewed")]
+    Distrusted(String),
+    #[error("no answer from the API server: {0}")]
+    Unreachable(String),
 }
 
 impl ClusterError {
@@ -40,7 +42,7 @@ impl ClusterError {
     pub(super) fn request(doing: impl Into<String>, source: kube::Error) -> Self {
         let cause = match source {
             kube::Error::Api(status) => Cause::Refused(status),
-            other => Cause::Unreachable(other),
+            other => unreachable(&other),
         };
         Self {
             doing: doing.into(),
@@ -57,7 +59,9 @@ impl ClusterError {
     pub(crate) fn is_forbidden(&self) -> bool {
         match &self.cause {
             Cause::Refused(status) => status.is_forbidden() || status.code == 401,
-            Cause::NoAccount(_) | Cause::Silent | Cause::Unreachable(_) => false,
+            Cause::NoAccount(_) | Cause::Silent | Cause::Distrusted(_) | Cause::Unreachable(_) => {
+                false
+            }
         }
     }
 
@@ -66,7 +70,7 @@ impl ClusterError {
         match &self.cause {
             Cause::Silent | Cause::Unreachable(_) => true,
             Cause::Refused(status) => matches!(status.code, 404 | 409 | 429) || status.code >= 500,
-            Cause::NoAccount(_) => false,
+            Cause::NoAccount(_) | Cause::Distrusted(_) => false,
         }
     }
 }
@@ -93,19 +97,21 @@ fn status_text(status: &kube::core::Status) -> String {
 
 /// The last link of the chain says what happened; the ones before repeat it. What follows a certificate's
 /// fault is the time, and what follows an early end is where to read about it.
-fn innermost(error: &kube::Error) -> String {
+fn unreachable(error: &kube::Error) -> Cause {
     let mut deepest: &dyn std::error::Error = error;
     while let Some(source) = deepest.source() {
         deepest = source;
     }
     let broken_off = |error: &std::io::Error| error.kind() == std::io::ErrorKind::UnexpectedEof;
     if deepest.downcast_ref().is_some_and(broken_off) {
-        return "the connection broke off".into();
+        return Cause::Unreachable("the connection broke off".into());
     }
     let text = deepest.to_string();
     let asides = [": verification time ", ": https://"];
     let end = asides.iter().filter_map(|aside| text.find(aside)).min();
-    text.get(..end.unwrap_or(text.len()))
-        .unwrap_or(&text)
-        .to_owned()
+    let text = text.get(..end.unwrap_or(text.len())).unwrap_or(&text);
+    match text.strip_prefix("invalid peer certificate: ") {
+        Some(fault) => Cause::Distrusted(fault.to_owned()),
+        None => Cause::Unreachable(text.to_owned()),
+    }
 }

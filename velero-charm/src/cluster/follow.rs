@@ -27,7 +27,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Cluster, ClusterError, ask, list};
+use super::{Cluster, ClusterError, ask, list, plural};
 use crate::velero;
 
 /// How long a world is left unlooked at when nothing happens.
@@ -127,7 +127,7 @@ where
             return Ok(left);
         }
         let version = found.metadata.resource_version.unwrap_or_default();
-        let doing = format!("watch `{}`", api.resource_url());
+        let doing = format!("watch {}", plural(api));
         let mut events = ask(doing, || api.watch(&parameters, &version))
             .await?
             .boxed();
@@ -201,7 +201,7 @@ where
         field_selector: select.field_selector.clone(),
         ..WatchParams::default()
     };
-    let doing = format!("watch `{}`", api.resource_url());
+    let doing = format!("watch {}", plural(api));
     let events = ask(doing, || api.watch(&parameters, &version)).await?;
     let changes = events.map(move |event| -> Result<Change, Lost> {
         match event {

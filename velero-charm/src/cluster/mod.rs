@@ -207,10 +207,14 @@ pub(crate) async fn list<K>(
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
-    ask(format!("list `{}`", api.resource_url()), || {
-        api.list(parameters)
-    })
-    .await
+    ask(format!("list {}", plural(api)), || api.list(parameters)).await
+}
+
+/// What an API's objects are called in its addresses.
+pub(super) fn plural<K: Resource>(api: &Api<K>) -> String {
+    let url = api.resource_url();
+    let name = url.rsplit('/').next().unwrap_or(url);
+    format!("`{name}`")
 }
 
 /// Sends a request, again if the API server is too busy for it, under the time limit. Right after a

@@ -180,7 +180,7 @@ pub(crate) async fn delete(deletion: &Deletion, cluster: &Cluster) -> Result<(),
         Selection::Labelled(labels) => {
             let select = ListParams::default().labels(labels);
             let all = cluster.dynamic(resource);
-            let doing = format!("delete the {} objects of `{labels}`", resource.kind);
+            let doing = format!("delete the {} objects", resource.kind);
             let gone = ask(doing, || all.delete_collection(&parameters, &select)).await;
             crate::cluster::present(gone)?;
         }

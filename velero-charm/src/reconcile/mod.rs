@@ -16,7 +16,7 @@ mod validate;
 use std::{ops::ControlFlow, time::Duration};
 
 use jiff::Timestamp;
-use provider_api::{Descriptor, Registry, RegistryError, secrecy::SecretString};
+use provider_api::{Registry, RegistryError, secrecy::SecretString};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -188,7 +188,7 @@ impl Charm {
         };
         debug!("Settled after {} ms.", begun.elapsed().as_millis());
         let health = assess(&running, &expected(&running, &desired, &change));
-        Ok(self.conclude(&desired, &health, &held_by))
+        Ok(self.conclude(&desired, &running, &health, &held_by))
     }
 
     /// Takes over what the charm before this one has left. A Velero that somebody else installed is
@@ -288,8 +288,17 @@ impl Charm {
         Ok(())
     }
 
-    fn conclude(&self, desired: &Desired, health: &Health, held_by: &[String]) -> Status {
-        let (provider, secrets) = in_use(desired);
+    fn conclude(
+        &self,
+        desired: &Desired,
+        running: &Running,
+        health: &Health,
+        held_by: &[String],
+    ) -> Status {
+        let provider = running.location().and_then(location::provider);
+        let provider =
+            provider.and_then(|name| self.registry.descriptors().find(|one| one.name == name));
+        let secrets = canaries(desired);
         let report = Report {
             unit: &self.unit,
             registry: &self.registry,
@@ -311,7 +320,7 @@ impl Charm {
             return Ok(());
         }
         match status.level {
-            Level::Blocked => warn!("Blocked: {}.", status.message),
+            Level::Blocked => warn!("Blocked: {}.", status.message.trim_end_matches('.')),
             level => info!("Now {level}: {}.", or_all_well(&status.message)),
         }
         self.tools.set_status(status).await?;
@@ -341,14 +350,11 @@ fn or_all_well(message: &str) -> &str {
     }
 }
 
-/// The provider in use, and the secrets that messages about it could repeat.
-fn in_use(desired: &Desired) -> (Option<&'static Descriptor>, &[SecretString]) {
+/// The secrets that messages about the store could repeat.
+fn canaries(desired: &Desired) -> &[SecretString] {
     match &desired.storage {
-        Intent::Set {
-            descriptor,
-            storage,
-        } => (Some(*descriptor), &storage.canaries),
-        Intent::Keep(_) | Intent::None => (None, &[]),
+        Intent::Set { storage, .. } => &storage.canaries,
+        Intent::Keep(_) | Intent::None => &[],
     }
 }
 

@@ -65,9 +65,8 @@ impl Charm {
         }
         if let Err(error) = self.take_away_whatever_passes().await {
             warn!(
-                "{error}. What is left carries the label `{}`: delete it with `kubectl delete \
-                 all,secret,configmap,clusterrolebinding --selector {}`.",
-                self.owner.selector(),
+                "{error}. What is left goes with the namespace, but for the role binding; or delete it with \
+                 `kubectl delete all,secret,configmap,serviceaccount,clusterrolebinding -A -l {}`.",
                 self.owner.selector()
             );
         }

@@ -3,7 +3,7 @@
 //! **Invariant:** the only place that makes a Juju status. A message is one line that names the cause
 //! and the next step, and no secret is in it.
 
-use provider_api::{Descriptor, Registry, secrecy::SecretString};
+use provider_api::{Descriptor, Problem, Registry, secrecy::SecretString};
 
 use super::{
     Error,
@@ -102,12 +102,12 @@ fn of_intent(report: &Report<'_>) -> Option<Finding> {
             problems,
         }) => {
             let integrators = integrators.join("`, `");
-            let text = format!("data from `{integrators}` is invalid: {problems}");
-            let retryable = problems.iter().all(provider_api::Problem::is_retryable);
-            Some(if retryable {
-                Finding::Awaited(text)
+            Some(if problems.iter().all(Problem::is_retryable) {
+                // They share their cause.
+                let problem = problems.first();
+                Finding::Awaited(format!("waiting for `{integrators}`: {problem}"))
             } else {
-                Finding::NoStorage(text)
+                Finding::NoStorage(format!("data from `{integrators}` is invalid: {problems}"))
             })
         }
         Intent::Keep(Why::Several(integrators)) => {

@@ -80,6 +80,11 @@ fn object(name: &str, spec: &Value, namespace: &str, owner: &Owner) -> DynamicOb
     object.data(json!({ "spec": spec }))
 }
 
+/// The provider that serves a location, as Velero knows it.
+pub(crate) fn provider(location: &DynamicObject) -> Option<&str> {
+    location.data.pointer("/spec/provider")?.as_str()
+}
+
 /// What Velero says of a location.
 pub(crate) fn verdict(location: &DynamicObject) -> Verdict {
     location
@@ -117,8 +122,14 @@ pub(crate) fn plain_message(message: &str) -> String {
         .collect();
     kept.join(", ")
         .split_whitespace()
+        .map(without_own_port)
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// `10.0.0.1:40123->10.0.0.2:443`: our end of a connection is another one each time.
+fn without_own_port(word: &str) -> &str {
+    word.split_once("->").map_or(word, |(_, theirs)| theirs)
 }
 
 fn is_padding(part: &str) -> bool {
@@ -155,6 +166,14 @@ mod tests {
         assert_eq!(
             plain_message(message),
             "operation error List, Get \"http://tape/reel\": connection refused"
+        );
+    }
+
+    #[test]
+    fn of_a_connection_only_the_other_end_is_told() {
+        assert_eq!(
+            plain_message("read tcp 10.0.0.1:40123->10.0.0.2:8333: i/o timeout"),
+            "read tcp 10.0.0.2:8333: i/o timeout"
         );
     }
 

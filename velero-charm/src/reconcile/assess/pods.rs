@@ -19,16 +19,22 @@ const HOPELESS: [&str; 7] = [
     "RunContainerError",
 ];
 
+/// Those of them whose cause is the image.
+const IMAGE: [&str; 3] = ["ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
+
 /// A container that fails at its start does so within this.
 const PROBATION: SignedDuration = SignedDuration::from_secs(15);
 
 /// The pods of one workload.
 #[derive(Debug)]
-pub(super) struct Pods<'a>(Vec<&'a Pod>);
+pub(super) struct Pods<'a> {
+    label: &'a str,
+    pods: Vec<&'a Pod>,
+}
 
 impl<'a> Pods<'a> {
     /// Those that carry the label `key=value`.
-    pub(super) fn select(pods: &'a BTreeMap<String, Pod>, label: &str) -> Self {
+    pub(super) fn select(pods: &'a BTreeMap<String, Pod>, label: &'a str) -> Self {
         let (key, value) = label.split_once('=').unwrap_or((label, ""));
         let carries = |pod: &&Pod| {
             pod.metadata.deletion_timestamp.is_none()
@@ -39,22 +45,29 @@ impl<'a> Pods<'a> {
                     .and_then(|labels| labels.get(key))
                     == Some(&value.to_owned())
         };
-        Self(pods.values().filter(carries).collect())
+        Self {
+            label,
+            pods: pods.values().filter(carries).collect(),
+        }
     }
 
-    /// Why one of them will not run, with the image where that is the cause.
+    /// Why one of them will not run, with the image where that is the cause, and what to do.
     pub(super) fn hopeless(&self) -> Option<String> {
-        self.0
+        self.pods
             .iter()
             .find_map(|pod| unschedulable(pod))
             .or_else(|| {
-                self.containers().find_map(|container| {
-                    let waiting = container.state.as_ref()?.waiting.as_ref()?;
-                    let reason = waiting.reason.as_deref()?;
-                    HOPELESS
-                        .contains(&reason)
-                        .then(|| explain(container, reason, waiting.message.as_deref()))
-                })
+                self.pods
+                    .iter()
+                    .flat_map(|pod| containers(pod).map(move |container| (pod, container)))
+                    .find_map(|(pod, container)| {
+                        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+                        let reason = waiting.reason.as_deref()?;
+                        HOPELESS.contains(&reason).then(|| {
+                            let cause = explain(container, reason, waiting.message.as_deref());
+                            format!("{cause}; {}", self.next_step(pod, container, reason))
+                        })
+                    })
             })
     }
 
@@ -77,7 +90,7 @@ impl<'a> Pods<'a> {
 
     /// All containers run, and none has come back from a failure so lately that it may fail again.
     pub(super) fn are_steady(&self, now: Timestamp) -> bool {
-        self.0.iter().all(|pod| {
+        self.pods.iter().all(|pod| {
             let status = pod.status.as_ref();
             let containers = status.and_then(|status| status.container_statuses.as_ref());
             containers.is_some_and(|all| all.iter().all(|one| one.ready && !is_shaky(one, now)))
@@ -104,14 +117,29 @@ impl<'a> Pods<'a> {
     }
 
     fn containers(&self) -> impl Iterator<Item = &'a ContainerStatus> {
-        self.0
-            .iter()
-            .filter_map(|pod| pod.status.as_ref())
-            .flat_map(|status| {
-                let init = status.init_container_statuses.iter().flatten();
-                init.chain(status.container_statuses.iter().flatten())
-            })
+        self.pods.iter().flat_map(|pod| containers(pod))
     }
+
+    /// What somebody can do about a container that does not start.
+    fn next_step(&self, pod: &Pod, container: &ContainerStatus, reason: &str) -> String {
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        let label = self.label;
+        match reason {
+            reason if IMAGE.contains(&reason) => "set an image that the nodes can pull".into(),
+            "CrashLoopBackOff" => format!(
+                "see `kubectl logs -n {namespace} -l {label} -c {} --previous`",
+                container.name
+            ),
+            _ => format!("see `kubectl describe pods -n {namespace} -l {label}`"),
+        }
+    }
+}
+
+fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    pod.status.iter().flat_map(|status| {
+        let init = status.init_container_statuses.iter().flatten();
+        init.chain(status.container_statuses.iter().flatten())
+    })
 }
 
 /// In a crash loop a container is ready for a moment after each start.
@@ -139,16 +167,16 @@ fn unschedulable(pod: &Pod) -> Option<String> {
     let message = condition.message.as_deref();
     // Then comes what preemption would do, in other words each time.
     let reason = message.and_then(|message| message.split(". ").next());
-    Some(reason.map_or_else(
-        || "no node takes its pod".into(),
-        |reason| reason.trim_end_matches('.').to_owned(),
-    ))
+    let reason = reason.map_or("no node takes its pod", |reason| {
+        reason.trim_end_matches('.')
+    });
+    Some(format!("{reason}; make room for it or add a node"))
 }
 
 fn explain(container: &ContainerStatus, reason: &str, message: Option<&str>) -> String {
     let image = &container.image;
     match reason {
-        "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
+        reason if IMAGE.contains(&reason) => {
             // The chain of causes ends with the one that counts; old kubelets give none.
             match message.and_then(|message| message.rsplit_once(": ")) {
                 Some((_, cause)) => format!("`{reason}` of image `{image}`: {cause}"),

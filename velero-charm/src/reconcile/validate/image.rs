@@ -73,14 +73,20 @@ fn is_digest(digest: &str) -> bool {
     })
 }
 
-/// The first component may be a registry with a port.
+/// The first component may be a registry with a port. Within one, runs of lower-case letters and digits
+/// are held together by a dot, by one or two underscores, or by dashes.
 fn is_component(part: &str, index: usize) -> bool {
+    let (name, number) = match part.split_once(':') {
+        Some((name, number)) if index == 0 => (name, Some(number)),
+        _ => (part, None),
+    };
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    part.starts_with(plain)
-        && part.ends_with(plain)
-        && part
-            .chars()
-            .all(|c| plain(c) || "._-".contains(c) || (index == 0 && c == ':'))
+    let is_joint =
+        |joint: &str| matches!(joint, "" | "." | "_" | "__") || joint.chars().all(|c| c == '-');
+    number.is_none_or(|number| number.parse::<u16>().is_ok())
+        && name.starts_with(plain)
+        && name.ends_with(plain)
+        && name.split(plain).all(is_joint)
 }
 
 /// What follows the last colon, unless that is a registry's port.
@@ -111,6 +117,7 @@ mod tests {
             "velero/velero:v1.18.3",
             "host:5000/a/b",
             "host:5000/a/b:t",
+            "my-registry.example.com/a__b/c--d_e.f",
             &digest,
         ] {
             assert!(is_reference(good), "{good}");
@@ -127,6 +134,13 @@ mod tests {
             "a/",
             "a@sha256:zz",
             "é",
+            "velero/ve..lero:v1",
+            "a/b._c",
+            "a/b___c",
+            "host:x/y:z",
+            "host:/y",
+            "host:70000/y",
+            "a/b:5/c",
         ] {
             assert!(!is_reference(bad), "{bad}");
         }
