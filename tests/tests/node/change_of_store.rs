@@ -58,21 +58,19 @@ async fn back_up(world: &mut World, name: &str) {
     );
 }
 
-/// Has Velero look what backups a store has whenever it starts, and not only once a minute.
-async fn look_at_once(world: &World) {
+/// Lets Velero look what backups a store has whenever it starts; else it does so once a minute.
+async fn let_it_look_at_start(world: &World) {
     let location = "backupstoragelocations.velero.io/default";
     let period = r#"{"spec":{"backupSyncPeriod":"1s"}}"#;
     kubectl(world, &["patch", location, "--type=merge", "-p", period]).await;
 }
 
-async fn seen(world: &World, backup: &str) {
+/// Waits until Velero has found a backup in its store, or found that it is not there.
+async fn look(world: &World, backup: &str, found: &str) {
+    kubectl(world, &["delete", "pod", "-l", "deploy=velero"]).await;
     let backup = format!("backups.velero.io/{backup}");
-    kubectl(world, &["wait", &backup, "--for=create", "--timeout=90s"]).await;
-}
-
-async fn gone(world: &World, backup: &str) {
-    let backup = format!("backups.velero.io/{backup}");
-    kubectl(world, &["wait", &backup, "--for=delete", "--timeout=90s"]).await;
+    let until = format!("--for={found}");
+    kubectl(world, &["wait", &backup, &until, "--timeout=90s"]).await;
 }
 
 async fn restore(world: &mut World, shop: &Shop, backup: &str) {
@@ -90,14 +88,14 @@ async fn each_change_of_store_costs_one_restart_and_brings_back_its_backups() {
     azure.make_bucket(&world.bucket).await.unwrap();
     world.config("use-node-agent", "true").await.unwrap();
     world.integrate_with(&s3).await.unwrap();
-    look_at_once(&world).await;
+    let_it_look_at_start(&world).await;
     let shop = Shop::open(&world.stack, SHOP).await.unwrap();
     let files = shop.checksums().await.unwrap();
     back_up(&mut world, "in-s3").await;
     let in_s3 = s3.list(&world.bucket).await.unwrap();
 
     change(&mut world, &s3, &azure).await;
-    gone(&world, "in-s3").await;
+    look(&world, "in-s3", "delete").await;
     // The volume's repository is one for each store.
     back_up(&mut world, "in-azure").await;
     restore(&mut world, &shop, "in-azure").await;
@@ -105,12 +103,12 @@ async fn each_change_of_store_costs_one_restart_and_brings_back_its_backups() {
     assert_eq!(s3.list(&world.bucket).await.unwrap(), in_s3);
 
     change(&mut world, &azure, &s3).await;
-    seen(&world, "in-s3").await;
+    look(&world, "in-s3", "create").await;
     restore(&mut world, &shop, "in-s3").await;
     assert_eq!(shop.checksums().await.unwrap(), files);
 
     change(&mut world, &s3, &azure).await;
-    seen(&world, "in-azure").await;
+    look(&world, "in-azure", "create").await;
     shop.lose().await.unwrap();
 }
 
