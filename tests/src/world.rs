@@ -114,24 +114,22 @@ async fn clear(stack: &Stack, client: &kube::Client) -> Result<()> {
     shop::kubectl(stack, &bindings, "").await.map(drop)
 }
 
-/// Restores hold on to their namespace until a Velero lets them go; none may be there any more.
+/// Restores hold on to their namespace until a Velero lets them go; none may be there any more. One that
+/// runs would take hold of them again, but not once they are being deleted.
 async fn let_go(stack: &Stack, namespace: &str) -> Result<()> {
-    let get = ["-n", namespace, "get", "restores.velero.io", "-o", "name"];
-    let Ok(restores) = shop::kubectl(stack, &get, "").await else {
+    let here = ["-n", namespace];
+    let restores = "restores.velero.io";
+    let get = ["get", restores, "-o", "name"];
+    let Ok(found) = shop::kubectl(stack, &[&here[..], &get].concat(), "").await else {
         return Ok(());
     };
+    let delete = ["delete", restores, "--all", "--wait=false"];
+    shop::kubectl(stack, &[&here[..], &delete].concat(), "").await?;
     let none = r#"{"metadata":{"finalizers":null}}"#;
-    for restore in restores.lines() {
-        let patch = [
-            "-n",
-            namespace,
-            "patch",
-            restore,
-            "--type=merge",
-            "-p",
-            none,
-        ];
-        shop::kubectl(stack, &patch, "").await?;
+    for restore in found.lines() {
+        let patch = ["patch", restore, "--type=merge", "-p", none];
+        // A Velero may have let it go already.
+        let _ = shop::kubectl(stack, &[&here[..], &patch].concat(), "").await;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! From S3 to Azure and back. The plugin for Azure is the stand-in.
 
-use tests::operator::run_well;
+use tests::operator::{APP, run_well};
 use tests::shop::Shop;
 use tests::store::Store;
 use tests::world::World;
@@ -40,6 +40,8 @@ async fn change(world: &mut World, from: &Store, to: &Store) {
         kubectl(world, &locations).await,
         "backupstoragelocation.velero.io/default"
     );
+    let repositories = ["get", "backuprepositories.velero.io", "-o", "name"];
+    assert_eq!(kubectl(world, &repositories).await, "");
     let belongings = world.belongings().await.unwrap();
     assert_eq!(belongings.matches("secret/").count(), 1, "{belongings}");
     let secret = location["credential"]["name"].as_str().unwrap();
@@ -110,6 +112,11 @@ async fn each_change_of_store_costs_one_restart_and_brings_back_its_backups() {
     change(&mut world, &s3, &azure).await;
     look(&world, "in-azure", "create").await;
     shop.lose().await.unwrap();
+    let stored = azure.list(&world.bucket).await.unwrap();
+    world.juju.remove_application(APP).unwrap();
+    world.settle().await.unwrap();
+    assert_eq!(world.belongings().await.unwrap(), "");
+    assert_eq!(azure.list(&world.bucket).await.unwrap(), stored);
 }
 
 /// Velero asks for a volume's repository anew when it sees the location change, but not when it starts.
