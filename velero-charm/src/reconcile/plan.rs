@@ -438,12 +438,17 @@ fn unless_as_wanted(live: Option<&DynamicObject>, wanted: DynamicObject) -> Opti
     (!as_wanted).then_some(wanted)
 }
 
-/// More is different than what is shown to the store.
+/// What is kept in the one location is not in the other.
 fn leaves_store(live: &DynamicObject, wanted: &DynamicObject) -> bool {
-    let mut moved = live.clone();
-    moved.metadata.labels.clone_from(&wanted.metadata.labels);
-    moved.data["spec"]["credential"] = wanted.data["spec"]["credential"].clone();
-    unless_as_wanted(Some(&moved), wanted.clone()).is_some()
+    let mut there = live.clone();
+    if let Some(spec) = there.data["spec"].as_object_mut() {
+        for field in ["provider", "objectStorage", "config"] {
+            spec.remove(field);
+            let wanted = wanted.data["spec"].get(field);
+            spec.extend(wanted.map(|wanted| (field.to_owned(), wanted.clone())));
+        }
+    }
+    unless_as_wanted(Some(live), there).is_some()
 }
 
 /// Spec and labels, in the shape that ownership is told in.
