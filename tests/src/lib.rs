@@ -12,4 +12,5 @@ pub mod plane;
 pub mod shop;
 pub mod side_by_side;
 pub mod stack;
+pub mod store;
 pub mod world;

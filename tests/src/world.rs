@@ -14,9 +14,10 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::charmed::CharmedModel;
 use crate::juju::{Cluster, DeployOptions};
 use crate::kubectl::Kubectl;
-use crate::operator;
+use crate::operator::{self, APP};
 use crate::shop;
 use crate::stack::Stack;
+use crate::store::Store;
 
 /// Namespaces of worlds begin so.
 const PREFIX: &str = "world-";
@@ -41,9 +42,7 @@ impl World {
         let settings = operator::s3_settings(&stack.s3(), &namespace);
         let cluster = Cluster::of(&stack).await?;
         let model = CharmedModel::open(&namespace, cluster, Kubectl::of(&stack), settings).await?;
-        // An earlier run's; the first time there is none.
-        let _ = stack.s3().delete_bucket(&model.bucket).await;
-        stack.s3().create_bucket(&model.bucket).await?;
+        Store::S3(stack.s3()).make_bucket(&model.bucket).await?;
         Ok(Self {
             stack,
             model,
@@ -63,6 +62,13 @@ impl World {
         let mut world = Self::deployed(name).await?;
         world.connect().await?;
         Ok(world)
+    }
+
+    /// Integrates with a bucket of this store, and lets the charm come to rest.
+    pub async fn integrate_with(&mut self, store: &Store) -> Result<()> {
+        store.deploy_integrator(&mut self.model.juju, &self.model.bucket)?;
+        self.juju.integrate(APP, store.integrator())?;
+        self.settle().await
     }
 }
 
@@ -108,24 +114,22 @@ async fn clear(stack: &Stack, client: &kube::Client) -> Result<()> {
     shop::kubectl(stack, &bindings, "").await.map(drop)
 }
 
-/// Restores hold on to their namespace until a Velero lets them go; none may be there any more.
+/// Restores hold on to their namespace until a Velero lets them go; none may be there any more. One that
+/// runs would take hold of them again, but not once they are being deleted.
 async fn let_go(stack: &Stack, namespace: &str) -> Result<()> {
-    let get = ["-n", namespace, "get", "restores.velero.io", "-o", "name"];
-    let Ok(restores) = shop::kubectl(stack, &get, "").await else {
+    let here = ["-n", namespace];
+    let restores = "restores.velero.io";
+    let get = ["get", restores, "-o", "name"];
+    let Ok(found) = shop::kubectl(stack, &[&here[..], &get].concat(), "").await else {
         return Ok(());
     };
+    let delete = ["delete", restores, "--all", "--wait=false"];
+    shop::kubectl(stack, &[&here[..], &delete].concat(), "").await?;
     let none = r#"{"metadata":{"finalizers":null}}"#;
-    for restore in restores.lines() {
-        let patch = [
-            "-n",
-            namespace,
-            "patch",
-            restore,
-            "--type=merge",
-            "-p",
-            none,
-        ];
-        shop::kubectl(stack, &patch, "").await?;
+    for restore in found.lines() {
+        let patch = ["patch", restore, "--type=merge", "-p", none];
+        // A Velero may have let it go already.
+        let _ = shop::kubectl(stack, &[&here[..], &patch].concat(), "").await;
     }
     Ok(())
 }

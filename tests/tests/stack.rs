@@ -115,3 +115,23 @@ async fn wrong_keys_are_refused() {
     let error = unknown.create_bucket("any").await.unwrap_err().to_string();
     assert!(error.contains("InvalidAccessKeyId"), "{error}");
 }
+
+#[tokio::test]
+async fn the_azure_store_takes_both_keys_of_the_account_and_no_other() {
+    let store = Stack::shared().await.unwrap().azure();
+    let container = unique("container");
+    store.create_container(&container).await.unwrap();
+    let second = store.with_second_key();
+    assert_eq!(second.list(&container).await.unwrap(), []);
+
+    let wrong = store.with_key("bm90IHRoZSBrZXkgb2YgdGhlIGFjY291bnQ=");
+    let error = wrong.delete_container(&container).await.unwrap_err();
+    assert!(
+        error.to_string().contains("AuthorizationFailure"),
+        "{error}"
+    );
+
+    second.delete_container(&container).await.unwrap();
+    let error = store.list(&container).await.unwrap_err().to_string();
+    assert!(error.contains("ContainerNotFound"), "{error}");
+}

@@ -60,7 +60,7 @@ async fn run(verb: Verb) -> Result<()> {
 }
 
 fn describe(stack: &Stack) -> Result<()> {
-    let store = stack.s3();
+    let (store, azure) = (stack.s3(), stack.azure());
     let mut out = std::io::stdout().lock();
     writeln!(out, "kubeconfig  {}", stack.kubeconfig().display())?;
     writeln!(out, "kubectl     {}", stack.bin("kubectl").display())?;
@@ -68,6 +68,11 @@ fn describe(stack: &Stack) -> Result<()> {
         out,
         "S3          {} ({} / {})",
         store.endpoint, store.access_key, store.secret_key
+    )?;
+    writeln!(
+        out,
+        "Azure       {} ({} / {})",
+        azure.endpoint, azure.account, azure.key
     )?;
     writeln!(out, "machine     {} from pods", stack.host_ip())?;
     writeln!(out, "node        {}", stack.node_ip())?;

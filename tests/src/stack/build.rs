@@ -14,7 +14,7 @@ use super::command;
 use super::layout::{Layout, modules};
 use super::lock::Lock;
 use super::progress::Progress;
-use super::versions::{CRANE, ETCD, KUBERNETES, PLUGIN_AWS, VELERO};
+use super::versions::{CRANE, ETCD, KUBERNETES, PLUGIN_AWS, PLUGIN_AZURE, VELERO};
 
 /// Programs that come from one Go module.
 struct Component {
@@ -26,7 +26,7 @@ struct Component {
     programs: &'static [(&'static str, &'static str)],
 }
 
-fn components() -> [Component; 5] {
+fn components() -> [Component; 6] {
     let kubernetes = [
         format!("gitVersion=v{KUBERNETES}"),
         "gitMajor=1".to_owned(),
@@ -84,6 +84,12 @@ fn components() -> [Component; 5] {
                 ("cp-plugin", "cp-plugin"),
             ],
         },
+        Component {
+            module: "plugin-azure",
+            title: format!("the stand-in for Velero's plugin for Azure {PLUGIN_AZURE}"),
+            ldflags: String::from(" "),
+            programs: &[("plugin-azure", "velero-plugin-for-microsoft-azure")],
+        },
     ]
 }
 
@@ -110,6 +116,14 @@ impl Component {
         modules().join(self.module)
     }
 
+    /// Most have nothing but `go.mod` and `go.sum`.
+    fn sources(&self) -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(self.folder())?.map(|entry| Ok(entry?.path()));
+        let mut sources = entries.collect::<Result<Vec<_>>>()?;
+        sources.sort();
+        Ok(sources)
+    }
+
     fn flags(&self) -> String {
         format!("-s -w{}", self.ldflags)
     }
@@ -117,8 +131,7 @@ impl Component {
     fn stamp(&self) -> Result<String> {
         // Not a guard against attacks: a change of any input must change the stamp, that is all.
         let mut hasher = DefaultHasher::new();
-        for file in ["go.mod", "go.sum"] {
-            let path = self.folder().join(file);
+        for path in self.sources()? {
             let text =
                 fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             text.hash(&mut hasher);

@@ -31,6 +31,8 @@ pub(super) const SERVICE_IP: &str = "10.215.0.1";
 pub(super) const REGISTRY_PORT: u16 = 15000;
 /// Port of the S3 store.
 pub(super) const S3_PORT: u16 = 8333;
+/// Port of the Azure store.
+pub(super) const AZURE_PORT: u16 = 10000;
 
 /// Ports of one control plane.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +55,7 @@ pub(super) const PORTS: Ports = Ports {
 
 /// The stack's folder.
 ///
-/// `bin`, `py`, `registry` and `stamps` are built once and kept; `run` is one run of the stack and is
+/// `bin`, `py`, `npm`, `registry` and `stamps` are built once and kept; `run` is one run of the stack and is
 /// emptied before the next.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
@@ -97,6 +99,16 @@ impl Layout {
         self.py().join("bin/weed")
     }
 
+    /// Programs from npm.
+    pub(super) fn npm(&self) -> PathBuf {
+        self.root.join("npm")
+    }
+
+    pub(super) fn azurite(&self) -> PathBuf {
+        self.npm()
+            .join("node_modules/azurite/dist/src/blob/main.js")
+    }
+
     pub(super) fn stamps(&self) -> PathBuf {
         self.root.join("stamps")
     }
@@ -120,7 +132,7 @@ impl Layout {
     }
 }
 
-/// The folder of the Go modules.
+/// The folder of what components are built or installed from.
 pub(super) fn modules() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/stack"))
 }

@@ -1,4 +1,4 @@
-//! The real stack: etcd, Kubernetes with a node, Velero, an image registry and an S3 store.
+//! The real stack: etcd, Kubernetes with a node, Velero, an image registry, an S3 and an Azure store.
 //!
 //! Invariant: there is one stack per machine, and it is either adopted whole or started afresh. A fresh
 //! start keeps programs and images and nothing else: no object, pod or bucket of an earlier run.
@@ -7,6 +7,7 @@
 //! (see `node.rs`). From the node and its pods this machine is [`Stack::host_ip`].
 
 mod audit;
+mod azure;
 mod build;
 mod command;
 mod control_plane;
@@ -35,9 +36,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 pub use audit::{AuditEvent, AuditLog, Mark};
+pub use azure::AzureStore;
 pub use light::ControlPlaneOnly;
 pub use progress::Progress;
-pub use s3::{S3Object, S3Store};
+pub use s3::S3Store;
 
 use control_plane::ControlPlane;
 use layout::{HOST_IP, Layout, MACHINE, NODE_IP, PORTS};
@@ -50,7 +52,7 @@ pub fn folder() -> Result<PathBuf> {
 }
 
 /// Processes of a whole stack.
-const WHOLE: usize = 10;
+const WHOLE: usize = 11;
 
 const SERVES_WITHIN: Duration = Duration::from_secs(30);
 
@@ -81,6 +83,15 @@ pub struct ApiEndpoint {
     pub ca_pem: PathBuf,
 }
 
+/// An object in a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredObject {
+    /// Its whole key.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+}
+
 impl Stack {
     fn new(layout: Layout) -> Self {
         let control_plane = ControlPlane::new(&layout, &layout.kubernetes(), PORTS);
@@ -105,7 +116,12 @@ impl Stack {
             packages::system(&layout, progress).await?;
             packages::seaweedfs(&layout, progress).await?;
         }
-        build::all(&layout, progress).await
+        // The one waits for the network and the other for the processor.
+        tokio::try_join!(
+            packages::azurite(&layout, progress),
+            build::all(&layout, progress)
+        )
+        .map(drop)
     }
 
     /// A stack of the present sources: adopted when it runs whole and healthy, else started afresh.
@@ -201,6 +217,12 @@ impl Stack {
         S3Store::new()
     }
 
+    /// The Azure store.
+    #[must_use]
+    pub fn azure(&self) -> AzureStore {
+        AzureStore::new()
+    }
+
     /// This machine, as pods reach it: what listens here on it can be called from a pod.
     #[must_use]
     pub fn host_ip(&self) -> &str {
@@ -249,6 +271,7 @@ impl Stack {
             kubernetes,
             progress.step("start containerd", node.start_containerd()),
             progress.step("start the S3 store", s3::start(&self.layout)),
+            progress.step("start the Azure store", azure::start(&self.layout)),
             progress.step(
                 "start the registry",
                 registry::start(&self.layout, progress)
@@ -276,7 +299,10 @@ impl Stack {
     async fn is_healthy(&self) -> bool {
         self.is_whole()
             && wait::until("the stack serves", SERVES_WITHIN, async || {
-                !self.is_whole() || self.control_plane.is_ready().await && s3::is_ready().await
+                !self.is_whole()
+                    || self.control_plane.is_ready().await
+                        && s3::is_ready().await
+                        && azure::is_ready().await
             })
             .await
             .is_ok()
@@ -299,6 +325,7 @@ fn fingerprint() -> Result<u64> {
     build::stamp()?.hash(&mut hasher);
     registry::stamp()?.hash(&mut hasher);
     for source in [
+        include_str!("azure.rs"),
         include_str!("control_plane.rs"),
         include_str!("layout.rs"),
         include_str!("node.rs"),

@@ -1,4 +1,4 @@
-//! What is not built here: Debian packages and the S3 store from `PyPI`.
+//! What is not built here: Debian packages, the S3 store from `PyPI`, and the Azure store from npm.
 //!
 //! Invariant: after [`system`] every program the stack calls is there, or the error names the missing.
 
@@ -10,9 +10,10 @@ use nix::unistd::Uid;
 use tokio::process::Command;
 
 use super::command;
-use super::layout::Layout;
+use super::layout::{Layout, modules};
+use super::lock::Lock;
 use super::progress::Progress;
-use super::versions::SEAWEEDFS;
+use super::versions::{AZURITE, SEAWEEDFS};
 
 /// A program, and the Debian package that has it.
 const NEEDED: [(&str, &str); 13] = [
@@ -31,6 +32,9 @@ const NEEDED: [(&str, &str); 13] = [
     ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
 ];
 
+/// What npm installs, with checksums.
+const PACKAGES: &str = "package-lock.json";
+
 /// Where the shell and tools of the test image come from. Must not need a dynamic linker.
 pub(super) const BUSYBOX: &str = "/bin/busybox";
 
@@ -42,6 +46,8 @@ pub(super) async fn system(layout: &Layout, progress: &Progress) -> Result<()> {
     for (program, why) in [
         ("go", "Go 1.26 or newer"),
         ("python3", "Python 3.11 or newer"),
+        ("node", "Node 18 or newer"),
+        ("npm", "the npm of Node"),
     ] {
         if !is_there(program) {
             bail!("`{program}` is missing: install {why}");
@@ -144,5 +150,33 @@ pub(super) async fn seaweedfs(layout: &Layout, progress: &Progress) -> Result<()
     };
     progress
         .step(&format!("install SeaweedFS {SEAWEEDFS}"), work)
+        .await
+}
+
+/// Sees to it that the Azure store's program is there.
+pub(super) async fn azurite(layout: &Layout, progress: &Progress) -> Result<()> {
+    let _alone = Lock::take(&layout.root().join("npm.lock"), progress).await?;
+    let stamp = layout.stamps().join("azurite");
+    let sources = modules().join("azurite");
+    let wanted = fs::read_to_string(sources.join(PACKAGES))?;
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && layout.azurite().exists() {
+        return Ok(());
+    }
+    let work = async {
+        let folder = layout.npm();
+        fs::create_dir_all(&folder)?;
+        for file in ["package.json", PACKAGES] {
+            fs::copy(sources.join(file), folder.join(file))?;
+        }
+        let mut npm = Command::new("npm");
+        // Empties the folder first, and takes nothing but what the lock file has checksums of.
+        npm.current_dir(&folder).args(["ci", "--omit=dev"]);
+        npm.args(["--ignore-scripts", "--no-audit", "--no-fund"]);
+        command::logged(&mut npm, &layout.root().join("azurite.log")).await?;
+        fs::create_dir_all(layout.stamps())?;
+        Ok(fs::write(stamp, wanted)?)
+    };
+    progress
+        .step(&format!("install Azurite {AZURITE}"), work)
         .await
 }

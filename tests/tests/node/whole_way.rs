@@ -1,9 +1,10 @@
 //! From nothing to a restored backup, and away again.
 
 use tests::juju::DeployOptions;
-use tests::operator::{APP, S3, UNIT, run_well};
+use tests::operator::{APP, UNIT, run_well};
 use tests::shop::Shop;
 use tests::stack::versions;
+use tests::store::Store;
 use tests::world::World;
 
 use super::{NO_STORE, kubectl, writes};
@@ -33,7 +34,21 @@ fn everything_said(world: &World) -> String {
 
 #[tokio::test]
 async fn one_backup_lost_and_restored() {
-    let mut world = World::open("whole-way").await.unwrap();
+    let world = World::open("whole-way").await.unwrap();
+    let store = Store::S3(world.stack.s3());
+    lose_and_restore(world, &store).await;
+}
+
+/// With the stand-in for Velero's plugin.
+#[tokio::test]
+async fn one_backup_lost_and_restored_in_azure() {
+    let world = World::open("whole-way-in-azure").await.unwrap();
+    let store = Store::Azure(world.stack.azure());
+    store.make_bucket(&world.bucket).await.unwrap();
+    lose_and_restore(world, &store).await;
+}
+
+async fn lose_and_restore(mut world: World, store: &Store) {
     world.deploy(DeployOptions::default()).await.unwrap();
     world
         .expect_status("blocked: not trusted: run `juju trust velero-operator --scope=cluster`")
@@ -45,8 +60,7 @@ async fn one_backup_lost_and_restored() {
     assert_eq!(world.juju.workload_version(APP), Some(versions::VELERO));
 
     world.config("use-node-agent", "true").await.unwrap();
-    let settings = world.settings();
-    world.integrate(settings).await.unwrap();
+    world.integrate_with(store).await.unwrap();
     world.expect_status("active: ").unwrap();
 
     let shop = Shop::open(&world.stack, "shop-whole-way").await.unwrap();
@@ -60,7 +74,7 @@ async fn one_backup_lost_and_restored() {
         output.contains("completed with status: Completed"),
         "{output}"
     );
-    let objects = world.stack.s3().list(&world.bucket, "").await.unwrap();
+    let objects = store.list(&world.bucket).await.unwrap();
     assert!(
         objects
             .iter()
@@ -79,7 +93,7 @@ async fn one_backup_lost_and_restored() {
     assert_eq!(shop.checksums().await.unwrap(), files);
     assert_eq!(shop.motto().await.unwrap(), "never lose anything");
 
-    world.juju.remove_relation(APP, S3).unwrap();
+    world.juju.remove_relation(APP, store.integrator()).unwrap();
     world.juju.settle().await.unwrap();
     world.expect_status(NO_STORE).unwrap();
     assert_eq!(world.location().await.unwrap(), None);
@@ -89,16 +103,16 @@ async fn one_backup_lost_and_restored() {
     let secrets = world.belongings().await.unwrap();
     assert!(!secrets.contains("secret/"), "{secrets}");
 
-    let before = world.stack.s3().list(&world.bucket, "").await.unwrap();
+    let before = store.list(&world.bucket).await.unwrap();
     world.juju.remove_application(APP).unwrap();
     world.juju.settle().await.unwrap();
     assert_eq!(world.belongings().await.unwrap(), "");
-    let after = world.stack.s3().list(&world.bucket, "").await.unwrap();
+    let after = store.list(&world.bucket).await.unwrap();
     assert_eq!(after, before, "what is in the bucket stays");
 
     let said = everything_said(&world);
-    for secret in [world.stack.s3().secret_key, world.stack.s3().access_key] {
-        assert!(!said.contains(&secret), "a key was said");
+    for secret in store.secrets() {
+        assert!(!said.contains(secret), "a key was said");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Fourth stage: carrying out the plan.
 //!
 //! **Invariant:** server-side apply in an order in which each object finds what it needs, deletions
-//! last. Killed between any two requests, the next hook's plan is what was left to do.
+//! last, but for what could not be told to be left over then. Killed between any two requests, the next hook's plan is what was left to do.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,7 @@ pub(crate) async fn apply(
     // Taken apart without `..`: a field that is added must be carried out here.
     let Plan {
         install,
+        repositories,
         secrets,
         locations,
         deletions,
@@ -42,6 +43,9 @@ pub(crate) async fn apply(
         Some(install) => Some(prepare(install, cluster, cli, place, deadline).await?),
         None => None,
     };
+    if let Some(repositories) = repositories {
+        delete(&repositories, cluster).await?;
+    }
     for secret in secrets {
         cluster.apply(&as_dynamic(&secret)?).await?;
         info!("Applied Secret `{}`.", secret.name_any());

@@ -32,11 +32,14 @@ use crate::{
     },
 };
 
-/// What has to be done, in this order: definitions, accounts, Secrets, locations, workloads, and at
-/// last the deletions.
+/// What has to be done, in this order: definitions, accounts, repositories, Secrets, locations,
+/// workloads, and at last the deletions.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) install: Option<Install>,
+    /// Known to be in a store that the location leaves. Velero takes them for being in the next one too,
+    /// unless it sees the location change; and once that has changed, nothing tells where they were.
+    pub(crate) repositories: Option<Deletion>,
     pub(crate) secrets: Vec<Secret>,
     pub(crate) locations: Vec<DynamicObject>,
     pub(crate) deletions: Vec<Deletion>,
@@ -98,11 +101,16 @@ impl Plan {
     pub(crate) fn is_empty(&self) -> bool {
         let Self {
             install,
+            repositories,
             secrets,
             locations,
             deletions,
         } = self;
-        install.is_none() && secrets.is_empty() && locations.is_empty() && deletions.is_empty()
+        install.is_none()
+            && repositories.is_none()
+            && secrets.is_empty()
+            && locations.is_empty()
+            && deletions.is_empty()
     }
 
     /// Carrying it out ends pods that may be working on a Backup or Restore.
@@ -348,8 +356,12 @@ fn set(plan: &mut Plan, descriptor: &Descriptor, storage: &Storage, live: &Live,
         namespace,
         owner,
     );
+    let live_location = live.running.location();
+    if live_location.is_some_and(|live| leaves_store(live, &wanted)) {
+        plan.repositories = Some(repositories());
+    }
     plan.locations
-        .extend(unless_as_wanted(live.running.location(), wanted));
+        .extend(unless_as_wanted(live_location, wanted));
     let live_snapshots = live
         .snapshot_locations
         .iter()
@@ -379,11 +391,7 @@ fn clear(plan: &mut Plan, live: &Live, place: Place<'_>) {
     {
         plan.deletions
             .push(named(velero::kind("BackupStorageLocation"), LOCATION));
-        // They hold on to the store's address; Velero's own CLI deletes them too.
-        plan.deletions.push(Deletion {
-            resource: velero::kind("BackupRepository"),
-            what: Selection::Labelled(format!("{LOCATION_LABEL}={LOCATION}")),
-        });
+        plan.repositories = Some(repositories());
     }
     let snapshots = live
         .snapshot_locations
@@ -391,6 +399,14 @@ fn clear(plan: &mut Plan, live: &Live, place: Place<'_>) {
         .find(|l| l.name_any() == LOCATION);
     delete_snapshot_location(plan, snapshots, place.owner);
     delete_credentials(plan, live, None);
+}
+
+/// Those of the volumes that were backed up to the location.
+fn repositories() -> Deletion {
+    Deletion {
+        resource: velero::kind("BackupRepository"),
+        what: Selection::Labelled(format!("{LOCATION_LABEL}={LOCATION}")),
+    }
 }
 
 fn delete_snapshot_location(plan: &mut Plan, live: Option<&DynamicObject>, owner: &Owner) {
@@ -420,6 +436,14 @@ fn unless_as_wanted(live: Option<&DynamicObject>, wanted: DynamicObject) -> Opti
         owned::is_as_wanted(&comparable(live), &comparable(&wanted), managers)
     });
     (!as_wanted).then_some(wanted)
+}
+
+/// More is different than what is shown to the store.
+fn leaves_store(live: &DynamicObject, wanted: &DynamicObject) -> bool {
+    let mut moved = live.clone();
+    moved.metadata.labels.clone_from(&wanted.metadata.labels);
+    moved.data["spec"]["credential"] = wanted.data["spec"]["credential"].clone();
+    unless_as_wanted(Some(&moved), wanted.clone()).is_some()
 }
 
 /// Spec and labels, in the shape that ownership is told in.

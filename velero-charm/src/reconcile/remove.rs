@@ -6,7 +6,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::{
+    api::core::v1::{Pod, Secret},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
     Api, ResourceExt as _,
     api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams},
@@ -32,6 +35,9 @@ use crate::{
 const RESTORES: Duration = Duration::from_secs(5);
 /// A server that is in the middle of a Backup takes half a minute to stop.
 const PODS: Duration = Duration::from_mins(1);
+
+/// As a rule it takes a tenth of a second.
+const DEFINITIONS: Duration = Duration::from_secs(10);
 
 /// No later hook goes on with a removal: what passes by itself is waited for this long.
 const SICKNESS: Duration = Duration::from_secs(30);
@@ -249,6 +255,14 @@ async fn unused_definitions(cluster: &Cluster) -> Result<(), Error> {
         cluster
             .delete(&crd, name, &DeleteParams::background())
             .await?;
+    }
+    // The API server lets go of each by and by; a Velero that comes next must not find one that is on its
+    // way out.
+    let going = |crd: &CustomResourceDefinition| crd.metadata.deletion_timestamp.is_some();
+    let deadline = Instant::now() + DEFINITIONS;
+    let left = until_none(&cluster.all(), velero::COMPONENT, deadline, going).await?;
+    if let Some(name) = left.first() {
+        info!("The CustomResourceDefinition `{name}` has not gone yet.");
     }
     Ok(())
 }

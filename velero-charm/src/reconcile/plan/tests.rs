@@ -244,10 +244,26 @@ fn the_end_of_the_relation_takes_storage_away() {
         .iter()
         .map(|d| d.resource.kind.as_str())
         .collect();
-    assert_eq!(
-        kinds,
-        ["BackupStorageLocation", "BackupRepository", "Secret"]
-    );
+    assert_eq!(kinds, ["BackupStorageLocation", "Secret"]);
+    assert!(plan.repositories.is_some());
+}
+
+#[test]
+fn repositories_are_forgotten_when_the_location_goes_elsewhere() {
+    let live = world(&core(), set(storage(None, "file")));
+    let forgets = |prefix, credential, live: &Live| {
+        let plan = planned(core(), set(storage(prefix, credential)), live);
+        assert_eq!(plan.deletions.len(), usize::from(credential != "file"));
+        plan.repositories.is_some()
+    };
+    assert!(forgets(Some("a-folder"), "file", &live));
+    assert!(!forgets(None, "file", &live));
+    assert!(!forgets(None, "other-key", &live));
+
+    let mut live = live;
+    let location = live.running.locations.get_mut("default").unwrap();
+    location.data["spec"]["config"]["theirs"] = json!("stays");
+    assert!(!forgets(None, "other-key", &live));
 }
 
 #[test]
