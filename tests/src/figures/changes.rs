@@ -12,14 +12,13 @@ use super::site::{Ground, Site};
 use super::stages::{by_stage, timeline};
 use super::watcher::{Scene, Watcher, since};
 use crate::juju::{DeployOptions, HookRun};
-use crate::operator::{APP, S3};
+use crate::operator::{APP, AZURE, S3};
 use crate::stack::{AuditEvent, Mark};
 
 /// How much later than its cause a hook may end.
 const LAG: f64 = 0.1;
 /// What takes so many times as long as the median is looked at.
 const ODD: f64 = 3.0;
-const AZURE: &str = "azure-storage-integrator";
 
 /// A kind of change, and what of it was seen in each round.
 struct Change {
@@ -112,22 +111,16 @@ async fn story(
         seen(site, &before, watcher, &Scene::has_agents).await?,
     );
 
-    if let Some(settings) = site.azure() {
-        site.juju.deploy_azure_integrator(AZURE, settings)?;
-        site.juju.integrate(APP, AZURE)?;
-        site.settle().await?;
-        let before = Before::of(site).await?;
-        site.juju.remove_relation(APP, S3)?;
-        site.settle().await?;
-        site.expect_status("active: ")?;
-        let moved: Holds =
-            Box::new(|scene| scene.serves_with("azure") && scene.is_available("azure"));
-        let title = "S3 → Azure → pod with the plugin is ready, and Velero's verdict";
-        note(title, seen(site, &before, watcher, &moved).await?);
-        site.juju.remove_application(AZURE)?;
-        site.settle().await?;
-    }
-    Ok(())
+    site.integrate_azure().await?;
+    let before = Before::of(site).await?;
+    site.juju.remove_relation(APP, S3)?;
+    site.settle().await?;
+    site.expect_status("active: ")?;
+    let moved: Holds = Box::new(|scene| scene.serves_with("azure") && scene.is_available("azure"));
+    let title = "S3 → Azure → pod with the plugin is ready, and Velero's verdict";
+    note(title, seen(site, &before, watcher, &moved).await?);
+    site.juju.remove_application(AZURE)?;
+    site.settle().await
 }
 
 /// A verdict that is not this one, on another credential.
