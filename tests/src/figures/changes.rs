@@ -10,16 +10,15 @@ use anyhow::{Context as _, Result};
 use super::sheet::{Samples, Sheet, Unit};
 use super::site::{Ground, Site};
 use super::stages::{by_stage, timeline};
-use super::watcher::{History, Scene, Watcher, since};
+use super::watcher::{Scene, Watcher, since};
 use crate::juju::{DeployOptions, HookRun};
-use crate::operator::{APP, S3};
+use crate::operator::{APP, AZURE, S3};
 use crate::stack::{AuditEvent, Mark};
 
 /// How much later than its cause a hook may end.
 const LAG: f64 = 0.1;
 /// What takes so many times as long as the median is looked at.
 const ODD: f64 = 3.0;
-const AZURE: &str = "azure-storage-integrator";
 
 /// A kind of change, and what of it was seen in each round.
 struct Change {
@@ -112,22 +111,16 @@ async fn story(
         seen(site, &before, watcher, &Scene::has_agents).await?,
     );
 
-    if let Some(settings) = site.azure() {
-        site.juju.deploy_azure_integrator(AZURE, settings)?;
-        site.juju.integrate(APP, AZURE)?;
-        site.settle().await?;
-        let before = Before::of(site).await?;
-        site.juju.remove_relation(APP, S3)?;
-        site.settle().await?;
-        site.expect_status("active: ")?;
-        let moved: Holds =
-            Box::new(|scene| scene.serves_with("azure") && scene.is_available("azure"));
-        let title = "S3 → Azure → pod with the plugin is ready, and Velero's verdict";
-        note(title, seen(site, &before, watcher, &moved).await?);
-        site.juju.remove_application(AZURE)?;
-        site.settle().await?;
-    }
-    Ok(())
+    site.integrate_azure().await?;
+    let before = Before::of(site).await?;
+    site.juju.remove_relation(APP, S3)?;
+    site.settle().await?;
+    site.expect_status("active: ")?;
+    let moved: Holds = Box::new(|scene| scene.serves_with("azure") && scene.is_available("azure"));
+    let title = "S3 → Azure → pod with the plugin is ready, and Velero's verdict";
+    note(title, seen(site, &before, watcher, &moved).await?);
+    site.juju.remove_application(AZURE)?;
+    site.settle().await
 }
 
 /// A verdict that is not this one, on another credential.
@@ -147,7 +140,7 @@ impl Before {
     }
 }
 
-/// The longest hook since then, and when what holds now came to be so in it.
+/// The hook since then in which what holds now came to be so.
 async fn seen(
     site: &Site,
     before: &Before,
@@ -155,22 +148,20 @@ async fn seen(
     holds: &dyn Fn(&Scene) -> bool,
 ) -> Result<Seen> {
     let runs = site.juju.hook_runs().get(before.runs..).unwrap_or_default();
-    let longest = runs.iter().max_by_key(|run| run.duration);
-    let run = longest.context("no hook ran")?;
-    let cause = cause(&watcher.history(), run, holds);
+    let end = runs.last().map(|run| run.at + run.duration);
+    let end = end.context("no hook ran")?;
+    let history = watcher.history(holds).await?;
+    let cause = since(&history, end, holds).context("what the hook waited for is no more")?;
+    let run = runs.iter().rev().find(|run| run.at <= cause);
     let mut requests = site.audit().since(&before.mark).await?;
     let user = site.charm_user();
     requests.retain(|request| request.user == user);
     Ok(Seen {
-        run: run.clone(),
-        cause: cause.with_context(|| format!("the watcher did not see why {} ended", run.hook))?,
+        run: run.context("it was so before any hook ran")?.clone(),
+        cause,
         in_all: seconds_of(runs),
         requests,
     })
-}
-
-fn cause(history: &History, run: &HookRun, holds: &dyn Fn(&Scene) -> bool) -> Option<SystemTime> {
-    since(history, run.at + run.duration, holds).filter(|cause| *cause >= run.at)
 }
 
 fn seconds_of(runs: &[HookRun]) -> f64 {

@@ -198,7 +198,7 @@ mod tests {
         sheet.note("as seen");
         let told = "\n\
                     Steady\n\
-                    \u{20}               goal   median        range\n\
+                    \u{20}                goal   median        range\n\
                     \u{20} ratio       ≤ 1.50×    1.50×  1.25 – 1.75  met\n\
                     \u{20} CLI starts      ≤ 0        1               NOT MET\n\
                     \u{20} charm                40.5 ms  40.0 – 41.0\n\

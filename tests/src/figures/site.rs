@@ -9,9 +9,10 @@ use anyhow::Result;
 
 use crate::charmed::CharmedModel;
 use crate::juju::{AzureSettings, DeployOptions};
-use crate::operator::{APP, S3};
+use crate::operator::{APP, AZURE, S3};
 use crate::plane::{LightWorld, Plane};
 use crate::stack::{ApiEndpoint, AuditLog, Stack};
+use crate::store::Store;
 use crate::world::World;
 
 /// A cluster to measure on.
@@ -34,7 +35,8 @@ impl Ground {
     pub const fn describe(&self) -> &'static str {
         match self {
             Self::Node(_) => {
-                "Real: Kubernetes with a node, Velero, the S3 store. Emulated: Juju, and the hook tools with it."
+                "Real: Kubernetes with a node, Velero, the S3 store. Stand-ins: the plugin for Azure, Azurite. \
+                 Emulated: Juju, and the hook tools with it."
             }
             Self::Plane(_) => {
                 "Real: etcd, the API server, controllers, the scheduler. Played at once and without \
@@ -82,15 +84,20 @@ impl Site {
         }
     }
 
-    /// An account of Azure that works here, if there is one.
-    pub(super) fn azure(&self) -> Option<AzureSettings> {
+    /// Integrates with a container of Azure's that works here, and lets the charm come to rest.
+    pub(super) async fn integrate_azure(&mut self) -> Result<()> {
         match self {
-            Self::Node(_) => None,
-            Self::Plane(_) => Some(AzureSettings::of_account(
-                "acme",
-                "velero",
-                "YSBsaWdodCBrZXk=",
-            )),
+            Self::Node(world) => {
+                let store = Store::Azure(world.stack.azure());
+                store.make_bucket(&world.bucket).await?;
+                world.integrate_with(&store).await
+            }
+            Self::Plane(world) => {
+                let settings = AzureSettings::of_account("acme", "velero", "YSBsaWdodCBrZXk=");
+                world.juju.deploy_azure_integrator(AZURE, settings)?;
+                world.juju.integrate(APP, AZURE)?;
+                world.settle().await
+            }
         }
     }
 

@@ -5,20 +5,23 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DynamicObject, WatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt as _};
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::plane::follow::{follow, follow_custom};
+
+/// The API server tells everybody at the same time; a machine that is busy makes some hear it later.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// What there is of a Velero.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,7 +38,7 @@ pub(super) type History = Vec<(SystemTime, Scene)>;
 
 /// A running watcher of one namespace; it ends with this value.
 pub(super) struct Watcher {
-    history: Arc<Mutex<History>>,
+    history: watch::Receiver<History>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -97,16 +100,16 @@ impl Watcher {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let history = Arc::<Mutex<History>>::default();
+        let (notes, history) = watch::channel(History::new());
         let (stop, stopped) = oneshot::channel::<()>();
-        let (notes, namespace) = (Arc::clone(&history), namespace.to_owned());
+        let namespace = namespace.to_owned();
         let thread = thread::Builder::new()
             .name("watcher".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
                         // Without it nothing is seen, and that is told as a failure.
-                        _ = watch(kubeconfig, &namespace, &notes) => {}
+                        _ = look(kubeconfig, &namespace, &notes) => {}
                         _ = stopped => {}
                     }
                 });
@@ -118,14 +121,21 @@ impl Watcher {
         })
     }
 
-    pub(super) fn history(&self) -> History {
-        let held = self.history.lock();
-        held.unwrap_or_else(PoisonError::into_inner).clone()
+    /// All that it has seen, once it has seen that this holds: what the charm has seen, it is about to.
+    pub(super) async fn history(&self, holds: &dyn Fn(&Scene) -> bool) -> Result<History> {
+        let mut history = self.history.clone();
+        let seen = |all: &History| all.last().is_some_and(|(_, scene)| holds(scene));
+        let seen = timeout(SEEN_WITHIN, history.wait_for(seen)).await;
+        let seen = seen.context("the watcher did not see what the charm saw")?;
+        Ok(seen.context("the watcher has ended")?.clone())
     }
 
     pub(super) fn now(&self) -> Scene {
-        let last = self.history().pop();
-        last.map(|(_, scene)| scene).unwrap_or_default()
+        let history = self.history.borrow();
+        history
+            .last()
+            .map(|(_, scene)| scene.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -138,7 +148,7 @@ impl Drop for Watcher {
     }
 }
 
-async fn watch(kubeconfig: PathBuf, namespace: &str, notes: &Mutex<History>) -> Result<()> {
+async fn look(kubeconfig: PathBuf, namespace: &str, notes: &watch::Sender<History>) -> Result<()> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     let options = KubeConfigOptions::default();
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
@@ -172,10 +182,13 @@ async fn watch(kubeconfig: PathBuf, namespace: &str, notes: &Mutex<History>) -> 
         while let Some(sight) = sights.recv().await {
             let at = SystemTime::now();
             scene.see(sight);
-            let mut history = notes.lock().unwrap_or_else(PoisonError::into_inner);
-            if history.last().is_none_or(|(_, last)| *last != scene) {
-                history.push((at, scene.clone()));
-            }
+            notes.send_if_modified(|history| {
+                let is_new = history.last().is_none_or(|(_, last)| *last != scene);
+                if is_new {
+                    history.push((at, scene.clone()));
+                }
+                is_new
+            });
         }
     };
     tokio::join!(follow, note);
