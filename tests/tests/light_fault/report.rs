@@ -29,6 +29,7 @@ struct Pages {
     told: BTreeMap<String, BTreeSet<(Scene, Ill)>>,
     slowest: BTreeMap<Scene, Duration>,
     failures: Vec<String>,
+    missed: usize,
 }
 
 impl Report {
@@ -61,6 +62,11 @@ impl Report {
         }
     }
 
+    /// The request that was to be disturbed was not needed this time.
+    pub(crate) fn miss(&self) {
+        self.pages().missed += 1;
+    }
+
     pub(crate) fn fail(&self, text: String) {
         println!("FAILED {text}");
         self.pages().failures.push(text);
@@ -88,7 +94,12 @@ impl Display for Report {
             let slowest = pages.slowest.get(scene).copied().unwrap_or_default();
             writeln!(formatter, "; the slowest took {} s", slowest.as_secs())?;
         }
-        writeln!(formatter, "{total} cases; {} statuses:", pages.told.len())?;
+        writeln!(
+            formatter,
+            "{total} cases, {} missed their request; {} statuses:",
+            pages.missed,
+            pages.told.len()
+        )?;
         for (status, by) in &pages.told {
             writeln!(formatter, "{:4} {status}", by.len())?;
         }

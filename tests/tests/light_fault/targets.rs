@@ -20,6 +20,8 @@ const KINDS: [&str; 4] = ["schedules", "backupstoragelocations", "restores", "ba
 /// One in so many faults is tried at a request, unless all are.
 const SHARE: usize = 3;
 
+const WATCH: &str = " watch";
+
 const SLOW: Duration = Duration::from_secs(2);
 
 /// A request, by its purpose.
@@ -79,6 +81,10 @@ impl Target {
         record.iter().filter(same).count() > self.skip
     }
 
+    pub(crate) fn is_watch(&self) -> bool {
+        self.shape.ends_with(WATCH)
+    }
+
     /// The rule that lets it meet a fault.
     pub(crate) fn rule(&self, ill: Ill) -> Rule {
         let (wanted, skip, seen) = (self.shape.clone(), self.skip, AtomicUsize::new(0));
@@ -131,7 +137,7 @@ pub(crate) fn shape(asked: &Asked) -> Option<String> {
         .map(|part| if made_up(part) { "*" } else { part })
         .collect();
     let place = if namespaced { "" } else { " (cluster)" };
-    let watch = if asked.is_watch() { " watch" } else { "" };
+    let watch = if asked.is_watch() { WATCH } else { "" };
     Some(format!(
         "{} /{}{place}{watch}",
         asked.method,

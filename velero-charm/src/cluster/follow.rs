@@ -25,7 +25,10 @@ use kube::{
     api::{DynamicObject, ListParams, WatchEvent, WatchParams},
 };
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::{
+    time::{Instant, sleep_until, timeout_at},
+    try_join,
+};
 
 use super::{Cluster, ClusterError, ask, list, plural};
 use crate::velero;
@@ -60,24 +63,29 @@ impl Running {
 
     /// Reads it once.
     pub(crate) async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
-        let node_agents: Vec<DaemonSet> = cluster
-            .list(&cluster.api(), &only(velero::NODE_AGENT))
-            .await?;
+        let servers = async { cluster.list(&cluster.api(), &only(velero::SERVER)).await };
+        let node_agents = async {
+            let api = cluster.api::<DaemonSet>();
+            cluster.list(&api, &only(velero::NODE_AGENT)).await
+        };
+        let pods = async { cluster.list(&cluster.api(), &pods()).await };
+        let locations = async {
+            let anywhere = ListParams::default();
+            cluster.list(&locations(cluster), &anywhere).await
+        };
+        let (servers, node_agents, pods, locations) =
+            try_join!(servers, node_agents, pods, locations)?;
         let refusals = if node_agents.iter().any(lacks_pods) {
             cluster.list(&cluster.api(), &refusals()).await?
         } else {
             Vec::new()
         };
         Ok(Self {
-            servers: by_name(cluster.list(&cluster.api(), &only(velero::SERVER)).await?),
+            servers: by_name(servers),
             node_agents: by_name(node_agents),
             refusals: by_name(refusals),
-            pods: by_name(cluster.list(&cluster.api(), &pods()).await?),
-            locations: by_name(
-                cluster
-                    .list(&locations(cluster), &ListParams::default())
-                    .await?,
-            ),
+            pods: by_name(pods),
+            locations: by_name(locations),
         })
     }
 }
@@ -175,7 +183,7 @@ async fn begin(
         (pods, of_pods),
         (locations, of_locations),
         (refusals, of_refusals),
-    ) = tokio::try_join!(
+    ) = try_join!(
         watch(&deployments, &server, |r| &mut r.servers),
         watch(&daemon_sets, &agent, |r| &mut r.node_agents),
         watch(&all_pods, &labelled, |r| &mut r.pods),

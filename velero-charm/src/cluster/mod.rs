@@ -12,6 +12,7 @@ pub(crate) mod owned;
 use std::{collections::BTreeMap, fmt::Debug, future::Future, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioExecutor,
@@ -195,15 +196,20 @@ impl Cluster {
     }
 }
 
-/// The library's own would hold small writes back until those before are acknowledged, which makes each
-/// connection but the first one begin with 40 ms of silence; and its retries can keep a hook silent for
-/// minutes, where the next hook is our retry.
+/// The library's own speaks HTTP/1.1 only, where reads that go side by side need a connection each. It
+/// would hold small writes back until those before are acknowledged, which makes each connection but the
+/// first one begin with 40 ms of silence. And its retries can keep a hook silent for minutes, where the
+/// next hook is our retry.
 fn client(config: &Config) -> kube::Result<Client> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(REQUEST_TIMEOUT));
-    let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let tls = HttpsConnectorBuilder::new()
+        .with_tls_config(config.rustls_client_config()?)
+        .https_or_http()
+        .enable_all_versions()
+        .wrap_connector(tcp);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)

@@ -19,6 +19,7 @@ use kube::{
 };
 use provider_api::{Facts, Registry};
 use serde_json::{Map, Value};
+use tokio::try_join;
 
 use super::{
     Error,
@@ -101,26 +102,49 @@ impl Live {
                 Error::Cluster(error)
             }
         })?;
-        let binding = velero::role_binding(cluster.namespace());
-        let accounts = cluster.api::<ServiceAccount>();
-        let bindings = cluster.all::<ClusterRoleBinding>();
-        let records = cluster.api::<ConfigMap>();
-        let record = record::name(owner);
-        let ours = ListParams::default().labels(&owner.selector());
-        let mut credentials = cluster.list(&cluster.api::<Secret>(), &ours).await?;
+        let account = async {
+            let api = cluster.api::<ServiceAccount>();
+            ask("read the ServiceAccount", || api.get_opt(velero::SERVER)).await
+        };
+        let binding = async {
+            let api = cluster.all::<ClusterRoleBinding>();
+            let name = velero::role_binding(cluster.namespace());
+            ask("read the ClusterRoleBinding", || api.get_opt(&name)).await
+        };
+        let record = async {
+            let (api, name) = (cluster.api::<ConfigMap>(), record::name(owner));
+            ask("read the charm's ConfigMap", || api.get_opt(&name)).await
+        };
+        let credentials = async {
+            let ours = ListParams::default().labels(&owner.selector());
+            cluster.list(&cluster.api::<Secret>(), &ours).await
+        };
+        let snapshot_locations = async {
+            let api = cluster.dynamic(&velero::kind("VolumeSnapshotLocation"));
+            cluster.list(&api, &ListParams::default()).await
+        };
+        // Over the one connection that the first read has opened.
+        let (account, binding, record, mut credentials, snapshot_locations, running) =
+            Box::pin(async {
+                try_join!(
+                    account,
+                    binding,
+                    record,
+                    credentials,
+                    snapshot_locations,
+                    Running::read(cluster)
+                )
+            })
+            .await?;
         credentials.retain(credential::is_credential);
-        let snapshots = cluster.dynamic(&velero::kind("VolumeSnapshotLocation"));
         Ok(Self {
             definitions,
-            account: ask("read the ServiceAccount", || {
-                accounts.get_opt(velero::SERVER)
-            })
-            .await?,
-            binding: ask("read the ClusterRoleBinding", || bindings.get_opt(&binding)).await?,
-            record: ask("read the charm's ConfigMap", || records.get_opt(&record)).await?,
+            account,
+            binding,
+            record,
             credentials,
-            snapshot_locations: cluster.list(&snapshots, &ListParams::default()).await?,
-            running: Running::read(cluster).await?,
+            snapshot_locations,
+            running,
         })
     }
 }
