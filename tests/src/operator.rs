@@ -36,18 +36,25 @@ pub async fn program() -> Result<PathBuf> {
     PROGRAM.get_or_try_init(build).await.cloned()
 }
 
-async fn build() -> Result<PathBuf> {
-    let profile = std::env::var("CHARM_PROFILE").unwrap_or_else(|_| "release".into());
+/// Cargo in the workspace.
+#[must_use]
+pub fn cargo() -> Command {
     let mut cargo = Command::new(env!("CARGO"));
-    // What cargo tells a test about the test's own package would count as a change of the other's.
+    cargo.current_dir(workspace());
+    // What cargo tells whom it runs about that one's package would count as a change of each other one:
+    // they would be built twice, for a program that cargo runs and for a person.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
             cargo.env_remove(&name);
         }
     }
-    let output = cargo
-        .current_dir(workspace())
+    cargo
+}
+
+async fn build() -> Result<PathBuf> {
+    let profile = std::env::var("CHARM_PROFILE").unwrap_or_else(|_| "release".into());
+    let output = cargo()
         .args(["build", "--locked", "--package", "velero-charm"])
         .args([
             "--message-format",

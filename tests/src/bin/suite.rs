@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use ::tests::operator;
 use ::tests::stack::{Progress, Stack};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Parser;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 const BUDGET_UP: Duration = Duration::from_mins(20);
@@ -115,19 +116,8 @@ async fn test(progress: &Progress, times: &mut Times, counts: &mut Counts) -> Re
     times
         .take("stack up", Some(BUDGET_UP), Stack::up(progress))
         .await?;
-    let build = [
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "velero-charm",
-    ];
-    let status = times
-        .take("build the charm", None, cargo(&build, |_| {}))
-        .await?;
-    if !status.success() {
-        bail!("the charm does not build ({status})");
-    }
+    let charm = progress.step("build the charm", operator::program());
+    times.take("build the charm", None, charm).await?;
     let mut failed = Vec::new();
     for (level, budget, selection) in LEVELS {
         let test = [&["test", "--locked", "--no-fail-fast"], selection].concat();
@@ -164,8 +154,7 @@ async fn told_to_stop() -> Result<()> {
 
 /// Runs cargo, showing what it says; `note` sees each line of its standard output.
 async fn cargo(arguments: &[&str], mut note: impl FnMut(&str)) -> Result<ExitStatus> {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let child = Command::new(program)
+    let child = operator::cargo()
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,7 +1,8 @@
 //! Fourth stage: carrying out the plan.
 //!
-//! **Invariant:** server-side apply in an order in which each object finds what it needs, deletions
-//! last, but for what could not be told to be left over then. Killed between any two requests, the next hook's plan is what was left to do.
+//! **Invariant:** server-side apply in an order in which each object finds what it needs. Deletions come
+//! last, but for the repositories of an old store: beside a new location they could no longer be
+//! told to be left over. Killed between any two requests, the next hook's plan is what was left to do.
 
 use std::collections::BTreeMap;
 

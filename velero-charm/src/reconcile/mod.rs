@@ -16,7 +16,7 @@ mod validate;
 use std::{ops::ControlFlow, time::Duration};
 
 use jiff::Timestamp;
-use provider_api::{Registry, RegistryError, secrecy::SecretString};
+use provider_api::{Registry, RegistryError, StorageProvider, secrecy::SecretString};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -297,8 +297,9 @@ impl Charm {
         held_by: &[String],
     ) -> Status {
         let provider = running.location().and_then(location::provider);
-        let provider =
-            provider.and_then(|name| self.registry.descriptors().find(|one| one.name == name));
+        let provider = provider
+            .and_then(|name| self.registry.by_name(name))
+            .map(StorageProvider::descriptor);
         let secrets = canaries(desired);
         let report = Report {
             unit: &self.unit,

@@ -116,15 +116,15 @@ impl Live {
             ask("read the charm's ConfigMap", || api.get_opt(&name)).await
         };
         let credentials = async {
-            let ours = ListParams::default().labels(&owner.selector());
-            cluster.list(&cluster.api::<Secret>(), &ours).await
+            let select = ListParams::default().labels(&credential::selector(owner));
+            cluster.list(&cluster.api::<Secret>(), &select).await
         };
         let snapshot_locations = async {
             let api = cluster.dynamic(&velero::kind("VolumeSnapshotLocation"));
             cluster.list(&api, &ListParams::default()).await
         };
         // Over the one connection that the first read has opened.
-        let (account, binding, record, mut credentials, snapshot_locations, running) =
+        let (account, binding, record, credentials, snapshot_locations, running) =
             Box::pin(async {
                 try_join!(
                     account,
@@ -136,7 +136,6 @@ impl Live {
                 )
             })
             .await?;
-        credentials.retain(credential::is_credential);
         Ok(Self {
             definitions,
             account,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{ResourceExt as _, api::ObjectMeta};
+use kube::api::ObjectMeta;
 use provider_api::secrecy::{ExposeSecret as _, SecretString};
 
 use super::Owner;
@@ -51,12 +51,10 @@ pub(crate) fn role() -> (String, String) {
     (ROLE.0.into(), ROLE.1.into())
 }
 
-/// A Secret of this kind.
-pub(crate) fn is_credential(secret: &Secret) -> bool {
-    secret
-        .labels()
-        .get(ROLE.0)
-        .is_some_and(|role| role == ROLE.1)
+/// Selects the Secrets of this kind that are ours.
+pub(crate) fn selector(owner: &Owner) -> String {
+    let (label, value) = ROLE;
+    format!("{},{label}={value}", owner.selector())
 }
 
 /// The Secret holds this file and nothing else.
