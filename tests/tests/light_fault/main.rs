@@ -1,9 +1,9 @@
 //! A sick API server gives a clear status, not silence, and costs nothing for good.
 //!
 //! Each request of each scene that differs in method, kind or purpose meets a third of the faults, with
-//! `MATRIX=all` each of them, for the whole hook. The hook ends in time and well, its status says what failed and what comes next, nothing is
-//! deleted but what the undisturbed hook deletes, and one more hook without the fault ends where the
-//! undisturbed one does.
+//! `MATRIX=all` each of them, for the whole hook. The hook ends in time and well, its status says what
+//! failed and what comes next, nothing is deleted but what the undisturbed hook deletes, and one more hook
+//! without the fault ends where the undisturbed one does.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
