@@ -254,3 +254,30 @@ async fn removal_without_rights_ends_and_says_what_is_left() {
                   -A -l velero-operator/application=velero-operator,velero-operator/model=";
     assert!(said.contains(advice), "{said}");
 }
+
+/// Else a Velero that comes next would meet definitions that are on their way out.
+#[tokio::test]
+async fn removal_waits_for_its_definitions_and_names_one_that_somebody_holds() {
+    let plane = Plane::start().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "held").await.unwrap();
+    let hold = [
+        "patch",
+        "customresourcedefinition",
+        "backups.velero.io",
+        "--type=json",
+        r#"--patch=[{"op": "add", "path": "/metadata/finalizers", "value": ["acme.example/hold"]}]"#,
+    ];
+    world.kubectl(&hold).await.unwrap();
+
+    world.juju.remove_application(APP).unwrap();
+    world.settle().await.unwrap();
+
+    let left = ["get", "customresourcedefinitions", "-o", "name"];
+    let left = world.kubectl(&left).await.unwrap();
+    assert_eq!(
+        left.trim(),
+        "customresourcedefinition.apiextensions.k8s.io/backups.velero.io"
+    );
+    let said = "The CustomResourceDefinition `backups.velero.io` has not gone yet.";
+    assert!(world.log().contains(said), "{}", world.log());
+}
