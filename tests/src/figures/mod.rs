@@ -31,10 +31,13 @@ const ROUNDS: usize = 5;
 pub async fn measure(ground: &Ground, against: Option<&Path>) -> Result<Sheet> {
     let mut sheet = Sheet::default();
     program::measure(TURNS, &mut sheet).await?;
-    let mut site = ground.site("steady").await?;
-    site.connect().await?;
-    Box::pin(steady::measure(&mut site, against, TURNS, &mut sheet)).await?;
-    site.remove().await?;
+    {
+        // There is one site at a time on a node.
+        let mut site = ground.site("steady").await?;
+        site.connect().await?;
+        Box::pin(steady::measure(&mut site, against, TURNS, &mut sheet)).await?;
+        site.remove().await?;
+    }
     Box::pin(changes::measure(ground, ROUNDS, &mut sheet)).await?;
     Ok(sheet)
 }
