@@ -7,30 +7,25 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tests::operator;
 use tests::stack::versions;
 
 async fn start(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(operator::program().await.unwrap())
+    // Not a pipe: a program that refuses its arguments ends without reading what is written into it.
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    Command::new(operator::program().await.unwrap())
         .args(arguments)
         .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
+        .stdin(file)
+        .output()
         .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
-    child.wait_with_output().unwrap()
 }
 
 async fn print(arguments: &[&str], input: &str) -> String {
