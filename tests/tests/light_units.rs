@@ -281,3 +281,22 @@ async fn removal_waits_for_its_definitions_and_names_one_that_somebody_holds() {
     let said = "The CustomResourceDefinition `backups.velero.io` has not gone yet.";
     assert!(world.log().contains(said), "{}", world.log());
 }
+
+/// A finalizer keeps its object, and with it the definition, until somebody takes it off.
+#[tokio::test]
+async fn removal_lets_go_of_what_no_server_lets_go_of() {
+    let plane = Plane::start().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "stuck").await.unwrap();
+    let backup = json!({
+        "apiVersion": "velero.io/v1", "kind": "Backup",
+        "metadata": {"name": "stuck", "namespace": world.namespace, "finalizers": ["acme.example/hold"]},
+        "spec": {},
+    });
+    world.apply(&backup).await.unwrap();
+
+    world.juju.remove_application(APP).unwrap();
+    world.settle().await.unwrap();
+
+    let definitions = ["get", "customresourcedefinitions", "-o", "name"];
+    assert_eq!(world.kubectl(&definitions).await.unwrap(), "");
+}
