@@ -55,6 +55,11 @@ impl ClusterError {
         matches!(&self.cause, Cause::Refused(status) if status.code == 404)
     }
 
+    /// The object is not what the request says it is.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(&self.cause, Cause::Refused(status) if status.code == 409)
+    }
+
     /// The ServiceAccount may not do this, or is gone.
     pub(crate) fn is_forbidden(&self) -> bool {
         match &self.cause {

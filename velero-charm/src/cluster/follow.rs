@@ -39,6 +39,7 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// What Velero's health is read from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Running {
+    /// Every Deployment that is a server's. Only ours is followed.
     pub(crate) servers: BTreeMap<String, Deployment>,
     pub(crate) node_agents: BTreeMap<String, DaemonSet>,
     pub(crate) pods: BTreeMap<String, Pod>,
@@ -63,7 +64,11 @@ impl Running {
 
     /// Reads it once.
     pub(crate) async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
-        let servers = async { cluster.list(&cluster.api(), &only(velero::SERVER)).await };
+        // All of them, as a Velero of somebody else's can be called anything.
+        let servers = async {
+            let anywhere = ListParams::default();
+            cluster.sift(&cluster.api(), anywhere, is_of_a_server).await
+        };
         let node_agents = async {
             let api = cluster.api::<DaemonSet>();
             cluster.list(&api, &only(velero::NODE_AGENT)).await
@@ -245,6 +250,10 @@ fn by_name<K: ResourceExt>(objects: Vec<K>) -> BTreeMap<String, K> {
         .into_iter()
         .map(|object| (object.name_any(), object))
         .collect()
+}
+
+fn is_of_a_server(deployment: &Deployment) -> bool {
+    deployment.name_any() == velero::SERVER || velero::server::is_deployment(deployment)
 }
 
 fn only(name: &str) -> ListParams {

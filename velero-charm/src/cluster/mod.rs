@@ -41,6 +41,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a busy one is asked again, so that there is time left to pass on what it says.
 const BUSY: Duration = Duration::from_secs(8);
 
+/// A version that no object has. The API server compares it if there is an object, and passes over it if
+/// there is none.
+const NO_VERSION: &str = "1";
+
+/// As many whole objects are held at once when one is looked for among many.
+const PAGE: u32 = 100;
+
 /// Kinds that live outside namespaces, of those that the charm handles.
 const CLUSTER_SCOPED: [&str; 3] = [
     "ClusterRoleBinding",
@@ -95,11 +102,29 @@ impl Cluster {
         Api::all_with(self.client.clone(), resource)
     }
 
-    /// Makes an object what we say it is, as far as we say it.
+    /// Makes the object of this uid what we say it is, as far as we say it.
     pub(crate) async fn apply(
         &self,
         object: &DynamicObject,
+        uid: &str,
     ) -> Result<DynamicObject, ClusterError> {
+        let mut object = object.clone();
+        object.metadata.uid = Some(uid.to_owned());
+        self.send(&object).await
+    }
+
+    /// Makes an object that is not there. One that is there by now stays as it is, whoever made it: that
+    /// is a conflict.
+    pub(crate) async fn create(
+        &self,
+        object: &DynamicObject,
+    ) -> Result<DynamicObject, ClusterError> {
+        let mut object = object.clone();
+        object.metadata.resource_version = Some(NO_VERSION.to_owned());
+        self.send(&object).await
+    }
+
+    async fn send(&self, object: &DynamicObject) -> Result<DynamicObject, ClusterError> {
         let name = object.name_any();
         let resource = resource_of(object);
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
@@ -193,6 +218,28 @@ impl Cluster {
         Ok(present(list(api, parameters).await)?
             .map(|list| list.items)
             .unwrap_or_default())
+    }
+
+    /// Lists objects page by page and keeps some of them; a kind that is not there has none.
+    pub(crate) async fn sift<K>(
+        &self,
+        api: &Api<K>,
+        parameters: ListParams,
+        is_kept: impl Fn(&K) -> bool,
+    ) -> Result<Vec<K>, ClusterError>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug,
+    {
+        let mut parameters = parameters.limit(PAGE);
+        let mut kept = Vec::new();
+        while let Some(page) = present(list(api, &parameters).await)? {
+            kept.extend(page.items.into_iter().filter(&is_kept));
+            match page.metadata.continue_ {
+                Some(next) if !next.is_empty() => parameters = parameters.continue_token(&next),
+                _ => break,
+            }
+        }
+        Ok(kept)
     }
 }
 

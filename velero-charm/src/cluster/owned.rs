@@ -26,6 +26,29 @@ pub(crate) fn covers(live: &Value, wanted: &Value) -> bool {
     }
 }
 
+/// The same, where items of lists are known by their names, as those of containers are. Others may be
+/// among them.
+pub(crate) fn covers_named(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
+            let live = live.get(key).unwrap_or(&Value::Null);
+            covers_named(live, wanted)
+        }),
+        (live, Value::Array(wanted)) if wanted.iter().all(is_named) => {
+            let live = live.as_array().map(Vec::as_slice).unwrap_or_default();
+            wanted.iter().all(|wanted| {
+                let named = live.iter().find(|one| one["name"] == wanted["name"]);
+                named.is_some_and(|live| covers_named(live, wanted))
+            })
+        }
+        _ => live == wanted,
+    }
+}
+
+fn is_named(item: &Value) -> bool {
+    item.get("name").is_some()
+}
+
 /// The entry that our applies have left on an object.
 pub(crate) fn our_entry(managers: Option<&Vec<ManagedFieldsEntry>>) -> Option<&ManagedFieldsEntry> {
     managers?.iter().find(|entry| {
@@ -87,6 +110,21 @@ mod tests {
         let managers = managed(json!({"f:spec": {"f:a": {}}}));
 
         assert!(is_as_wanted(&live, &wanted, Some(&managers)));
+    }
+
+    #[test]
+    fn items_are_compared_by_name_and_words_by_place() {
+        let wanted = json!({"containers": [{"name": "a", "args": ["x"]}], "init": []});
+        let others = json!({"containers": [
+            {"name": "theirs"},
+            {"name": "a", "args": ["x"], "tty": true},
+        ]});
+        assert!(covers_named(&others, &wanted));
+        for args in [json!(["x", "y"]), json!(["y"]), json!([]), Value::Null] {
+            let changed = json!({"containers": [{"name": "a", "args": args}]});
+            assert!(!covers_named(&changed, &wanted), "{changed}");
+        }
+        assert!(!covers_named(&json!({}), &wanted));
     }
 
     #[test]

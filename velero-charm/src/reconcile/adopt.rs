@@ -6,19 +6,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::ServiceAccount};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{
     ResourceExt as _,
-    api::{ApiResource, DynamicObject},
+    api::{ApiResource, DeleteParams, DynamicObject},
 };
 use provider_api::Registry;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use tracing::warn;
 
-use super::{Error, validate};
+use super::{
+    Error,
+    observe::Live,
+    strangers::{self, Scope, Stranger},
+    validate,
+};
 use crate::{
-    cluster::{Cluster, ask, managers::Former, owned, present, resource, resource_of},
-    velero::{self, LOCATION, NODE_AGENT, Owner, SERVER, credential, manifests},
+    cluster::{Cluster, ask, managers::Former, present, resource, resource_of},
+    velero::{
+        self, LOCATION, NODE_AGENT, Owner, SERVER, credential,
+        manifests::{self, NodeAgent},
+    },
 };
 
 /// The predecessor's own field manager; nobody else writes under it.
@@ -36,54 +45,109 @@ pub(crate) enum Standing {
     Ours,
     /// The predecessor's; these objects have to come over, in this order.
     Predecessors(Vec<DynamicObject>),
-    /// Neither this charm's nor its predecessor's.
-    Foreign,
+    /// These are neither this charm's nor its predecessor's.
+    Foreign(Vec<Stranger>),
 }
 
-/// Finds out whose the Velero in our namespace is. Asks nothing if it is plainly ours.
+/// How thoroughly others are looked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Search {
+    /// In what each hook reads, once a server of ours is there.
+    Glance,
+    /// Wherever they could be in the namespace.
+    Thorough,
+}
+
+/// Finds out whose the Velero in our namespace is. Asks nothing more at a glance if it is plainly ours.
 pub(crate) async fn standing(
-    server: Option<&Deployment>,
-    account: Option<&ServiceAccount>,
+    live: &Live,
+    agent: NodeAgent,
+    search: Search,
     cluster: &Cluster,
     owner: &Owner,
 ) -> Result<Standing, Error> {
-    let plainly_ours = match (server, account) {
-        (Some(server), _) => owner.owns(server) || has_lost_its_label(server),
-        (None, Some(account)) => owner.owns(account),
-        (None, None) => true,
-    };
-    if plainly_ours {
-        return Ok(Standing::Ours);
+    let mut others = strangers::other_servers(&live.running);
+    let namesakes = strangers::namesakes(live, agent, owner);
+    let server = live.running.server();
+    let is_installed = server.is_some_and(|server| owner.made(server));
+    let mut predecessors = Vec::new();
+    // The server is taken over last: when it is ours, all of the predecessor's is.
+    if is_installed || namesakes.is_empty() {
+        others.extend(namesakes);
+    } else {
+        let found = named_objects(cluster).await?;
+        let is_evident = found.iter().any(|object| is_evidence(object, owner));
+        let namespace = cluster.namespace();
+        let theirs = |one: &DynamicObject| !owner.made(one) && is_predecessors(one, namespace);
+        if is_evident {
+            predecessors.extend(found.into_iter().filter(theirs));
+        }
+        let taken = |one: &Stranger| predecessors.iter().any(|object| one.is(object));
+        others.extend(namesakes.into_iter().filter(|one| !taken(one)));
     }
-    let found = named_objects(cluster).await?;
-    if found.iter().any(|object| is_evidence(object, owner)) {
-        let strangers = found.into_iter().filter(|object| !owner.owns(object));
-        return Ok(Standing::Predecessors(strangers.collect()));
+    if others.is_empty() && (search == Search::Thorough || !is_installed) {
+        others = strangers::search(Scope::Namespace, cluster, owner).await?;
+        // It was looked at already.
+        others.retain(|one| !predecessors.iter().any(|object| one.is(object)));
     }
-    Ok(match server {
-        Some(_) => Standing::Foreign,
-        None => Standing::Ours,
+    Ok(match (others.is_empty(), predecessors.is_empty()) {
+        (false, _) => Standing::Foreign(others),
+        (true, false) => Standing::Predecessors(predecessors),
+        (true, true) => Standing::Ours,
     })
 }
 
-/// We applied it and somebody took the labels off.
-fn has_lost_its_label(server: &Deployment) -> bool {
-    Owner::is_unclaimed(server)
-        && owned::our_entry(server.metadata.managed_fields.as_ref()).is_some()
+/// An account that is somebody else's must not have our rights for being called like ours.
+pub(crate) async fn withhold_rights(
+    live: &Live,
+    cluster: &Cluster,
+    owner: &Owner,
+) -> Result<(), Error> {
+    let is_ours = |account: &ServiceAccount| owner.made(account);
+    if live.account.as_ref().is_none_or(is_ours) {
+        return Ok(());
+    }
+    for binding in &live.bindings {
+        let kind = resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding");
+        let name = binding.name_any();
+        cluster
+            .delete(&kind, &name, &DeleteParams::background())
+            .await?;
+        warn!("Deleted ClusterRoleBinding `{name}`: ServiceAccount `{SERVER}` is not ours.");
+    }
+    Ok(())
 }
 
 /// The predecessor wrote it, or it wrote it and we have taken it over already: of these names we make
 /// nothing ourselves.
 fn is_evidence(object: &DynamicObject, owner: &Owner) -> bool {
     let of_its_name = [CREDENTIALS, METRICS].contains(&object.name_any().as_str());
-    let written = |entry: &ManagedFieldsEntry| entry.manager.as_deref() == Some(PREDECESSOR);
-    object.managed_fields().iter().any(written) || (of_its_name && owner.owns(object))
+    let written = written_by(object, &[PREDECESSOR]) && Owner::labelled_by(object).is_none();
+    written || (of_its_name && owner.owns(object))
+}
+
+/// Where there is evidence of the predecessor, its managers' objects are its own. But the name of its binding
+/// can be that of somebody else's.
+fn is_predecessors(object: &DynamicObject, namespace: &str) -> bool {
+    let subjects = object.data.get("subjects");
+    let subject = json!([{"kind": "ServiceAccount", "name": SERVER, "namespace": namespace}]);
+    written_by(object, &MANAGERS)
+        && Owner::labelled_by(object).is_none()
+        && subjects.is_none_or(|subjects| *subjects == subject)
+}
+
+fn written_by(object: &DynamicObject, managers: &[&str]) -> bool {
+    let writes = |entry: &ManagedFieldsEntry| {
+        let manager = entry.manager.as_deref();
+        entry.subresource.is_none() && manager.is_some_and(|name| managers.contains(&name))
+    };
+    object.managed_fields().iter().any(writes)
 }
 
 /// Everything that the predecessor made and that can be here. What shows that it was the predecessor
 /// comes first and stays; the server, which makes us ask, comes last.
 async fn named_objects(cluster: &Cluster) -> Result<Vec<DynamicObject>, Error> {
-    let binding = velero::role_binding(cluster.namespace());
+    let binding = velero::plain_role_binding(cluster.namespace());
     let places: [(ApiResource, &str); 8] = [
         (resource("", "v1", "Service"), METRICS),
         (resource("", "v1", "Secret"), CREDENTIALS),

@@ -1,14 +1,15 @@
 //! Fourth stage: carrying out the plan.
 //!
-//! **Invariant:** server-side apply in an order in which each object finds what it needs. Deletions come
-//! last, but for the repositories of an old store: beside a new location they could no longer be
+//! **Invariant:** server-side apply in an order in which each object finds what it needs. What was seen to
+//! be ours is applied under its uid, and what was not seen is created or refused, so nothing of anybody
+//! else's is taken, however late it comes. Deletions come last, but for the repositories of an old store: beside a new location they could no longer be
 //! told to be left over. Killed between any two requests, the next hook's plan is what was left to do.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
-    ResourceExt as _,
+    ResourceExt,
     api::{DeleteParams, DynamicObject, ListParams},
 };
 use tokio::time::Instant;
@@ -16,17 +17,22 @@ use tracing::info;
 
 use super::{
     Error, adopt,
+    observe::Live,
     plan::{Deletion, Install, Place, Plan, Rollout, Selection},
     record::{Record, Seen},
+    strangers::Stranger,
 };
 use crate::{
-    cluster::{Cluster, ClusterError, ask, follow::until_none, managers::Former, resource_of},
-    velero::{self, cli::Cli, definitions, manifests},
+    cluster::{
+        Cluster, ClusterError, ask, follow::until_none, managers::Former, resource, resource_of,
+    },
+    velero::{self, Owner, cli::Cli, definitions, manifests},
 };
 
 /// Carries out a plan.
 pub(crate) async fn apply(
     plan: Plan,
+    live: &Live,
     cluster: &Cluster,
     cli: &Cli,
     place: Place<'_>,
@@ -40,28 +46,101 @@ pub(crate) async fn apply(
         locations,
         deletions,
     } = plan;
+    let writer = Writer {
+        cluster,
+        live,
+        owner: place.owner,
+    };
     let prepared = match install {
-        Some(install) => Some(prepare(install, cluster, cli, place, deadline).await?),
+        Some(install) => Some(prepare(install, &writer, cli, place, deadline).await?),
         None => None,
     };
     if let Some(repositories) = repositories {
         delete(&repositories, cluster).await?;
     }
     for secret in secrets {
-        cluster.apply(&as_dynamic(&secret)?).await?;
+        writer.put(&as_dynamic(&secret)?).await?;
         info!("Applied Secret `{}`.", secret.name_any());
     }
     for location in &locations {
-        cluster.apply(location).await?;
+        writer.put(location).await?;
         info!("Applied {}.", describe(location));
     }
     if let Some(prepared) = prepared {
-        finish(prepared, cluster, place).await?;
+        finish(prepared, &writer, place).await?;
     }
     for deletion in deletions {
         delete(&deletion, cluster).await?;
     }
     Ok(())
+}
+
+/// Writes what is ours, and nothing else.
+struct Writer<'a> {
+    cluster: &'a Cluster,
+    /// What was there when the plan was made.
+    live: &'a Live,
+    owner: &'a Owner,
+}
+
+impl Writer<'_> {
+    async fn put(&self, object: &DynamicObject) -> Result<DynamicObject, Error> {
+        if let Some(uid) = self.uid(object) {
+            return Ok(self.cluster.apply(object, &uid).await?);
+        }
+        match self.cluster.create(object).await {
+            // Somebody was faster, or we did not know it for it has lost our label.
+            Err(error) if error.is_conflict() => self.contest(object, error).await,
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Applies an object that turned out to be there, if it is ours.
+    async fn contest(
+        &self,
+        object: &DynamicObject,
+        conflict: ClusterError,
+    ) -> Result<DynamicObject, Error> {
+        let (kind, name) = (resource_of(object), object.name_any());
+        let api = self.cluster.dynamic(&kind);
+        let doing = format!("read {} `{name}`", kind.kind);
+        let Some(live) = ask(doing, || api.get_opt(&name)).await? else {
+            return Err(conflict.into());
+        };
+        match live.uid() {
+            Some(uid) if self.owner.made(&live) => Ok(self.cluster.apply(object, &uid).await?),
+            _ => Err(Error::Foreign(vec![Stranger::namesake(&live, &kind.kind)])),
+        }
+    }
+
+    /// The object's, if it was seen.
+    fn uid(&self, object: &DynamicObject) -> Option<String> {
+        let Live {
+            account,
+            bindings,
+            record,
+            credentials,
+            snapshot_locations,
+            running,
+            definitions: _,
+        } = self.live;
+        let name = object.name_any();
+        match resource_of(object).kind.as_str() {
+            "ServiceAccount" => account.as_ref()?.uid(),
+            "ClusterRoleBinding" => uid_of(bindings, &name),
+            "ConfigMap" => record.as_ref()?.uid(),
+            "Secret" => uid_of(credentials, &name),
+            "BackupStorageLocation" => running.locations.get(&name)?.uid(),
+            "VolumeSnapshotLocation" => uid_of(snapshot_locations, &name),
+            "Deployment" => running.servers.get(&name)?.uid(),
+            "DaemonSet" => running.node_agents.get(&name)?.uid(),
+            _ => None,
+        }
+    }
+}
+
+fn uid_of(objects: &[impl ResourceExt], name: &str) -> Option<String> {
+    objects.iter().find(|one| one.name_any() == name)?.uid()
 }
 
 /// An install that lacks its workloads.
@@ -75,17 +154,28 @@ struct Prepared {
 /// Everything that must be there before a Secret or a location can be.
 async fn prepare(
     install: Install,
-    cluster: &Cluster,
+    writer: &Writer<'_>,
     cli: &Cli,
     place: Place<'_>,
     deadline: Instant,
 ) -> Result<Prepared, Error> {
+    let cluster = writer.cluster;
     let rendered = cli.render(&install.workload).await?;
     let manifests = manifests::compose(rendered, &install.workload, place.owner);
     let newer = define(&manifests.definitions, &install, cluster, deadline).await?;
+    if let Some(binding) = &install.misbound {
+        delete(&role_binding(binding), cluster).await?;
+    }
     for account in &manifests.accounts {
-        cluster.apply(account).await?;
-        info!("Applied {}.", describe(account));
+        let outcome = match &install.misbound {
+            Some(binding) if *binding == account.name_any() => cluster.create(account).await?,
+            _ => writer.put(account).await?,
+        };
+        info!("Applied {}.", describe(&outcome));
+    }
+    // The one that was applied is in force: the API server's authorizer hears of both in this order.
+    for binding in &install.former_bindings {
+        delete(&role_binding(binding), cluster).await?;
     }
     Ok(Prepared {
         install,
@@ -127,11 +217,14 @@ async fn define(
                 if live.labels().contains_key(velero::SWEPT_BY[0]) {
                     cluster.take_off(&live, &velero::SWEPT_BY).await?;
                 }
+                let uid = live.uid().unwrap_or_default();
+                cluster.apply(ours, &uid).await?;
             }
-            None => {}
+            None => {
+                cluster.create(ours).await?;
+            }
         }
         newer.remove(&name);
-        cluster.apply(ours).await?;
         applied += 1;
     }
     if applied > 0 {
@@ -142,14 +235,14 @@ async fn define(
 }
 
 /// The workloads, and the record of what the API server made of them.
-async fn finish(prepared: Prepared, cluster: &Cluster, place: Place<'_>) -> Result<(), Error> {
+async fn finish(prepared: Prepared, writer: &Writer<'_>, place: Place<'_>) -> Result<(), Error> {
     let Prepared {
         install,
         workloads,
         newer,
     } = prepared;
     if install.rollout == Rollout::Rolling {
-        cluster.stop_rolling(velero::SERVER).await?;
+        writer.cluster.stop_rolling(velero::SERVER).await?;
     }
     let mut record = Record {
         inputs: install.inputs,
@@ -158,7 +251,7 @@ async fn finish(prepared: Prepared, cluster: &Cluster, place: Place<'_>) -> Resu
         newer_definitions: newer,
     };
     for workload in &workloads {
-        let live = cluster.apply(workload).await?;
+        let live = writer.put(workload).await?;
         info!("Applied {}.", describe(&live));
         let seen = Seen::of(&live);
         if live.name_any() == velero::SERVER {
@@ -170,8 +263,15 @@ async fn finish(prepared: Prepared, cluster: &Cluster, place: Place<'_>) -> Resu
     let map = record
         .to_config_map(place.namespace, place.owner)
         .map_err(Error::internal)?;
-    cluster.apply(&as_dynamic(&map)?).await?;
+    writer.put(&as_dynamic(&map)?).await?;
     Ok(())
+}
+
+fn role_binding(name: &str) -> Deletion {
+    Deletion {
+        resource: resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding"),
+        what: Selection::Named(name.to_owned()),
+    }
 }
 
 pub(crate) async fn delete(deletion: &Deletion, cluster: &Cluster) -> Result<(), ClusterError> {

@@ -11,6 +11,7 @@ mod plan;
 mod record;
 pub(crate) mod remove;
 pub(crate) mod status;
+mod strangers;
 mod validate;
 
 use std::{ops::ControlFlow, time::Duration};
@@ -21,11 +22,12 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use self::{
-    adopt::Standing,
+    adopt::{Search, Standing},
     assess::{Expected, Health, Wanted, assess},
     observe::{Live, Observed},
     plan::{Place, Plan},
     status::Report,
+    strangers::Stranger,
     validate::{Desired, Intent},
 };
 use crate::{
@@ -51,8 +53,8 @@ const CHANGING: Duration = Duration::from_mins(3);
 pub(crate) enum Error {
     #[error("the charm may not read the cluster")]
     NotTrusted,
-    #[error("the Velero in namespace `{namespace}` is not ours")]
-    Foreign { namespace: String },
+    #[error("in the way: {}", strangers::places(.0))]
+    Foreign(Vec<Stranger>),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(transparent)]
@@ -200,13 +202,13 @@ impl Charm {
         cluster: &Cluster,
         authority: Authority,
     ) -> Result<(), Error> {
-        let live = &observed.live;
-        let (server, account) = (live.running.server(), live.account.as_ref());
-        match adopt::standing(server, account, cluster, &self.owner).await? {
-            Standing::Foreign => {
-                return Err(Error::Foreign {
-                    namespace: cluster.namespace().into(),
-                });
+        let (live, agent) = (&observed.live, validate::node_agent(&observed.config));
+        match adopt::standing(live, agent, Search::Glance, cluster, &self.owner).await? {
+            Standing::Foreign(strangers) => {
+                if authority == Authority::Acts {
+                    adopt::withhold_rights(live, cluster, &self.owner).await?;
+                }
+                return Err(Error::Foreign(strangers));
             }
             Standing::Predecessors(objects) if authority == Authority::Acts => {
                 for relation in observed.relations.iter().flat_map(StorageRelation::all) {
@@ -266,7 +268,8 @@ impl Charm {
             // Before the record is written: after it, nothing would tell that this is left to do.
             self.tools.set_version(BUNDLED).await?;
         }
-        apply::apply(plan, cluster, &cli, place, begun + CHANGING).await?;
+        let live = &observed.live;
+        apply::apply(plan, live, cluster, &cli, place, begun + CHANGING).await?;
         Ok(if relocates {
             Change::Location { before }
         } else {

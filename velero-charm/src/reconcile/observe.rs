@@ -48,7 +48,8 @@ pub(crate) struct Live {
     /// Velero's CRDs by name.
     pub(crate) definitions: BTreeMap<String, Definition>,
     pub(crate) account: Option<ServiceAccount>,
-    pub(crate) binding: Option<ClusterRoleBinding>,
+    /// Those of ours, under whatever name.
+    pub(crate) bindings: Vec<ClusterRoleBinding>,
     pub(crate) record: Option<ConfigMap>,
     /// Secrets of ours that hold a store's credential.
     pub(crate) credentials: Vec<Secret>,
@@ -106,10 +107,10 @@ impl Live {
             let api = cluster.api::<ServiceAccount>();
             ask("read the ServiceAccount", || api.get_opt(velero::SERVER)).await
         };
-        let binding = async {
+        let bindings = async {
+            let select = ListParams::default().labels(&owner.selector());
             let api = cluster.all::<ClusterRoleBinding>();
-            let name = velero::role_binding(cluster.namespace());
-            ask("read the ClusterRoleBinding", || api.get_opt(&name)).await
+            cluster.list(&api, &select).await
         };
         let record = async {
             let (api, name) = (cluster.api::<ConfigMap>(), record::name(owner));
@@ -124,11 +125,11 @@ impl Live {
             cluster.list(&api, &ListParams::default()).await
         };
         // Over the one connection that the first read has opened.
-        let (account, binding, record, credentials, snapshot_locations, running) =
+        let (account, bindings, record, credentials, snapshot_locations, running) =
             Box::pin(async {
                 try_join!(
                     account,
-                    binding,
+                    bindings,
                     record,
                     credentials,
                     snapshot_locations,
@@ -139,7 +140,7 @@ impl Live {
         Ok(Self {
             definitions,
             account,
-            binding,
+            bindings,
             record,
             credentials,
             snapshot_locations,
@@ -148,7 +149,7 @@ impl Live {
     }
 }
 
-/// The CRDs of Velero. Metadata only: the whole would be a megabyte.
+/// The CRDs of the bundled Velero. Metadata only: the whole would be a megabyte.
 pub(crate) async fn definitions(
     cluster: &Cluster,
 ) -> Result<BTreeMap<String, Definition>, ClusterError> {
@@ -168,7 +169,8 @@ async fn list_definitions(
     let select = ListParams::default().labels(labels);
     let doing = "list the CustomResourceDefinitions";
     let mut found = ask(doing, || api.list_metadata(&select)).await?.items;
-    found.retain(|crd| crd.name_any().ends_with(velero::GROUP));
+    let names = velero::definition_names();
+    found.retain(|crd| names.contains(&crd.name_any()));
     let known = found.iter().map(|crd| {
         let definition = Definition {
             velero: crd.annotations().get(velero::CRD_VERSION).cloned(),

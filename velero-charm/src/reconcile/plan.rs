@@ -1,17 +1,18 @@
 //! Third stage: what has to be done.
 //!
 //! **Invariant:** pure, and equal worlds give an empty plan. Whether something changed is decided
-//! without rendering a manifest: by generation for workloads, by content for the rest.
+//! without rendering a manifest: by generation for workloads, by content for the rest. What safety depends
+//! on is compared itself (programs, arguments, accounts, whom the binding names), whatever the record says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment},
-    core::v1::{Secret, ServiceAccount},
+    core::v1::{PodSpec, Secret, ServiceAccount},
     rbac::v1::ClusterRoleBinding,
 };
 use kube::{
-    ResourceExt as _,
+    ResourceExt,
     api::{ApiResource, DynamicObject},
 };
 use provider_api::{Descriptor, Storage};
@@ -28,7 +29,7 @@ use crate::{
         self, BUNDLED, LOCATION, LOCATION_LABEL, NODE_AGENT, Owner, credential,
         definitions::numbers,
         location,
-        manifests::{NodeAgent, Plugin, Workload},
+        manifests::{self, NodeAgent, Plugin, Workload},
     },
 };
 
@@ -54,6 +55,10 @@ pub(crate) struct Install {
     pub(crate) settled_definitions: BTreeSet<String>,
     /// CRDs of which it was found out earlier that they are newer.
     pub(crate) newer_definitions: BTreeMap<String, Seen>,
+    /// Our binding to another role than ours. A binding's role cannot be changed.
+    pub(crate) misbound: Option<String>,
+    /// Bindings of ours under a name that we gave them before.
+    pub(crate) former_bindings: Vec<String>,
     pub(crate) effect: Effect,
     pub(crate) rollout: Rollout,
 }
@@ -202,20 +207,21 @@ fn install(core: &Core, storage: &Intent, live: &Live, place: Place<'_>) -> Opti
             .account
             .as_ref()
             .is_some_and(|account| is_account(account, place))
-        && live
-            .binding
-            .as_ref()
-            .is_some_and(|binding| is_binding(binding, place))
+        && is_bound(&live.bindings, place)
         && workloads_untouched(record.as_ref(), &workload, live, place);
     if unchanged {
         return None;
     }
     let record = record.as_ref();
+    let name = velero::role_binding(place.namespace, place.owner);
+    let (own, former): (Vec<_>, Vec<_>) =
+        (live.bindings.iter()).partition(|binding| binding.name_any() == name);
+    let misbound = own.into_iter().find(|binding| !has_our_role(binding));
     let server_goes = server.is_some_and(|live| !stays(live, record, &inputs, &workload));
     let agent_goes = live
         .running
         .node_agent()
-        .is_some_and(|live| !agent_stays(live, record, &inputs));
+        .is_some_and(|live| !agent_stays(live, record, &inputs, &workload));
     let effect = if server_goes || agent_goes {
         Effect::Restart
     } else {
@@ -226,6 +232,8 @@ fn install(core: &Core, storage: &Intent, live: &Live, place: Place<'_>) -> Opti
         workload,
         settled_definitions,
         newer_definitions,
+        misbound: misbound.map(ResourceExt::name_any),
+        former_bindings: former.into_iter().map(ResourceExt::name_any).collect(),
         effect,
         rollout: rollout(server),
     })
@@ -246,20 +254,24 @@ fn stays(
     inputs: &Inputs,
     workload: &Workload,
 ) -> bool {
-    match record {
-        Some(record) => {
-            record.inputs.give_the_server_of(inputs) && record.server == Seen::of(server)
-        }
-        // Nothing tells what was applied; what shows is all there is to go by.
-        None => runs(server, workload),
-    }
+    // Without a record nothing tells what was applied; what shows is all there is to go by.
+    let is_recorded = record.is_none_or(|record| {
+        record.inputs.give_the_server_of(inputs) && record.server == Seen::of(server)
+    });
+    is_recorded && runs(server, workload)
 }
 
 /// The agent's pods stay as they are when these inputs are applied.
-fn agent_stays(agent: &DaemonSet, record: Option<&Record>, inputs: &Inputs) -> bool {
-    record.is_some_and(|record| {
+fn agent_stays(
+    agent: &DaemonSet,
+    record: Option<&Record>,
+    inputs: &Inputs,
+    workload: &Workload,
+) -> bool {
+    let is_recorded = record.is_some_and(|record| {
         record.inputs.give_the_agent_of(inputs) && record.node_agent == Seen::of(agent)
-    })
+    });
+    is_recorded && is_agent_of(agent, workload)
 }
 
 /// The workloads are just what our last apply made of them.
@@ -274,33 +286,35 @@ fn workloads_untouched(
     };
     let server = live.running.server();
     let agent = live.running.node_agent();
-    let server_untouched = server.is_some_and(|live| place.owner.owns(live))
+    let server_untouched = server
+        .is_some_and(|live| place.owner.owns(live) && runs(live, workload))
         && server.and_then(Seen::of) == record.server;
     let agent_untouched = workload.node_agent == NodeAgent::Off
-        || (agent.is_some_and(|live| place.owner.owns(live))
+        || (agent.is_some_and(|live| place.owner.owns(live) && is_agent_of(live, workload))
             && agent.and_then(Seen::of) == record.node_agent);
     server_untouched && agent_untouched
 }
 
-/// The server looks as it would under this workload.
+/// The server's pod is what it would be under this workload, as far as safety depends on it.
 fn runs(server: &Deployment, workload: &Workload) -> bool {
     let pod = server
         .spec
         .as_ref()
         .and_then(|spec| spec.template.spec.as_ref());
-    let container = pod.and_then(|pod| pod.containers.iter().find(|c| c.name == velero::SERVER));
-    let Some(container) = container else {
-        return false;
-    };
-    let fs_backup = container
-        .args
-        .iter()
-        .flatten()
-        .any(|argument| argument == "--default-volumes-to-fs-backup=true");
-    let wants_fs_backup = workload.volume_backups == velero::manifests::VolumeBackups::FileSystem;
-    container.image.as_deref() == Some(&workload.velero_image)
-        && fs_backup == wants_fs_backup
-        && Plugin::of(server) == workload.plugin
+    is_pod_of(pod, &manifests::server_pod(workload)) && Plugin::of(server) == workload.plugin
+}
+
+/// The same of the node agent's pods.
+fn is_agent_of(agent: &DaemonSet, workload: &Workload) -> bool {
+    let pod = agent
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.spec.as_ref());
+    is_pod_of(pod, &manifests::agent_pod(workload))
+}
+
+fn is_pod_of(pod: Option<&PodSpec>, wanted: &Value) -> bool {
+    owned::covers_named(&json!(pod), wanted)
 }
 
 /// Marked as made for our Velero or a later one, or found to be of a later one.
@@ -320,15 +334,25 @@ fn is_account(account: &ServiceAccount, place: Place<'_>) -> bool {
     place.owner.owns(account)
 }
 
-fn is_binding(binding: &ClusterRoleBinding, place: Place<'_>) -> bool {
-    let ours = |subject: &k8s_openapi::api::rbac::v1::Subject| {
-        subject.kind == "ServiceAccount"
-            && subject.name == velero::SERVER
-            && subject.namespace.as_deref() == Some(place.namespace)
+/// Our rights are those of one binding, and nobody else has them through it.
+fn is_bound(bindings: &[ClusterRoleBinding], place: Place<'_>) -> bool {
+    let [binding] = bindings else {
+        return false;
     };
-    place.owner.owns(binding)
-        && binding.role_ref.name == "cluster-admin"
-        && binding.subjects.iter().flatten().any(ours)
+    let subjects = binding.subjects.as_deref().unwrap_or_default();
+    let [subject] = subjects else {
+        return false;
+    };
+    binding.name_any() == velero::role_binding(place.namespace, place.owner)
+        && has_our_role(binding)
+        && subject.kind == "ServiceAccount"
+        && subject.name == velero::SERVER
+        && subject.namespace.as_deref() == Some(place.namespace)
+}
+
+fn has_our_role(binding: &ClusterRoleBinding) -> bool {
+    let role = &binding.role_ref;
+    (role.kind.as_str(), role.name.as_str()) == ("ClusterRole", "cluster-admin")
 }
 
 fn set(plan: &mut Plan, descriptor: &Descriptor, storage: &Storage, live: &Live, place: Place<'_>) {

@@ -1,7 +1,8 @@
 //! The way out: the application is being removed.
 //!
 //! **Invariant:** the order cannot hang and cannot reach into the object store: locations go before
-//! Restores, and Restores before the server that must let go of them. Every wait is bounded, and the
+//! Restores, and Restores before the server that must let go of them. Without our label only that goes which
+//! belongs to a Velero of ours alone, and of the cluster's only the CRDs that are ours by name. Every wait is bounded, and the
 //! hook fails only if Juju does not tell who stays, since a failing `remove` holds the application.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -20,15 +21,16 @@ use tracing::{info, warn};
 
 use super::{
     Charm, Error,
-    adopt::{self, Standing},
+    adopt::{self, Search, Standing},
     apply::delete,
     observe::{Live, definitions},
     plan::{Deletion, Selection},
+    strangers::{self, Scope, Stranger},
 };
 use crate::{
     cluster::{Cluster, ClusterError, ask, follow::until_none, list, present, resource},
     juju::{Level, Status},
-    velero::{self, CUSTOM_RESOURCES},
+    velero::{self, CUSTOM_RESOURCES, manifests::NodeAgent},
 };
 
 /// Restores are let go in tenths of a second; a dead server never does it.
@@ -43,6 +45,18 @@ const DEFINITIONS: Duration = Duration::from_secs(10);
 const SICKNESS: Duration = Duration::from_secs(30);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
+
+const WORKLOADS: [&str; 2] = ["Deployment", "DaemonSet"];
+
+/// Whose the Velero objects in the namespace are.
+enum Tenancy {
+    /// All of them are ours, and what users have made with our Velero.
+    Alone,
+    /// Ours are those with our label; these are not.
+    Shared(Vec<Stranger>),
+    /// We have none.
+    Nothing,
+}
 
 /// How objects are waited for.
 enum Gone {
@@ -95,41 +109,63 @@ impl Charm {
 
     async fn take_away(&self) -> Result<(), Error> {
         let cluster = Cluster::connect()?;
-        if self.is_ours_to_remove(&cluster).await? {
-            custom_resources_that_act(&cluster).await?;
-            self.workloads(&cluster).await?;
-            remaining_custom_resources(&cluster).await?;
-            repository_password(&cluster).await?;
+        match self.tenancy(&cluster).await? {
+            Tenancy::Alone => {
+                custom_resources_that_act(&cluster).await?;
+                self.workloads(&cluster).await?;
+                remaining_custom_resources(&cluster).await?;
+                repository_password(&cluster).await?;
+            }
+            Tenancy::Shared(others) => {
+                warn!(
+                    "All Schedules, Backups, Restores and locations that this application has not made stay, for \
+                     others are here: {}.",
+                    strangers::places(&others)
+                );
+                for kind in ["BackupStorageLocation", "VolumeSnapshotLocation"] {
+                    self.delete_ours(&velero::kind(kind), &cluster).await?;
+                }
+                for kind in WORKLOADS {
+                    self.delete_ours(&resource("apps", "v1", kind), &cluster)
+                        .await?;
+                }
+            }
+            Tenancy::Nothing => {}
         }
         self.belongings(&cluster).await?;
-        unused_definitions(&cluster).await?;
+        self.unused_definitions(&cluster).await?;
         info!("Velero is removed; the backups in the object store are untouched.");
         Ok(())
     }
 
-    /// The namespace's Velero is ours, or was.
-    async fn is_ours_to_remove(&self, cluster: &Cluster) -> Result<bool, Error> {
+    /// Who has objects of Velero's in the namespace.
+    async fn tenancy(&self, cluster: &Cluster) -> Result<Tenancy, Error> {
         let live = Live::read(cluster, &self.owner).await?;
-        let (server, account) = (live.running.server(), live.account.as_ref());
-        match adopt::standing(server, account, cluster, &self.owner).await? {
-            Standing::Ours => Ok(server.is_some() || live.record.is_some()),
-            Standing::Foreign => Ok(false),
+        // What is called like the agent is deleted by its label alone, and so in nobody's way.
+        let (agent, search) = (NodeAgent::Off, Search::Thorough);
+        match adopt::standing(&live, agent, search, cluster, &self.owner).await? {
+            Standing::Ours if live.running.server().is_some() || live.record.is_some() => {
+                Ok(Tenancy::Alone)
+            }
+            Standing::Ours => Ok(Tenancy::Nothing),
+            Standing::Foreign(others) => Ok(Tenancy::Shared(others)),
             Standing::Predecessors(objects) => {
                 // Whatever it is, it goes.
                 adopt::take_over(objects, BTreeSet::new(), cluster, &self.owner).await?;
-                Ok(true)
+                Ok(Tenancy::Alone)
             }
         }
     }
 
     async fn workloads(&self, cluster: &Cluster) -> Result<(), Error> {
-        for kind in ["Deployment", "DaemonSet"] {
+        for kind in WORKLOADS {
             self.delete_ours(&resource("apps", "v1", kind), cluster)
                 .await?;
         }
         let pods = cluster.api::<Pod>();
         for label in [velero::SERVER_PODS, velero::NODE_AGENT_PODS] {
-            if let Gone::No = gone(&pods, label, Instant::now() + PODS).await? {
+            let label = format!("{},{label}", velero::COMPONENT);
+            if let Gone::No = gone(&pods, &label, Instant::now() + PODS).await? {
                 warn!("Pods of `{label}` have not ended yet.");
             }
         }
@@ -163,6 +199,51 @@ impl Charm {
         .await?;
         Ok(())
     }
+
+    /// The CRDs go if no Velero is left in any namespace, nor anything of one.
+    async fn unused_definitions(&self, cluster: &Cluster) -> Result<(), Error> {
+        for (_, kind) in CUSTOM_RESOURCES {
+            let one = ListParams::default().limit(1);
+            let left = present(list(&cluster.everywhere(&velero::kind(kind)), &one).await)?;
+            if let Some(object) = left.and_then(|list| list.items.into_iter().next()) {
+                let namespace = object.namespace().unwrap_or_default();
+                info!(
+                    "The CustomResourceDefinitions stay: namespace `{namespace}` uses them ({kind} `{}`).",
+                    object.name_any()
+                );
+                return Ok(());
+            }
+        }
+        let others = strangers::search(Scope::Cluster, cluster, &self.owner).await?;
+        if !others.is_empty() {
+            let others = strangers::places(&others);
+            info!("The CustomResourceDefinitions stay, for others need them: {others}.");
+            return Ok(());
+        }
+        delete_definitions(cluster).await
+    }
+}
+
+/// Those of the bundled Velero, by name.
+async fn delete_definitions(cluster: &Cluster) -> Result<(), Error> {
+    let crd = resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    let ours = definitions(cluster).await?;
+    for name in ours.keys() {
+        cluster
+            .delete(&crd, name, &DeleteParams::background())
+            .await?;
+    }
+    // The API server lets go of each by and by; a Velero that comes next must not find one that is on its
+    // way out.
+    let going = |crd: &CustomResourceDefinition| {
+        crd.metadata.deletion_timestamp.is_some() && ours.contains_key(&crd.name_any())
+    };
+    let deadline = Instant::now() + DEFINITIONS;
+    let left = until_none(&cluster.all(), velero::COMPONENT, deadline, going).await?;
+    if let Some(name) = left.first() {
+        info!("The CustomResourceDefinition `{name}` has not gone yet.");
+    }
+    Ok(())
 }
 
 /// Schedules could start a Backup, and Restores would be deleted from the bucket through a location.
@@ -226,43 +307,6 @@ async fn repository_password(cluster: &Cluster) -> Result<(), Error> {
             "Secret `{name}` in namespace `{}` stays: without it no volume's files can be restored.",
             cluster.namespace()
         );
-    }
-    Ok(())
-}
-
-/// The CRDs go if no Velero is left in any namespace, nor anything of one.
-async fn unused_definitions(cluster: &Cluster) -> Result<(), Error> {
-    for (_, kind) in CUSTOM_RESOURCES {
-        let one = ListParams::default().limit(1);
-        let left = present(list(&cluster.everywhere(&velero::kind(kind)), &one).await)?;
-        if let Some(object) = left.and_then(|list| list.items.into_iter().next()) {
-            let namespace = object.namespace().unwrap_or_default();
-            info!("The CustomResourceDefinitions stay: namespace `{namespace}` uses them.");
-            return Ok(());
-        }
-    }
-    let servers = cluster.everywhere(&resource("apps", "v1", "Deployment"));
-    let other = list(&servers, &ListParams::default().labels(velero::COMPONENT)).await?;
-    if let Some(server) = other.items.first() {
-        let namespace = server.namespace().unwrap_or_default();
-        info!(
-            "The CustomResourceDefinitions stay: a Velero in namespace `{namespace}` needs them."
-        );
-        return Ok(());
-    }
-    let crd = resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
-    for name in definitions(cluster).await?.keys() {
-        cluster
-            .delete(&crd, name, &DeleteParams::background())
-            .await?;
-    }
-    // The API server lets go of each by and by; a Velero that comes next must not find one that is on its
-    // way out.
-    let going = |crd: &CustomResourceDefinition| crd.metadata.deletion_timestamp.is_some();
-    let deadline = Instant::now() + DEFINITIONS;
-    let left = until_none(&cluster.all(), velero::COMPONENT, deadline, going).await?;
-    if let Some(name) = left.first() {
-        info!("The CustomResourceDefinition `{name}` has not gone yet.");
     }
     Ok(())
 }

@@ -146,13 +146,13 @@ pub(crate) fn of_error(error: &Error, unit: &Unit) -> Option<Status> {
                 unit.application
             ),
         ),
-        Error::Foreign { namespace } => (
-            Level::Blocked,
-            format!(
-                "namespace `{namespace}` has a Velero that is not this charm's: remove it, or \
-                 deploy into another model"
-            ),
-        ),
+        Error::Foreign(strangers) => {
+            let advice = strangers.first()?.advice();
+            (
+                Level::Blocked,
+                format!("{advice}{}", count(strangers.len())),
+            )
+        }
         Error::Cluster(error) if error.is_forbidden() => (
             Level::Blocked,
             format!(

@@ -86,11 +86,7 @@ fn core(config: &Map<String, Value>, registry: &Registry) -> Result<Core, Proble
         let image = text(config, plugin.option, plugin.default);
         problems.extend(check_image(plugin.option, &image, plugin.default).err());
     }
-    let node_agent = if flag(config, USE_NODE_AGENT) {
-        NodeAgent::On
-    } else {
-        NodeAgent::Off
-    };
+    let node_agent = node_agent(config);
     let volume_backups = if flag(config, FS_BACKUP) {
         VolumeBackups::FileSystem
     } else {
@@ -111,6 +107,15 @@ fn core(config: &Map<String, Value>, registry: &Registry) -> Result<Core, Proble
             volume_backups,
         },
     )
+}
+
+/// Whether a node agent is asked for, be the other options valid or not.
+pub(crate) fn node_agent(config: &Map<String, Value>) -> NodeAgent {
+    if flag(config, USE_NODE_AGENT) {
+        NodeAgent::On
+    } else {
+        NodeAgent::Off
+    }
 }
 
 /// An option's text. Juju gives unset options their default; a blank one is the user's mistake.

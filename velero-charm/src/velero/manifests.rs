@@ -1,14 +1,15 @@
 //! Velero's manifests, made the charm's.
 //!
 //! **Invariant:** pure. What the CLI rendered stays as it is but for what is said here: the Namespace
-//! is left out (it is the Juju model's), everything carries our labels, the server is replaced and
+//! is left out (it is the Juju model's), everything carries our labels, what is the cluster's is called after
+//! the model, the server is replaced and
 //! never doubled, and the storage plugin is an init container that is ours by its name.
 
 use kube::{ResourceExt as _, api::DynamicObject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{BUNDLED, CRD_VERSION, Owner, UNSWEPT};
+use super::{BUNDLED, CRD_VERSION, NODE_AGENT, Owner, SERVER, UNSWEPT};
 
 /// Init containers of this name are ours; all others are left alone.
 const PLUGIN_PREFIX: &str = "storage-plugin-";
@@ -99,6 +100,7 @@ pub(crate) fn compose(
         accounts: Vec::new(),
         workloads: Vec::new(),
     };
+    let mut bindings = Vec::new();
     for mut object in rendered {
         let kind = object
             .types
@@ -129,13 +131,62 @@ pub(crate) fn compose(
                 explain_exits(&mut object.data, "containers");
                 manifests.workloads.push(object);
             }
+            "ClusterRoleBinding" => {
+                object.labels_mut().extend(owner.labels());
+                let name = format!("{}-{}", object.name_any(), owner.model_uuid);
+                object.metadata.name = Some(name);
+                // Last: whom it names must be ours by then.
+                bindings.push(object);
+            }
             _ => {
                 object.labels_mut().extend(owner.labels());
                 manifests.accounts.push(object);
             }
         }
     }
+    manifests.accounts.extend(bindings);
     manifests
+}
+
+/// What of the server's pod safety depends on, as far as it is ours to say.
+pub(crate) fn server_pod(workload: &Workload) -> Value {
+    let mut arguments = vec!["server", "--features="];
+    if workload.volume_backups == VolumeBackups::FileSystem {
+        arguments.push("--default-volumes-to-fs-backup=true");
+    }
+    arguments.push("--uploader-type=kopia");
+    let plugins = workload.plugin.iter();
+    let plugins: Vec<_> = plugins
+        .map(|plugin| json!({"name": plugin.container, "image": plugin.image}))
+        .collect();
+    let mut container = container(SERVER, workload, &arguments);
+    container["env"] = json!([
+        {"name": "VELERO_SCRATCH_DIR", "value": "/scratch"},
+        {"name": "LD_LIBRARY_PATH", "value": "/plugins"},
+    ]);
+    json!({
+        "serviceAccountName": SERVER,
+        "initContainers": plugins,
+        "containers": [container],
+    })
+}
+
+/// The same of a node agent's.
+pub(crate) fn agent_pod(workload: &Workload) -> Value {
+    let arguments = ["node-agent", "server", "--features="];
+    json!({
+        "serviceAccountName": SERVER,
+        "containers": [container(NODE_AGENT, workload, &arguments)],
+    })
+}
+
+fn container(name: &str, workload: &Workload, arguments: &[&str]) -> Value {
+    json!({
+        "name": name,
+        "image": workload.velero_image,
+        "command": ["/velero"],
+        "args": arguments,
+    })
 }
 
 fn server(deployment: &mut Value, workload: &Workload) {

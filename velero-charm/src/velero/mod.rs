@@ -8,13 +8,14 @@ pub(crate) mod credential;
 pub(crate) mod definitions;
 pub(crate) mod location;
 pub(crate) mod manifests;
+pub(crate) mod server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{ResourceExt, api::ApiResource};
 
-use crate::cluster::resource;
+use crate::cluster::{owned, resource};
 
 /// The version of the CLI in the charm, and so of the CRDs and manifests.
 pub(crate) const BUNDLED: &str = "1.18.3";
@@ -50,8 +51,8 @@ pub(crate) const SWEPT_BY: [&str; 4] = [
 /// On CRDs: the Velero that they were made for.
 pub(crate) const CRD_VERSION: &str = "velero-operator/velero-version";
 
-/// How the names of its CRDs end.
-pub(crate) const GROUP: &str = ".velero.io";
+/// The group of its kinds.
+const GROUP: &str = "velero.io";
 
 /// The Secret with the password of the volumes' files in the store. Velero makes it if it is not there.
 pub(crate) const REPOSITORY_PASSWORD: &str = "velero-repo-credentials";
@@ -81,6 +82,13 @@ pub(crate) const CUSTOM_RESOURCES: [(&str, &str); 13] = [
     ("v2alpha1", "DataDownload"),
     ("v2alpha1", "DataUpload"),
 ];
+
+/// The names of the bundled Velero's CRDs. Others of the group are somebody else's: older Veleros had
+/// more kinds, and later ones will.
+pub(crate) fn definition_names() -> BTreeSet<String> {
+    let plurals = CUSTOM_RESOURCES.iter().map(|(_, name)| kind(name).plural);
+    plurals.map(|plural| format!("{plural}.{GROUP}")).collect()
+}
 
 /// Whose an object is: the application, in the model, that made it.
 #[derive(Clone, Debug)]
@@ -115,9 +123,19 @@ impl Owner {
         )
     }
 
-    /// No application has labelled the object.
-    pub(crate) fn is_unclaimed(object: &impl ResourceExt) -> bool {
-        !object.labels().contains_key(Self::APPLICATION)
+    /// Selects what any application of this charm has made.
+    pub(crate) const ANY: &str = Self::APPLICATION;
+
+    /// The application whose label the object carries.
+    pub(crate) fn labelled_by(object: &impl ResourceExt) -> Option<&str> {
+        object.labels().get(Self::APPLICATION).map(String::as_str)
+    }
+
+    /// The object is ours: by its label, or it has lost that and we have applied it.
+    pub(crate) fn made(&self, object: &impl ResourceExt) -> bool {
+        let entries = object.meta().managed_fields.as_ref();
+        self.owns(object)
+            || (Self::labelled_by(object).is_none() && owned::our_entry(entries).is_some())
     }
 
     /// The object carries our label.
@@ -134,14 +152,43 @@ pub(crate) fn kind(kind: &str) -> ApiResource {
         .iter()
         .find_map(|(version, name)| (*name == kind).then_some(*version))
         .unwrap_or("v1");
-    resource("velero.io", version, kind)
+    resource(GROUP, version, kind)
 }
 
-/// The binding that makes the server an administrator. Cluster-wide, hence the namespace in it.
-pub(crate) fn role_binding(namespace: &str) -> String {
+/// What Velero's CLI calls the binding that makes the server an administrator. Others may have one of that
+/// name: Helm's is `velero-server`, and so would be that of a model `server`.
+pub(crate) fn plain_role_binding(namespace: &str) -> String {
     if namespace == SERVER {
         SERVER.into()
     } else {
         format!("{SERVER}-{namespace}")
+    }
+}
+
+/// What we call it: cluster-wide, hence the model in it.
+pub(crate) fn role_binding(namespace: &str, owner: &Owner) -> String {
+    format!("{}-{}", plain_role_binding(namespace), owner.model_uuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_are_named_as_velero_names_them() {
+        let names = definition_names();
+        assert_eq!(names.len(), CUSTOM_RESOURCES.len());
+        assert!(names.contains("backuprepositories.velero.io"));
+        assert!(!names.contains("resticrepositories.velero.io"));
+    }
+
+    #[test]
+    fn role_binding_cannot_meet_one_of_helm() {
+        let owner = Owner {
+            application: "velero".into(),
+            model_uuid: "m".into(),
+        };
+        assert_eq!(role_binding("server", &owner), "velero-server-m");
+        assert_eq!(role_binding("velero", &owner), "velero-m");
     }
 }

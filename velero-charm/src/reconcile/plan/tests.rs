@@ -89,7 +89,15 @@ fn world(core: &Core, intent: Intent) -> Live {
         "metadata": {"name": "velero", "uid": "u", "generation": 3, "labels": labels},
         "spec": {"selector": {}, "template": {"spec": {
             "initContainers": init,
-            "containers": [{"name": "velero", "image": core.velero_image}],
+            "serviceAccountName": "velero",
+            "containers": [{
+                "name": "velero", "image": core.velero_image, "command": ["/velero"],
+                "args": ["server", "--features=", "--uploader-type=kopia"],
+                "env": [
+                    {"name": "VELERO_SCRATCH_DIR", "value": "/scratch"},
+                    {"name": "LD_LIBRARY_PATH", "value": "/plugins"},
+                ],
+            }],
         }}},
     }))
     .unwrap();
@@ -117,12 +125,7 @@ fn world(core: &Core, intent: Intent) -> Live {
             .map(|(_, kind)| ((*kind).to_owned(), made_for(BUNDLED)))
             .collect(),
         account: serde_json::from_value(labelled).unwrap(),
-        binding: serde_json::from_value(json!({
-            "metadata": {"name": "velero-ns", "labels": labels},
-            "roleRef": {"apiGroup": "", "kind": "ClusterRole", "name": "cluster-admin"},
-            "subjects": [{"kind": "ServiceAccount", "name": "velero", "namespace": "ns"}],
-        }))
-        .unwrap(),
+        bindings: vec![binding("velero-ns-m", json!([subject("ns")]))],
         record: Some(config_map(&record)),
         credentials: plan.secrets,
         snapshot_locations: vec![],
@@ -132,6 +135,19 @@ fn world(core: &Core, intent: Intent) -> Live {
             ..Running::default()
         },
     }
+}
+
+fn binding(name: &str, subjects: Value) -> ClusterRoleBinding {
+    serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": owner().labels()},
+        "roleRef": {"apiGroup": "", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": subjects,
+    }))
+    .unwrap()
+}
+
+fn subject(namespace: &str) -> Value {
+    json!({"kind": "ServiceAccount", "name": "velero", "namespace": namespace})
 }
 
 fn owned_fields(spec: &Value) -> Value {
@@ -286,6 +302,71 @@ fn an_edit_of_the_server_is_undone_without_looking_at_it() {
     let server = live.running.servers.get_mut("velero").unwrap();
     server.metadata.generation = Some(4);
     assert!(restarts(&planned(core(), Intent::None, &live)));
+}
+
+/// Whoever can write a Deployment can write the record too.
+#[test]
+fn edit_that_the_record_vouches_for_is_put_right() {
+    let edits = [
+        ("/containers/0/image", json!("acme/velero:v1.18.3")),
+        ("/containers/0/command", json!(["/bin/sh"])),
+        ("/containers/0/args", json!(["server"])),
+        ("/containers/0/env/1/value", json!("/scratch")),
+        ("/initContainers/0/image", json!("acme/plugin:v1")),
+        ("/serviceAccountName", json!("default")),
+    ];
+    for (place, value) in edits {
+        let mut live = world(&core(), set(storage(None, "file")));
+        let server = live.running.servers.get_mut("velero").unwrap();
+        let mut edited = json!(server);
+        let pod = edited.pointer_mut("/spec/template/spec").unwrap();
+        *pod.pointer_mut(place).unwrap() = value;
+        *server = serde_json::from_value(edited).unwrap();
+
+        let plan = planned(core(), set(storage(None, "file")), &live);
+
+        assert!(restarts(&plan), "{place}");
+    }
+}
+
+#[test]
+fn binding_names_our_account_and_nobody_else() {
+    let binds = |bindings: Vec<ClusterRoleBinding>| {
+        let mut live = world(&core(), Intent::None);
+        live.bindings = bindings;
+        planned(core(), Intent::None, &live).install
+    };
+    let ours = || binding("velero-ns-m", json!([subject("ns")]));
+    assert!(binds(vec![ours()]).is_none());
+    for subjects in [
+        json!([]),
+        json!([subject("elsewhere")]),
+        json!([subject("ns"), subject("elsewhere")]),
+        json!([{"kind": "User", "name": "velero", "namespace": "ns"}]),
+        json!([{"kind": "ServiceAccount", "name": "default", "namespace": "ns"}]),
+    ] {
+        let install = binds(vec![binding("velero-ns-m", subjects.clone())]);
+        let install = install.unwrap_or_else(|| panic!("{subjects} is accepted"));
+        assert_eq!(install.misbound, None, "an apply is enough");
+        assert_eq!(install.effect, Effect::Harmless);
+    }
+}
+
+#[test]
+fn binding_to_another_role_is_made_again() {
+    let mut live = world(&core(), Intent::None);
+    live.bindings[0].role_ref.name = "view".into();
+    let install = planned(core(), Intent::None, &live).install.unwrap();
+    assert_eq!(install.misbound.as_deref(), Some("velero-ns-m"));
+}
+
+#[test]
+fn binding_of_an_earlier_release_goes_and_nothing_restarts() {
+    let mut live = world(&core(), Intent::None);
+    live.bindings = vec![binding("velero-ns", json!([subject("ns")]))];
+    let install = planned(core(), Intent::None, &live).install.unwrap();
+    assert_eq!(install.former_bindings, ["velero-ns"]);
+    assert_eq!(install.effect, Effect::Harmless);
 }
 
 #[test]
