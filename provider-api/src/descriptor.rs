@@ -63,8 +63,9 @@ pub struct Handshake {
 pub enum Dialect {
     /// Those of the object-storage relations, which tell their dialects apart by a version.
     ObjectStorage {
-        /// The field that an integrator of the older dialect waits for.
-        legacy_trigger: &'static str,
+        /// The field that an integrator of the oldest dialect waits for. None where such integrators do
+        /// not exist, or where any of them would take the field for the user's wish.
+        legacy_trigger: Option<&'static str>,
     },
     /// Nothing more is said. A version would be taken for that of another protocol.
     SecretsOnly,
@@ -121,7 +122,7 @@ pub const fn doctest_descriptor() -> Descriptor {
             handshake: Handshake {
                 requested_secrets: &["pin"],
                 dialect: Dialect::ObjectStorage {
-                    legacy_trigger: "reel",
+                    legacy_trigger: Some("reel"),
                 },
             },
         },

@@ -47,6 +47,8 @@ pub enum Value {
     Secret(SecretString),
     /// Promised by the integrator but not to be had; the text says why.
     Unreadable(String),
+    /// The placeholder that we said ourselves to be answered at all, said back.
+    Echo(String),
 }
 
 impl RelationData {
@@ -60,24 +62,42 @@ impl RelationData {
         })
     }
 
-    /// A plain field, trimmed; absent and blank are the same.
+    /// None of these fields is there, not even blank: the integrator has not come to them yet.
+    #[must_use]
+    pub fn lacks_all(&self, names: &[&str]) -> bool {
+        !names.iter().any(|name| self.fields.contains_key(*name))
+    }
+
+    /// A plain field, trimmed; absent and [blank](is_blank) are the same.
     #[must_use]
     pub fn plain(&self, name: &str) -> Option<&str> {
         match self.fields.get(name)? {
-            Value::Plain(text) => Some(text.trim()).filter(|text| !text.is_empty()),
-            Value::Secret(_) | Value::Unreadable(_) => None,
+            Value::Plain(text) => Some(text.trim()).filter(|text| !is_blank(text)),
+            Value::Secret(_) | Value::Unreadable(_) | Value::Echo(_) => None,
         }
     }
 
-    /// A credential, whichever way it was sent; absent and blank are the same.
+    /// Our own placeholder, if the integrator has sent it back in this field. It names nothing that the user
+    /// wants, but some integrators create what they are asked for.
+    #[must_use]
+    pub fn echo(&self, name: &str) -> Option<&str> {
+        match self.fields.get(name)? {
+            Value::Echo(text) => Some(text),
+            Value::Plain(_) | Value::Secret(_) | Value::Unreadable(_) => None,
+        }
+    }
+
+    /// A credential, whichever way it was sent; absent and blank are the same. Line ends behind it come
+    /// from the file that it was read from.
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<SecretString> {
-        let secret = match self.fields.get(name)? {
-            Value::Plain(text) => SecretString::from(text.clone()),
-            Value::Secret(secret) => secret.clone(),
-            Value::Unreadable(_) => return None,
+        let text = match self.fields.get(name)? {
+            Value::Plain(text) => text,
+            Value::Secret(secret) => secret.expose_secret(),
+            Value::Unreadable(_) | Value::Echo(_) => return None,
         };
-        Some(secret).filter(|secret| !secret.expose_secret().trim().is_empty())
+        let text = text.trim_end_matches(['\r', '\n']);
+        (!text.trim().is_empty()).then(|| SecretString::from(text))
     }
 
     /// A plain field that must be there.
@@ -99,7 +119,7 @@ impl RelationData {
     fn lacks(&self, name: &str, hint: &str) -> Problem {
         match self.unreadable(name) {
             Some(reason) => {
-                let hint = "if it stays so, remove the relation and integrate anew";
+                let hint = "if it stays so, remove the relation and integrate again";
                 Problem::unreadable(name, reason, hint)
             }
             None => Problem::missing(name, hint),
@@ -107,10 +127,15 @@ impl RelationData {
     }
 
     /// A plain field that names a folder, without slashes at its ends.
-    #[must_use]
-    pub fn folder(&self, name: &str) -> Option<String> {
-        let folder = self.plain(name)?.trim_matches('/');
-        Some(folder.to_owned()).filter(|folder| !folder.is_empty())
+    ///
+    /// # Errors
+    /// If there are control characters in it, which no name in a store should have.
+    pub fn folder(&self, name: &str, hint: &str) -> Result<Option<String>, Problem> {
+        let folder = self.plain(name).unwrap_or_default().trim_matches('/');
+        if folder.contains(char::is_control) {
+            return Err(Problem::invalid(name, "has control characters", hint));
+        }
+        Ok(Some(folder.to_owned()).filter(|folder| !folder.is_empty()))
     }
 
     /// A plain field that is a URL, still to be parsed.
@@ -137,9 +162,23 @@ impl RelationData {
     pub fn unreadable(&self, name: &str) -> Option<&str> {
         match self.fields.get(name)? {
             Value::Unreadable(reason) => Some(reason),
-            Value::Plain(_) | Value::Secret(_) => None,
+            Value::Plain(_) | Value::Secret(_) | Value::Echo(_) => None,
         }
     }
+}
+
+/// Nothing is said, in any spelling. Libraries of integrators encode lists and absent values as JSON, so
+/// that an option that was reset arrives as `""`, `null`, `[]` or `[""]`.
+fn is_blank(text: &str) -> bool {
+    fn says_nothing(value: &serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::Null => true,
+            serde_json::Value::String(text) => text.trim().is_empty(),
+            serde_json::Value::Array(items) => items.iter().all(says_nothing),
+            _ => false,
+        }
+    }
+    text.trim().is_empty() || serde_json::from_str(text).is_ok_and(|value| says_nothing(&value))
 }
 
 impl<K: Into<String>> FromIterator<(K, Value)> for RelationData {
@@ -179,5 +218,37 @@ mod tests {
         assert!(data.secret("secret-key").is_some());
         assert!(!data.has_any(&["bucket"]) && data.has_any(&["bucket", "secret-key"]));
         assert!(!format!("{data:?}").contains("canary-4711"));
+    }
+
+    #[test]
+    fn blank_has_many_spellings() {
+        for text in [
+            "",
+            " \t",
+            "\"\"",
+            "\" \"",
+            "null",
+            "[]",
+            " [\"\"] ",
+            "[null, \"\"]",
+        ] {
+            let data = RelationData::from_iter([("bucket", Value::from(text))]);
+            assert_eq!(data.plain("bucket"), None, "{text}");
+        }
+        for text in ["0", "false", "{}", "\"", "[", "[\"a\"]", "nil"] {
+            let data = RelationData::from_iter([("bucket", Value::from(text))]);
+            assert_eq!(data.plain("bucket"), Some(text));
+        }
+    }
+
+    #[test]
+    fn line_ends_behind_a_key_are_cut_off() {
+        for text in ["key", "key\n", "key\r\n\n"] {
+            let secret =
+                RelationData::from_iter([("key", Value::Secret(text.into()))]).secret("key");
+            assert_eq!(secret.unwrap().expose_secret(), "key");
+        }
+        let inside = RelationData::from_iter([("key", Value::Secret("\nk\ney ".into()))]);
+        assert_eq!(inside.secret("key").unwrap().expose_secret(), "\nk\ney ");
     }
 }

@@ -45,7 +45,7 @@ pub use self::{
     inputs::{Facts, Inputs, RelationData, Value},
     problem::{Problem, ProblemKind, Problems},
     registry::{Registration, Registry, RegistryError},
-    storage::{Location, SnapshotLocation, Storage},
+    storage::{Gap, Location, Part, SnapshotLocation, Storage},
 };
 
 /// What a provider makes of a relation's data.

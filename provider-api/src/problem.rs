@@ -99,6 +99,13 @@ impl Problems {
         }
     }
 
+    /// These and more.
+    #[must_use]
+    pub fn and(mut self, more: impl IntoIterator<Item = Problem>) -> Self {
+        self.others.extend(more);
+        self
+    }
+
     /// The value, unless something was wrong with it.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
+use crate::Problem;
+
 /// A store that Velero can use.
 #[derive(Clone, Debug)]
 pub struct Storage {
@@ -21,6 +23,51 @@ pub struct Storage {
     pub snapshots: Option<SnapshotLocation>,
     /// What the user may want to know though nothing is wrong; for the log.
     pub remarks: Vec<String>,
+    /// What could not be filled in, because an optional field cannot be read.
+    pub gaps: Vec<Gap>,
+}
+
+/// An optional field that cannot be read. It holds nothing else back: what it would have filled stays as
+/// it is in the cluster, or everything is refused if nothing is there yet.
+///
+/// Not for a field that says where backups go: a bucket or an address that is left over could be the wrong
+/// one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Gap {
+    /// What is wrong with the field.
+    pub problem: Problem,
+    /// What it would have filled.
+    pub parts: &'static [Part],
+}
+
+/// A part of the locations that one optional field fills.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// [`Location::prefix`].
+    Prefix,
+    /// [`Location::ca_certificates`].
+    CaCertificates,
+    /// One key of [`Location::config`].
+    Config(&'static str),
+    /// [`Storage::snapshots`] as a whole.
+    Snapshots,
+}
+
+impl Gap {
+    /// The field's value, or none and a gap where there should be one.
+    pub fn or_value<T>(
+        field: Result<Option<T>, Problem>,
+        parts: &'static [Part],
+        gaps: &mut Vec<Self>,
+    ) -> Option<T> {
+        match field {
+            Ok(value) => value,
+            Err(problem) => {
+                gaps.push(Self { problem, parts });
+                None
+            }
+        }
+    }
 }
 
 /// The provider's part of a `BackupStorageLocation`.

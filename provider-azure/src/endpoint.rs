@@ -65,6 +65,16 @@ pub(crate) struct Address {
     pub(crate) cloud: &'static Cloud,
     /// The address of its blob service, if it is not what Velero takes it for anyway.
     pub(crate) uri: Option<String>,
+    reach: Reach,
+}
+
+/// Whose the host is that requests go to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Reach {
+    /// Azure's, at its usual port and encrypted.
+    Azure,
+    /// Anybody's.
+    Anywhere,
 }
 
 /// An address taken apart.
@@ -81,7 +91,11 @@ struct Parts<'a> {
 impl Default for Address {
     fn default() -> Self {
         let [cloud, ..] = &CLOUDS;
-        Self { cloud, uri: None }
+        Self {
+            cloud,
+            uri: None,
+            reach: Reach::Azure,
+        }
     }
 }
 
@@ -96,6 +110,11 @@ impl Names<'_> {
 }
 
 impl Address {
+    /// What is sent there is seen by Azure and nobody else.
+    pub(crate) fn is_azures(&self) -> bool {
+        self.reach == Reach::Azure
+    }
+
     pub(crate) fn parse(text: &str, names: Names<'_>) -> Result<Self, Problem> {
         let url = Url::parse(text).map_err(|error| invalid(&format!("is not a URL ({error})")))?;
         let parts = Parts::of(&url)?;
@@ -142,9 +161,15 @@ impl Address {
         let Parts { scheme, port, .. } = parts;
         let is_usual = *scheme == "https" && port.is_empty() && front == account;
         let uri = format!("{scheme}://{front}.blob.{}{port}", cloud.suffix);
+        let reach = if *scheme == "https" && port.is_empty() {
+            Reach::Azure
+        } else {
+            Reach::Anywhere
+        };
         Ok(Self {
             cloud,
             uri: Some(uri).filter(|_| !is_usual),
+            reach,
         })
     }
 
@@ -173,6 +198,7 @@ impl Address {
         let uri = Some(format!("{scheme}://{host}{port}{account}"));
         Ok(Self {
             uri,
+            reach: Reach::Anywhere,
             ..Self::default()
         })
     }

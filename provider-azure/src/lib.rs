@@ -8,9 +8,9 @@ mod nodes;
 use std::collections::BTreeMap;
 
 use provider_api::{
-    Advice, Descriptor, Dialect, Endpoint, Fact, FurtherEndpoint, Handshake, ImageOption, Inputs,
-    Location, Problem, Problems, Registration, RelationData, SnapshotLocation, Storage,
-    StorageProvider, Verdict, secrecy::SecretString,
+    Advice, Descriptor, Dialect, Endpoint, Fact, FurtherEndpoint, Gap, Handshake, ImageOption,
+    Inputs, Location, Part, Problem, Problems, Registration, RelationData, SnapshotLocation,
+    Storage, StorageProvider, Verdict, secrecy::SecretString,
 };
 
 use crate::{
@@ -31,6 +31,12 @@ const CLIENT_SECRET: &str = "client-secret";
 const TENANT_ID: &str = "tenant-id";
 const SUBSCRIPTION_ID: &str = "subscription-id";
 
+/// The plugin's setting for [`RESOURCE_GROUP`].
+const GROUP: &str = "resourceGroup";
+
+const GROUP_PARTS: &[Part] = &[Part::Config(GROUP)];
+const PREFIX_PARTS: &[Part] = &[Part::Prefix];
+
 /// Azure Blob Storage.
 pub static PROVIDER: Azure = Azure;
 
@@ -45,7 +51,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
         handshake: Handshake {
             requested_secrets: &[SECRET_KEY],
             dialect: Dialect::ObjectStorage {
-                legacy_trigger: CONTAINER,
+                legacy_trigger: Some(CONTAINER),
             },
         },
     },
@@ -134,13 +140,14 @@ static DESCRIPTOR: Descriptor = Descriptor {
 #[derive(Debug)]
 pub struct Azure;
 
-/// Relation data that was found to be complete and sound.
+/// Relation data that was found to be complete, and sound but for the gaps.
 struct Settings {
     container: String,
     prefix: Option<String>,
     account: String,
     resource_group: Option<String>,
     address: Address,
+    gaps: Vec<Gap>,
 }
 
 impl StorageProvider for Azure {
@@ -150,13 +157,12 @@ impl StorageProvider for Azure {
 
     fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
         let data = &inputs.storage;
-        if !data.has_any(&[CONTAINER, STORAGE_ACCOUNT, SECRET_KEY]) {
-            return Ok(Verdict::Waiting(
-                "the Azure storage integrator to send a container and a key".into(),
-            ));
+        let principal = inputs.further.get(PRINCIPAL_ENDPOINT);
+        if let Some(what) = awaited(data, principal) {
+            return Ok(Verdict::Waiting(what.into()));
         }
         let settings = read(data);
-        let (settings, access) = match inputs.further.get(PRINCIPAL_ENDPOINT) {
+        let (settings, access) = match principal {
             Some(principal) if is_unanswered(principal) => {
                 settings?;
                 return Ok(Verdict::Waiting(
@@ -164,6 +170,7 @@ impl StorageProvider for Azure {
                 ));
             }
             Some(principal) => {
+                let settings = settings.and_then(for_tokens);
                 Problems::both(settings, Access::principal(principal, &inputs.facts))?
             }
             None => Problems::both(settings, Access::key(data))?,
@@ -172,8 +179,39 @@ impl StorageProvider for Azure {
     }
 }
 
+/// What the storage integrator has yet to send. Without a key, what else there is may be left over from
+/// before, or be on its way too.
+fn awaited(data: &RelationData, principal: Option<&RelationData>) -> Option<&'static str> {
+    let names_nothing = !data.has_any(&[CONTAINER, STORAGE_ACCOUNT]);
+    let has_come = !data.lacks_all(&[SECRET_KEY]);
+    match principal {
+        None if has_come => None,
+        None if names_nothing => Some("the Azure storage integrator to send a container and a key"),
+        None => Some("the Azure storage integrator to send the account's key (`secret-key`)"),
+        Some(_) if !has_come && (names_nothing || data.echo(CONTAINER).is_some()) => {
+            Some("the Azure storage integrator to send a container")
+        }
+        Some(_) => None,
+    }
+}
+
 fn is_unanswered(principal: &RelationData) -> bool {
-    !principal.has_any(&[CLIENT_ID, CLIENT_SECRET, TENANT_ID, SUBSCRIPTION_ID])
+    principal.lacks_all(&[CLIENT_ID, CLIENT_SECRET])
+}
+
+/// With a service principal, what is sent to the store gives access to all that the principal may use, so
+/// it goes to Azure alone.
+fn for_tokens(settings: Settings) -> Result<Settings, Problems> {
+    if settings.address.is_azures() {
+        return Ok(settings);
+    }
+    let reason =
+        "is no `https` address of Azure's own, and a service principal's token goes to no other";
+    let hint = format!(
+        "{}, or remove the relation `{PRINCIPAL_ENDPOINT}`",
+        endpoint::HINT
+    );
+    Err(Problem::invalid(ENDPOINT, reason, hint).into())
 }
 
 fn read(data: &RelationData) -> Result<Settings, Problems> {
@@ -184,15 +222,19 @@ fn read(data: &RelationData) -> Result<Settings, Problems> {
         container: container.as_deref().ok(),
     };
     let address = address(data, names);
+    let mut gaps = Vec::new();
+    let resource_group = Gap::or_value(resource_group(data), GROUP_PARTS, &mut gaps);
+    let prefix = Gap::or_value(prefix(data), PREFIX_PARTS, &mut gaps);
     let names = Problems::both(container, account);
-    let ((container, account), (resource_group, address)) =
-        Problems::both(names, Problems::both(resource_group(data), address))?;
+    let ((container, account), address) = Problems::both(names, address)
+        .map_err(|problems| problems.and(gaps.iter().map(|gap| gap.problem.clone())))?;
     Ok(Settings {
         container,
-        prefix: data.folder(PATH),
+        prefix,
         account,
         resource_group,
         address,
+        gaps,
     })
 }
 
@@ -204,7 +246,8 @@ fn address(data: &RelationData, names: Names<'_>) -> Result<Address, Problem> {
 }
 
 fn container(data: &RelationData) -> Result<String, Problem> {
-    let container = data.required(CONTAINER, "set `container` in the Azure storage integrator")?;
+    let hint = "set `container` in the Azure storage integrator";
+    let container = data.required(CONTAINER, hint)?;
     if container.contains('/') {
         let hint = "put the folder into `path` of the Azure storage integrator";
         return Err(Problem::invalid(CONTAINER, "contains a `/`", hint));
@@ -229,6 +272,10 @@ fn account(data: &RelationData) -> Result<String, Problem> {
     Ok(account.into())
 }
 
+fn prefix(data: &RelationData) -> Result<Option<String>, Problem> {
+    data.folder(PATH, "correct `path` in the Azure storage integrator")
+}
+
 fn resource_group(data: &RelationData) -> Result<Option<String>, Problem> {
     let Some(group) = data.plain(RESOURCE_GROUP) else {
         return Ok(None);
@@ -251,12 +298,13 @@ fn render(settings: Settings, access: &Access, inputs: &Inputs) -> Storage {
         account,
         resource_group,
         address,
+        gaps,
     } = settings;
     let mut config = BTreeMap::from([("storageAccount".to_owned(), account)]);
     let mut set = |name: &str, value: Option<String>| {
         config.extend(value.map(|value| (name.to_owned(), value)));
     };
-    set("resourceGroup", resource_group);
+    set(GROUP, resource_group);
     set("storageAccountURI", address.uri);
     let (snapshots, remarks) = match access {
         Access::Key(_) => {
@@ -285,6 +333,7 @@ fn render(settings: Settings, access: &Access, inputs: &Inputs) -> Storage {
         },
         snapshots,
         remarks,
+        gaps,
     }
 }
 
@@ -292,7 +341,7 @@ fn render(settings: Settings, access: &Access, inputs: &Inputs) -> Storage {
 fn snapshot_location(principal: &Principal) -> SnapshotLocation {
     let group = principal.nodes.resource_group.clone();
     SnapshotLocation {
-        config: BTreeMap::from([("resourceGroup".into(), group)]),
+        config: BTreeMap::from([(GROUP.into(), group)]),
     }
 }
 

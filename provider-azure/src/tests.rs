@@ -112,12 +112,14 @@ fn it_holds_what_every_provider_must() {
         (TENANT_ID, "tenant".into()),
         (SUBSCRIPTION_ID, "sub-2".into()),
     ];
-    let all = [
-        (PATH, "shop"),
-        (RESOURCE_GROUP, "rg"),
-        (ENDPOINT, "https://backup.example.com"),
-        ("connection-protocol", "https"),
-    ];
+    let all = |endpoint| {
+        [
+            (PATH, "shop"),
+            (RESOURCE_GROUP, "rg"),
+            (ENDPOINT, endpoint),
+            ("connection-protocol", "https"),
+        ]
+    };
     conformance::check(&Subject {
         provider: &PROVIDER,
         examples: vec![
@@ -128,9 +130,22 @@ fn it_holds_what_every_provider_must() {
                 ..Example::default()
             },
             Example {
+                name: "key for a store of one's own",
+                relations: vec![(
+                    "azure-storage",
+                    relation(&all("https://backup.example.com")),
+                )],
+                required: &[CONTAINER, STORAGE_ACCOUNT, SECRET_KEY],
+                decisive: &[ENDPOINT],
+                ..Example::default()
+            },
+            Example {
                 name: "service principal",
                 relations: vec![
-                    ("azure-storage", relation(&all)),
+                    (
+                        "azure-storage",
+                        relation(&all("https://acct.z17.blob.storage.azure.net")),
+                    ),
                     (PRINCIPAL_ENDPOINT, principal),
                 ],
                 required: &[
@@ -141,6 +156,7 @@ fn it_holds_what_every_provider_must() {
                     TENANT_ID,
                     SUBSCRIPTION_ID,
                 ],
+                decisive: &[ENDPOINT],
                 facts: Facts {
                     provider_ids: vec![NODE.into()],
                 },
@@ -327,8 +343,8 @@ fn everything_wrong_is_named_at_once() {
     let expected = [
         CONTAINER,
         STORAGE_ACCOUNT,
-        RESOURCE_GROUP,
         ENDPOINT,
+        RESOURCE_GROUP,
         CLIENT_SECRET,
         TENANT_ID,
         PRINCIPAL_ENDPOINT,
@@ -369,6 +385,96 @@ fn a_service_principal_needs_no_key() {
 }
 
 #[test]
+fn a_token_goes_to_addresses_of_azure_s_own_alone() {
+    for endpoint in [
+        "https://acct.blob.core.windows.net",
+        "abfss://backups@acct.dfs.core.windows.net/",
+        "wasb://backups@acct.blob.core.windows.net/",
+        "https://acct.z17.blob.storage.azure.net",
+        "https://acct.dfs.core.usgovcloudapi.net/backups",
+        "https://acct.blob.core.chinacloudapi.cn:443",
+    ] {
+        let mut inputs = with_principal(&[]);
+        inputs.storage = self::inputs(&[("endpoint", endpoint)]).storage;
+        assert_eq!(
+            storage(&inputs).location.config["useAAD"],
+            "true",
+            "{endpoint}"
+        );
+    }
+    for endpoint in [
+        "https://evil.example",
+        "https://evil.example/acct",
+        "abfss://backups@evil.example/",
+        "http://acct.blob.core.windows.net",
+        "https://acct.blob.core.windows.net:8443",
+        "https://acct.blob.core.windows.net./",
+        "https://acct.blob.core.windows.net.evil.example",
+        "https://evilcore.windows.net",
+        "https://192.0.2.1/acct",
+    ] {
+        let mut inputs = with_principal(&[]);
+        inputs.storage = self::inputs(&[("endpoint", endpoint)]).storage;
+        assert_eq!(refused(&inputs), [ENDPOINT], "{endpoint}");
+    }
+}
+
+fn verdict_of(fields: &[(&str, Value)]) -> Result<Verdict, Problems> {
+    PROVIDER.validate(&Inputs {
+        storage: fields.iter().cloned().collect(),
+        ..Inputs::default()
+    })
+}
+
+#[test]
+fn without_a_key_nothing_is_an_answer_yet() {
+    let names = [
+        (CONTAINER, "backups".into()),
+        (STORAGE_ACCOUNT, "acct".into()),
+    ];
+    for fields in [&names[..0], &names[..1], &names[1..], &names] {
+        let verdict = verdict_of(fields);
+        assert!(matches!(verdict, Ok(Verdict::Waiting(_))), "{verdict:?}");
+    }
+    let blank = [&names[..], &[(SECRET_KEY, Value::Secret(" ".into()))]].concat();
+    assert_eq!(verdict_of(&blank).unwrap_err().first().field, SECRET_KEY);
+}
+
+#[test]
+fn an_echo_is_never_a_container() {
+    let fields = [
+        (CONTAINER, Value::Echo("relation-7".into())),
+        (STORAGE_ACCOUNT, "acct".into()),
+        (SECRET_KEY, Value::Secret("key".into())),
+        (
+            ENDPOINT,
+            "abfss://relation-7@acct.dfs.core.windows.net/".into(),
+        ),
+    ];
+    assert_eq!(verdict_of(&fields).unwrap_err().first().field, CONTAINER);
+}
+
+#[test]
+fn optional_fields_that_cannot_be_read_hold_nothing_back() {
+    let changes = [
+        ("container", "moved"),
+        ("resource-group", "r/g"),
+        ("path", "a\nb"),
+        (SECRET_KEY, "rotated"),
+    ];
+    let storage = ready(&changes);
+
+    assert_eq!(storage.location.bucket, "moved");
+    assert!(file(&storage).contains("=rotated\n"));
+    let gaps = storage
+        .gaps
+        .iter()
+        .map(|gap| (gap.problem.field.as_str(), gap.parts));
+    let expected = [(RESOURCE_GROUP, GROUP_PARTS), (PATH, PREFIX_PARTS)];
+    assert_eq!(gaps.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn the_subscription_of_the_disks_is_that_of_the_nodes() {
     let storage = storage(&with_principal(&[(SUBSCRIPTION_ID, "sub-2")]));
 
@@ -383,6 +489,16 @@ fn a_service_principal_that_is_on_its_way_is_waited_for() {
         .further
         .insert(PRINCIPAL_ENDPOINT.into(), RelationData::default());
 
+    let verdict = PROVIDER.validate(&inputs);
+    assert!(
+        matches!(&verdict, Ok(Verdict::Waiting(what)) if what.contains("service principal")),
+        "{verdict:?}"
+    );
+    let names: RelationData = [TENANT_ID, SUBSCRIPTION_ID]
+        .map(|field| (field, Value::from("sub")))
+        .into_iter()
+        .collect();
+    inputs.further.insert(PRINCIPAL_ENDPOINT.into(), names);
     let verdict = PROVIDER.validate(&inputs);
     assert!(
         matches!(&verdict, Ok(Verdict::Waiting(what)) if what.contains("service principal")),
@@ -481,7 +597,8 @@ fn a_secret_gets_the_plainest_dress_that_keeps_it() {
         ("a$b", "'a$b'"),
         (" a ", "' a '"),
         (r#""a""#, r#"'"a"'"#),
-        ("a\nb\r", r#""a\nb\r""#),
+        ("a\nb\rc", r#""a\nb\rc""#),
+        ("abc\r\n", "abc"),
         ("it's #1", r#""it's #1""#),
         (r#"a#"b"#, r#"'a#"b'"#),
     ] {

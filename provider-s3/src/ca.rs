@@ -4,14 +4,15 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use provider_api::Problem;
+use serde::Deserialize;
 
 use crate::CA_CHAIN;
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 
-/// Reads `tls-ca-chain`: a JSON list or a single text, each PEM or base64 of PEM.
+/// Reads `tls-ca-chain`: texts that are PEM or base64 of PEM.
 pub(crate) fn bundle(text: &str) -> Result<Option<String>, Problem> {
-    let parts = serde_json::from_str::<Vec<String>>(text).unwrap_or_else(|_| vec![text.into()]);
+    let parts = parts(text);
     let certificates = parts
         .iter()
         .map(|part| part.trim())
@@ -28,6 +29,21 @@ pub(crate) fn bundle(text: &str) -> Result<Option<String>, Problem> {
         })?;
     let bundle = certificates.join("\n");
     Ok(Some(bundle).filter(|bundle| !bundle.is_empty()))
+}
+
+/// A JSON list, a JSON text, or the text itself.
+fn parts(text: &str) -> Vec<String> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Sent {
+        List(Vec<Option<String>>),
+        Text(String),
+    }
+    match serde_json::from_str(text) {
+        Ok(Sent::List(parts)) => parts.into_iter().flatten().collect(),
+        Ok(Sent::Text(part)) => vec![part],
+        Err(_) => vec![text.into()],
+    }
 }
 
 fn pem(part: &str) -> Option<String> {

@@ -7,9 +7,9 @@ mod endpoint;
 use std::collections::BTreeMap;
 
 use provider_api::{
-    Advice, Descriptor, Dialect, Endpoint, Handshake, ImageOption, Inputs, Location, Problem,
-    Problems, Registration, RelationData, SnapshotLocation, Storage, StorageProvider, Verdict,
-    secrecy::SecretString,
+    Advice, Descriptor, Dialect, Endpoint, Gap, Handshake, ImageOption, Inputs, Location, Part,
+    Problem, Problems, Registration, RelationData, SnapshotLocation, Storage, StorageProvider,
+    Verdict, secrecy::SecretString,
 };
 
 use crate::endpoint::{Addressing, StoreUrl};
@@ -22,6 +22,14 @@ const URI_STYLE: &str = "s3-uri-style";
 const CA_CHAIN: &str = "tls-ca-chain";
 const ACCESS_KEY: &str = "access-key";
 const SECRET_KEY: &str = "secret-key";
+
+/// The plugin's setting for [`URI_STYLE`].
+const PATH_STYLE: &str = "s3ForcePathStyle";
+
+const REGION_PARTS: &[Part] = &[Part::Config(REGION), Part::Snapshots];
+const ADDRESSING_PARTS: &[Part] = &[Part::Config(PATH_STYLE)];
+const CA_PARTS: &[Part] = &[Part::CaCertificates];
+const PREFIX_PARTS: &[Part] = &[Part::Prefix];
 
 /// What S3-compatible stores that know no regions answer to.
 const ANY_REGION: &str = "us-east-1";
@@ -40,7 +48,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
         handshake: Handshake {
             requested_secrets: &[ACCESS_KEY, SECRET_KEY],
             dialect: Dialect::ObjectStorage {
-                legacy_trigger: BUCKET,
+                legacy_trigger: Some(BUCKET),
             },
         },
     },
@@ -94,7 +102,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
 #[derive(Debug)]
 pub struct S3;
 
-/// Relation data that was found to be complete and sound.
+/// Relation data that was found to be complete, and sound but for the gaps.
 struct Settings {
     bucket: String,
     prefix: Option<String>,
@@ -104,6 +112,7 @@ struct Settings {
     ca_certificates: Option<String>,
     access_key: SecretString,
     secret_key: SecretString,
+    gaps: Vec<Gap>,
 }
 
 impl StorageProvider for S3 {
@@ -112,11 +121,13 @@ impl StorageProvider for S3 {
     }
 
     fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
-        // None of what only the integrator can know.
-        if !inputs.storage.has_any(&[BUCKET, ACCESS_KEY, SECRET_KEY]) {
-            return Ok(Verdict::Waiting(
-                "the S3 integrator to send a bucket and keys".into(),
-            ));
+        // What else there is may be left over from before, or be on its way too.
+        if inputs.storage.lacks_all(&[ACCESS_KEY, SECRET_KEY]) {
+            let what = match inputs.storage.plain(BUCKET) {
+                Some(_) => "the S3 integrator to send keys",
+                None => "the S3 integrator to send a bucket and keys",
+            };
+            return Ok(Verdict::Waiting(what.into()));
         }
         let settings = read(&inputs.storage)?;
         Ok(Verdict::Ready(Box::new(render(
@@ -127,17 +138,19 @@ impl StorageProvider for S3 {
 }
 
 fn read(data: &RelationData) -> Result<Settings, Problems> {
-    let place = Problems::both(
-        Problems::both(bucket(data), region(data)),
-        Problems::both(store(data), addressing(data)),
-    );
+    let mut gaps = Vec::new();
+    let region = Gap::or_value(region(data), REGION_PARTS, &mut gaps);
+    let addressing = Gap::or_value(addressing(data), ADDRESSING_PARTS, &mut gaps);
+    let ca_certificates = Gap::or_value(ca_certificates(data), CA_PARTS, &mut gaps);
+    let prefix = Gap::or_value(prefix(data), PREFIX_PARTS, &mut gaps);
+
+    let place = Problems::both(bucket(data), store(data));
     let keys = Problems::both(
         credential::key(data, ACCESS_KEY),
         credential::key(data, SECRET_KEY),
     );
-    let access = Problems::both(ca_certificates(data), keys);
-    let (((bucket, region), (store, addressing)), (ca_certificates, (access_key, secret_key))) =
-        Problems::both(place, access)?;
+    let ((bucket, store), (access_key, secret_key)) = Problems::both(place, keys)
+        .map_err(|problems| problems.and(gaps.iter().map(|gap| gap.problem.clone())))?;
     let addressing = addressing.unwrap_or_else(|| {
         store
             .as_ref()
@@ -145,19 +158,23 @@ fn read(data: &RelationData) -> Result<Settings, Problems> {
     });
     Ok(Settings {
         bucket,
-        prefix: data.folder(PATH),
+        prefix,
         region,
         store,
         addressing,
         ca_certificates,
         access_key,
         secret_key,
+        gaps,
     })
 }
 
 fn bucket(data: &RelationData) -> Result<String, Problem> {
     let hint = "set `bucket` in the S3 integrator";
-    let bucket = data.required(BUCKET, hint)?;
+    // A store of one's own may have made the bucket that it was asked for. Amazon has not, and a bucket of
+    // that name there is somebody else's.
+    let made = data.echo(BUCKET).filter(|_| data.plain(ENDPOINT).is_some());
+    let bucket = made.map_or_else(|| data.required(BUCKET, hint), Ok)?;
     if bucket.contains('/') {
         let hint = "put the folder into `path` of the S3 integrator";
         return Err(Problem::invalid(BUCKET, "contains a `/`", hint));
@@ -189,6 +206,10 @@ fn addressing(data: &RelationData) -> Result<Option<Addressing>, Problem> {
     data.plain(URI_STYLE).map(Addressing::parse).transpose()
 }
 
+fn prefix(data: &RelationData) -> Result<Option<String>, Problem> {
+    data.folder(PATH, "correct `path` in the S3 integrator")
+}
+
 fn ca_certificates(data: &RelationData) -> Result<Option<String>, Problem> {
     data.plain(CA_CHAIN).map_or(Ok(None), ca::bundle)
 }
@@ -203,6 +224,7 @@ fn render(settings: Settings, plugin_image: String) -> Storage {
         ca_certificates,
         access_key,
         secret_key,
+        gaps,
     } = settings;
     let is_amazon = store.as_ref().is_none_or(StoreUrl::is_amazon);
     let mut remarks = Vec::new();
@@ -216,7 +238,7 @@ fn render(settings: Settings, plugin_image: String) -> Storage {
         Some(region)
     });
     if let Some(region) = &region {
-        config.insert("region".into(), region.clone());
+        config.insert(REGION.into(), region.clone());
     }
     if let Some(store) = &store {
         config.insert("s3Url".into(), store.as_str().into());
@@ -225,7 +247,7 @@ fn render(settings: Settings, plugin_image: String) -> Storage {
         }
     }
     if addressing == Addressing::Path {
-        config.insert("s3ForcePathStyle".into(), "true".into());
+        config.insert(PATH_STYLE.into(), "true".into());
     }
 
     let snapshots = region.filter(|_| is_amazon).map(|region| SnapshotLocation {
@@ -243,6 +265,7 @@ fn render(settings: Settings, plugin_image: String) -> Storage {
         },
         snapshots,
         remarks,
+        gaps,
     }
 }
 

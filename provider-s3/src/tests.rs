@@ -91,6 +91,7 @@ fn it_holds_what_every_provider_must() {
             name,
             relations: vec![("s3-credentials", fields.chain(keys.clone()).collect())],
             required: &[BUCKET, ACCESS_KEY, SECRET_KEY],
+            decisive: &[ENDPOINT],
             ..Example::default()
         }
     };
@@ -196,23 +197,103 @@ fn certificates_are_read_in_every_dress() {
         .ca_certificates
         .unwrap();
     assert_eq!(both.matches("BEGIN CERTIFICATE").count(), 2);
-    assert_eq!(
-        ready(&[("tls-ca-chain", "[]")]).location.ca_certificates,
-        None
-    );
-    assert_eq!(refused(&[("tls-ca-chain", "[\"hello\"]")]), [CA_CHAIN]);
+    let text = serde_json::to_string(PEM).unwrap();
+    let storage = ready(&[("tls-ca-chain", &text)]);
+    assert_eq!(storage.location.ca_certificates.as_deref(), Some(PEM));
 }
 
 #[test]
-fn an_address_alone_is_no_answer_yet() {
-    let storage = [(ENDPOINT, Value::from("http://store"))]
-        .into_iter()
-        .collect();
-    let verdict = PROVIDER.validate(&Inputs {
-        storage,
+fn certificates_that_were_reset_are_none() {
+    for text in ["", "\"\"", "null", "[]", "[\"\"]", "[null]", "\" \""] {
+        let storage = ready(&[("tls-ca-chain", text)]);
+        assert_eq!(storage.location.ca_certificates, None, "{text}");
+        assert_eq!(storage.gaps, [], "{text}");
+    }
+}
+
+#[test]
+fn optional_fields_that_cannot_be_read_hold_nothing_back() {
+    let changes = [
+        ("bucket", "moved"),
+        ("region", "eu central"),
+        ("s3-uri-style", "sideways"),
+        ("tls-ca-chain", "[\"hello\"]"),
+        ("path", "a\nb"),
+        ("secret-key", "rotated"),
+    ];
+    let storage = ready(&changes);
+
+    assert_eq!(storage.location.bucket, "moved");
+    assert!(storage.credential.expose_secret().contains("rotated"));
+    let gaps = storage
+        .gaps
+        .iter()
+        .map(|gap| (gap.problem.field.as_str(), gap.parts));
+    let expected = [
+        (REGION, REGION_PARTS),
+        (URI_STYLE, ADDRESSING_PARTS),
+        (CA_CHAIN, CA_PARTS),
+        (PATH, PREFIX_PARTS),
+    ];
+    assert_eq!(gaps.collect::<Vec<_>>(), expected);
+}
+
+fn verdict(fields: &[(&str, Value)]) -> Result<Verdict, Problems> {
+    PROVIDER.validate(&Inputs {
+        storage: fields.iter().cloned().collect(),
         ..Inputs::default()
-    });
-    assert!(matches!(verdict, Ok(Verdict::Waiting(_))), "{verdict:?}");
+    })
+}
+
+#[test]
+fn without_keys_nothing_is_an_answer_yet() {
+    for (field, value) in [
+        (ENDPOINT, "http://store"),
+        (BUCKET, "backups"),
+        (BUCKET, "a/b"),
+        (REGION, "eu central"),
+    ] {
+        let verdict = verdict(&[(field, value.into())]);
+        assert!(matches!(verdict, Ok(Verdict::Waiting(_))), "{verdict:?}");
+    }
+}
+
+#[test]
+fn one_key_without_the_other_is_a_problem() {
+    for (sent, missing) in [(ACCESS_KEY, SECRET_KEY), (SECRET_KEY, ACCESS_KEY)] {
+        for blank in [vec![], vec![(missing, Value::Secret("".into()))]] {
+            let fields = [(BUCKET, "b".into()), (sent, Value::Secret("key".into()))];
+            let problems = verdict(&[fields.to_vec(), blank].concat()).unwrap_err();
+            assert_eq!(problems.to_string().matches("is missing").count(), 1);
+            assert_eq!(problems.first().field, missing);
+        }
+    }
+}
+
+#[test]
+fn an_echo_is_a_bucket_only_where_a_store_may_have_made_it() {
+    let echo = (BUCKET, Value::Echo("relation-7".into()));
+    let keys = [ACCESS_KEY, SECRET_KEY].map(|key| (key, Value::Secret(key.into())));
+    let endpoint = (ENDPOINT, Value::from("http://seaweed:8333"));
+
+    let early = verdict(&[echo.clone(), endpoint.clone()]);
+    assert!(matches!(early, Ok(Verdict::Waiting(_))), "{early:?}");
+    let amazon = verdict(&[&keys[..], std::slice::from_ref(&echo)].concat()).unwrap_err();
+    assert_eq!(
+        amazon.to_string(),
+        "`bucket` is missing: set `bucket` in the S3 integrator"
+    );
+    match verdict(&[&keys[..], &[echo, endpoint]].concat()).unwrap() {
+        Verdict::Ready(storage) => assert_eq!(storage.location.bucket, "relation-7"),
+        Verdict::Waiting(what) => panic!("waits for {what}"),
+    }
+}
+
+#[test]
+fn a_line_end_behind_a_key_is_that_of_its_file() {
+    let storage = ready(&[(ACCESS_KEY, "a\n"), (SECRET_KEY, "s\r\n")]);
+    let file = storage.credential.expose_secret();
+    assert_eq!(credential_values(file), ["a", "s"]);
 }
 
 #[test]
@@ -227,7 +308,7 @@ fn everything_wrong_is_named_at_once() {
         ("secret-key", "line\nbreak"),
     ];
     let expected = [
-        BUCKET, REGION, ENDPOINT, URI_STYLE, CA_CHAIN, ACCESS_KEY, SECRET_KEY,
+        BUCKET, ENDPOINT, ACCESS_KEY, SECRET_KEY, REGION, URI_STYLE, CA_CHAIN,
     ];
 
     assert_eq!(refused(&wrong), expected);

@@ -40,7 +40,7 @@ fn dispatch(event: Event) -> anyhow::Result<()> {
         .build()
         .context("the async runtime does not start")?;
     runtime.block_on(async {
-        let charm = Charm::new(unit)?;
+        let charm = Charm::new(unit, event.news())?;
         match event {
             Event::Action(name) => actions::run(&charm, &name).await?,
             Event::Remove => charm.remove().await?,

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fs::File, io, path::PathBuf, process::ExitCode}
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use provider_api::{Facts, Inputs, RelationData, Value, Verdict};
+use provider_api::{Facts, Inputs, Problems, RelationData, Value, Verdict};
 
 use crate::velero::{self, Owner, location};
 
@@ -117,6 +117,10 @@ fn render(wanted: Render) -> anyhow::Result<String> {
         Verdict::Ready(storage) => storage,
         Verdict::Waiting(what) => return Ok(format!("waiting for {what}")),
     };
+    let problems = storage.gaps.iter().map(|gap| gap.problem.clone());
+    if let Some(problems) = Problems::from_vec(problems.collect()) {
+        return Err(problems.into());
+    }
     let owner = Owner {
         application: "APPLICATION".into(),
         model_uuid: "MODEL".into(),

@@ -6,7 +6,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Breach, Example, Rule, Subject};
-use crate::{Location, Problems, SnapshotLocation, Storage, Value, Verdict};
+use crate::{Gap, Location, Problems, SnapshotLocation, Storage, Value, Verdict};
 
 /// A hash map would give itself away within these.
 const TIMES: usize = 4;
@@ -28,6 +28,7 @@ pub(super) struct Ready {
     pub(super) location: Location,
     pub(super) snapshots: Option<SnapshotLocation>,
     pub(super) remarks: Vec<String>,
+    pub(super) gaps: Vec<Gap>,
 }
 
 /// One example under examination.
@@ -75,8 +76,11 @@ impl Asker<'_> {
                     location,
                     snapshots,
                     remarks,
+                    gaps,
                     ..
                 } = &**storage;
+                let said = gaps.iter().map(|gap| gap.problem.to_string());
+                places.push(("gaps", said.collect::<Vec<_>>().join(" ")));
                 places.push((
                     "a location",
                     join(texts(location, snapshots.as_ref()).collect()),
@@ -103,7 +107,11 @@ impl Asker<'_> {
                 let words = problems.iter().flat_map(|p| [&p.field, &p.reason, &p.hint]);
                 (words.collect(), &[])
             }
-            Ok(Verdict::Ready(storage)) => (Vec::new(), &storage.remarks),
+            Ok(Verdict::Ready(storage)) => {
+                let problems = storage.gaps.iter().map(|gap| &gap.problem);
+                let words = problems.flat_map(|p| [&p.field, &p.reason, &p.hint]);
+                (words.collect(), &storage.remarks)
+            }
         };
         let bad_clause = clauses.iter().find(|text| !is_clause(text));
         let bad_sentence = sentences.iter().find(|text| !text.ends_with('.'));
@@ -125,7 +133,7 @@ impl Asker<'_> {
 pub(super) fn secrets(example: &Example) -> impl Iterator<Item = (&'static str, &SecretString)> {
     example.fields().filter_map(|(name, value)| match value {
         Value::Secret(secret) => Some((name, secret)),
-        Value::Plain(_) | Value::Unreadable(_) => None,
+        Value::Plain(_) | Value::Unreadable(_) | Value::Echo(_) => None,
     })
 }
 
@@ -171,6 +179,7 @@ impl From<Storage> for Ready {
             location,
             snapshots,
             remarks,
+            gaps,
         } = storage;
         let open = |secret: &SecretString| secret.expose_secret().to_owned();
         Self {
@@ -180,6 +189,7 @@ impl From<Storage> for Ready {
             location,
             snapshots,
             remarks,
+            gaps,
         }
     }
 }

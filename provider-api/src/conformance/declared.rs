@@ -105,7 +105,9 @@ impl Judge<'_> {
                 self.breach(Rule::Handshake, name, "is a secret that is not asked for");
             }
         }
-        if let Dialect::ObjectStorage { legacy_trigger } = endpoint.handshake.dialect
+        if let Dialect::ObjectStorage {
+            legacy_trigger: Some(legacy_trigger),
+        } = endpoint.handshake.dialect
             && !relations.iter().any(|(name, _)| *name == legacy_trigger)
         {
             self.breach(

@@ -8,13 +8,15 @@ use super::{
     Breach, Example, Rule, Subject,
     ask::{Answer, Asker, Ready, secrets, texts},
 };
-use crate::{Problem, ProblemKind, Value};
+use crate::{Dialect, Problem, ProblemKind, Value};
 
 /// What means something to one format or the other. Each is put between the value and an `x`, so that
 /// it is not at an end, where white space may be cut off.
 const STRANGE: [&str; 13] = [
     ",", "\"", "'", "\n", "\r", "\t", " #", ";", "=", "\\", "$", "é日", "\0",
 ];
+/// Nothing, as integrators spell it. The first two are said of secrets too.
+const BLANKS: [&str; 6] = ["", " \t", "\"\"", "null", "[]", "[\"\"]"];
 /// Shorter secrets would be found by chance.
 const LONG_ENOUGH: usize = 8;
 
@@ -36,6 +38,7 @@ pub(super) fn breaches(subject: &Subject, example: &Example) -> Vec<Breach> {
     asker.distinct_secrets();
     asker.complete(&ready);
     asker.empty();
+    asker.echo();
     for (field, value) in example.fields() {
         asker.absent_and_blank(field, value);
         asker.unreadable(field, value);
@@ -102,12 +105,50 @@ impl Asker<'_> {
         }
     }
 
+    /// A placeholder is said where the provider's own relation has a trigger. Before the keys come it is no
+    /// answer at all.
+    fn echo(&mut self) {
+        let endpoint = self.subject.provider.descriptor().endpoint;
+        let handshake = endpoint.handshake;
+        let Dialect::ObjectStorage {
+            legacy_trigger: Some(trigger),
+        } = handshake.dialect
+        else {
+            return;
+        };
+        // Otherwise it is a handshake that asks for what is not there.
+        if !self.example.fields().any(|(name, _)| name == trigger) {
+            return;
+        }
+        let mut early = self
+            .example
+            .with(trigger, Some(&Value::Echo("relation-47".into())));
+        for secret in handshake.requested_secrets {
+            early = early.with(secret, None);
+        }
+        let answer = self.ask(&early, Some(trigger));
+        if !matches!(answer, Answer::Waiting(_)) {
+            let what = format!(
+                "nothing but a placeholder of ours has come back, and {}",
+                answer.describe()
+            );
+            self.breach(Rule::Echo, Some(trigger), what);
+        }
+    }
+
     fn absent_and_blank(&mut self, field: &str, value: &Value) {
-        let blanks = ["", " \t"].map(|blank| like(value, blank.into()));
-        for blank in std::iter::once(None).chain(blanks.iter().map(Some)) {
+        let all = match value {
+            Value::Secret(_) => &BLANKS[..2],
+            Value::Plain(_) | Value::Unreadable(_) | Value::Echo(_) => &BLANKS[..],
+        };
+        let blanks: Vec<_> = all
+            .iter()
+            .map(|blank| (*blank, like(value, (*blank).into())))
+            .collect();
+        let absent = std::iter::once(("absent", None));
+        for (state, blank) in absent.chain(blanks.iter().map(|(state, b)| (*state, Some(b)))) {
             let changed = self.example.with(field, blank);
             let answer = self.ask(&changed, Some(field));
-            let state = if blank.is_some() { "blank" } else { "absent" };
             if self.example.is_required(field) {
                 let named = match &answer {
                     Answer::Refused(problems) => problems
@@ -118,12 +159,14 @@ impl Asker<'_> {
                     Answer::Ready(_) => false,
                 };
                 if !named {
-                    let what =
-                        format!("{state}, it is not named as missing: {}", answer.describe());
+                    let what = format!(
+                        "{state:?}, it is not named as missing: {}",
+                        answer.describe()
+                    );
                     self.breach(Rule::Required, Some(field), what);
                 }
-            } else if !matches!(answer, Answer::Ready(_)) {
-                let what = format!("it is not required, and {state}: {}", answer.describe());
+            } else if !matches!(&answer, Answer::Ready(ready) if ready.gaps.is_empty()) {
+                let what = format!("it is not required, and {state:?}: {}", answer.describe());
                 self.breach(Rule::Required, Some(field), what);
             }
         }
@@ -151,12 +194,23 @@ impl Asker<'_> {
         let text = match value {
             Value::Plain(text) => text,
             Value::Secret(secret) => secret.expose_secret(),
-            Value::Unreadable(_) => return,
+            Value::Unreadable(_) | Value::Echo(_) => return,
         };
         let text = format!("{text}{strange}x");
         let changed = self.example.with(field, Some(&like(value, text.clone())));
         match self.ask(&changed, Some(field)) {
-            Answer::Refused(problems) if problems.iter().any(|p| p.field == field) => {}
+            Answer::Refused(problems) if problems.iter().any(|p| p.field == field) => {
+                if !self.example.is_decisive(field) {
+                    let what = format!("with {strange:?} in it, everything is refused");
+                    self.breach(Rule::Optional, Some(field), what);
+                }
+            }
+            Answer::Ready(ready) if ready.gaps.iter().any(|gap| gap.problem.field == field) => {
+                if self.example.is_decisive(field) {
+                    let what = "it says where backups go, and is left as it was";
+                    self.breach(Rule::Optional, Some(field), what);
+                }
+            }
             Answer::Ready(ready) if got_through(self.subject, &ready, &text) => {}
             // Nobody uses it.
             Answer::Ready(ready) if is_same_but_for_canaries(&ready, usual) => {}
@@ -175,7 +229,7 @@ impl Asker<'_> {
 fn like(value: &Value, text: String) -> Value {
     match value {
         Value::Secret(_) => Value::Secret(text.into()),
-        Value::Plain(_) | Value::Unreadable(_) => Value::Plain(text),
+        Value::Plain(_) | Value::Unreadable(_) | Value::Echo(_) => Value::Plain(text),
     }
 }
 

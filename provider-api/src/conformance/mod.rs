@@ -33,6 +33,9 @@ pub struct Example {
     pub relations: Vec<(&'static str, Vec<(&'static str, Value)>)>,
     /// The fields without which it would not be ready.
     pub required: &'static [&'static str],
+    /// Fields that are not required but say where backups go: with a value that cannot work, everything is
+    /// refused.
+    pub decisive: &'static [&'static str],
     /// What is known of the cluster.
     pub facts: Facts,
 }
@@ -67,6 +70,10 @@ pub enum Rule {
     Secrecy,
     /// What is required is missed by its name, blank like absent; what is not is not.
     Required,
+    /// An optional field that cannot work is named as a gap, and holds nothing else back.
+    Optional,
+    /// A placeholder of ours that comes back is not taken for what the user wants.
+    Echo,
     /// A secret that cannot be read is named with the reason, and may heal by itself.
     Unreadable,
     /// While nothing has been sent there is nothing wrong.
@@ -154,6 +161,10 @@ impl Example {
 
     fn is_required(&self, field: &str) -> bool {
         self.required.contains(&field)
+    }
+
+    fn is_decisive(&self, field: &str) -> bool {
+        self.is_required(field) || self.decisive.contains(&field)
     }
 
     /// No other field is in its relation.

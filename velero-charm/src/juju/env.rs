@@ -26,6 +26,14 @@ pub(crate) enum Event {
     Hook(String),
 }
 
+/// Whether a secret may have changed that was read before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum News {
+    /// Juju says so, or this unit may have begun again and hears of no change before it asks.
+    OfSecrets,
+    None,
+}
+
 /// The unit that the hook runs in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Unit {
@@ -59,6 +67,20 @@ impl Event {
             "remove" => Self::Remove,
             _ if name == "stop" || name.ends_with("-relation-broken") => Self::Parting(name.into()),
             _ => Self::Hook(name.into()),
+        }
+    }
+}
+
+impl Event {
+    pub(crate) fn news(&self) -> News {
+        match self {
+            Self::Hook(name)
+                if name.starts_with("secret-")
+                    || ["start", "leader-elected", "upgrade-charm"].contains(&name.as_str()) =>
+            {
+                News::OfSecrets
+            }
+            Self::Hook(_) | Self::Parting(_) | Self::Action(_) | Self::Remove => News::None,
         }
     }
 }
@@ -100,5 +122,30 @@ mod tests {
         assert_eq!(Event::parse("hooks/stop"), Event::Parting("stop".into()));
         assert_eq!(Event::parse("hooks/remove"), Event::Remove);
         assert_eq!(Event::parse("actions/run"), Event::Action("run".into()));
+    }
+
+    #[test]
+    fn secrets_may_have_changed_when_juju_says_so_or_a_unit_begins() {
+        for name in [
+            "secret-changed",
+            "secret-expired",
+            "start",
+            "leader-elected",
+            "upgrade-charm",
+        ] {
+            assert_eq!(
+                Event::parse(&format!("hooks/{name}")).news(),
+                News::OfSecrets
+            );
+        }
+        for name in [
+            "update-status",
+            "config-changed",
+            "stop",
+            "remove",
+            "tape-relation-changed",
+        ] {
+            assert_eq!(Event::parse(&format!("hooks/{name}")).news(), News::None);
+        }
     }
 }

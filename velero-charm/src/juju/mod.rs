@@ -6,9 +6,10 @@
 pub(crate) mod env;
 pub(crate) mod log;
 pub(crate) mod relation;
+pub(crate) mod secret;
 mod tools;
 
 pub(crate) use self::{
-    env::{Event, Unit},
+    env::{Event, News, Unit},
     tools::{JujuError, Leadership, Level, Status, Tools},
 };

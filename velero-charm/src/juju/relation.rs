@@ -1,29 +1,43 @@
 //! The storage relations: what integrators sent, and the word that makes them send it.
 //!
 //! **Invariant:** one algorithm for all providers, driven by their descriptors. Secrets are fetched
-//! here and nowhere else.
+//! here and nowhere else, and only where what was read before may no longer be the newest: see
+//! [`Sealed::open`].
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use provider_api::{
     Dialect, Endpoint, Fact, FurtherEndpoint, Handshake, Registry, RelationData, StorageProvider,
     Value,
 };
+use secrecy::ExposeSecret as _;
 
-use super::{JujuError, Leadership, Tools};
+use super::{
+    JujuError, Leadership, News, Tools,
+    secret::{Address, Content, Note, Reading, Readings},
+};
 
 /// Where integrators put the address of the Juju secret.
 const SECRET_ADDRESS: &str = "secret-extra";
 const REQUESTED_SECRETS: &str = "requested-secrets";
 /// The version that we speak. Integrators of an interim release know it by another name.
 const VERSION: [(&str, &str); 2] = [("version", "1"), ("lib-version", "1.0")];
+/// Where integrators of the oldest dialect keep what they have seen of us. It is there before they answer.
+const SEEN: &str = "data";
+/// A word to ourselves: a hook that had to read the secret has not come to keep what it read.
+const UNREAD: &str = "unread-secret";
+/// Another: what the integrator still says back is no more than a placeholder of ours.
+const WITHDRAWN: &str = "withdrawn-placeholder";
+/// More is no credential, and would not fit into a Secret of Kubernetes twice.
+const LARGEST_SECRET: usize = 256 * 1024;
 
 /// A relation that can select a provider, with those that add to it.
 #[derive(Debug)]
-pub(crate) struct StorageRelation {
+pub(crate) struct StorageRelation<R = Relation> {
     pub(crate) provider: &'static dyn StorageProvider,
-    pub(crate) own: Relation,
-    pub(crate) further: Vec<(&'static FurtherEndpoint, Relation)>,
+    pub(crate) own: R,
+    pub(crate) further: Vec<(&'static FurtherEndpoint, R)>,
 }
 
 /// One relation, as an integrator left it.
@@ -35,6 +49,33 @@ pub(crate) struct Relation {
     pub(crate) data: RelationData,
     /// What we have yet to write for the integrator to answer.
     pub(crate) handshake: BTreeMap<&'static str, String>,
+    /// What was read of its secret, now or earlier.
+    pub(crate) reading: Option<Reading>,
+    mark: Mark,
+}
+
+/// Whether our data bag says that the secret is unread.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mark {
+    None,
+    /// And it is.
+    Unread,
+    /// But this hook has read it, or there is none.
+    Outdated,
+}
+
+/// One relation before its secret is opened.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    id: String,
+    remote_app: Option<String>,
+    fields: BTreeMap<String, Value>,
+    /// The address of the secret, in whatever form it was sent.
+    address: Option<String>,
+    /// The fields that the secret is to have.
+    requested: &'static [&'static str],
+    handshake: BTreeMap<&'static str, String>,
+    mark: Mark,
 }
 
 /// Who reads, and whether it may write.
@@ -45,9 +86,18 @@ struct Reader<'a> {
     leadership: Leadership,
 }
 
-impl StorageRelation {
+/// How a unit comes to know what is in a secret.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role<'a> {
+    /// It asks Juju, and keeps what it reads.
+    Asks { unit: &'a str, news: News },
+    /// It knows what the leader has kept.
+    Follows,
+}
+
+impl<R> StorageRelation<R> {
     /// It and those that add to it.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Relation> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &R> {
         let further = self.further.iter().map(|(_, relation)| relation);
         std::iter::once(&self.own).chain(further)
     }
@@ -61,13 +111,36 @@ impl StorageRelation {
     }
 }
 
-/// Reads every storage relation there is. Changes nothing.
+impl Relation {
+    #[cfg(test)]
+    pub(crate) fn opened_with(id: &str, remote_app: &str, data: RelationData) -> Self {
+        Self {
+            id: id.to_owned(),
+            remote_app: Some(remote_app.to_owned()),
+            data,
+            handshake: BTreeMap::new(),
+            reading: None,
+            mark: Mark::None,
+        }
+    }
+
+    /// Takes the word to ourselves back, once what was read is kept.
+    pub(crate) async fn is_kept(&self, tools: &Tools) -> Result<(), JujuError> {
+        if self.mark == Mark::Outdated {
+            let word = BTreeMap::from([(UNREAD, String::new())]);
+            tools.set_data_bag(&self.id, &word).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads every storage relation there is, but for the secrets. Changes nothing.
 pub(crate) async fn read(
     tools: &Tools,
     registry: &Registry,
     own_app: &str,
     leadership: Leadership,
-) -> Result<Vec<StorageRelation>, JujuError> {
+) -> Result<Vec<StorageRelation<Sealed>>, JujuError> {
     let reader = Reader {
         tools,
         own_app,
@@ -92,8 +165,73 @@ pub(crate) async fn read(
     Ok(relations)
 }
 
+/// Says to ourselves that secrets are unread, in a hook that brings news of them.
+///
+/// Juju tells of a change once. Where this hook ends before what it read is kept, and ends well because
+/// failing would heal nothing, the next one finds this word. Juju writes it down with the end of the hook: in
+/// a hook that gets as far as [`Relation::is_kept`] nothing is written, and one that fails runs again.
+pub(crate) async fn mark_unread(
+    tools: &Tools,
+    relations: &mut [StorageRelation<Sealed>],
+    role: Role<'_>,
+) -> Result<(), JujuError> {
+    let Role::Asks {
+        news: News::OfSecrets,
+        ..
+    } = role
+    else {
+        return Ok(());
+    };
+    for relation in relations {
+        let further = relation.further.iter_mut().map(|(_, relation)| relation);
+        for sealed in std::iter::once(&mut relation.own).chain(further) {
+            if sealed.address.is_some() && sealed.mark == Mark::None {
+                let word = BTreeMap::from([(UNREAD, "true".to_owned())]);
+                tools.set_data_bag(&sealed.id, &word).await?;
+                sealed.mark = Mark::Unread;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Opens the relations' secrets, by what was kept of them or by asking Juju. Of several stores none is
+/// used, so nothing is asked.
+pub(crate) async fn open(
+    tools: &Tools,
+    relations: Vec<StorageRelation<Sealed>>,
+    kept: &Readings,
+    role: Role<'_>,
+    now: Timestamp,
+) -> Result<Vec<StorageRelation>, JujuError> {
+    let role = if relations.len() > 1 {
+        Role::Follows
+    } else {
+        role
+    };
+    let mut opened = Vec::new();
+    for StorageRelation {
+        provider,
+        own,
+        further,
+    } in relations
+    {
+        let own = own.open(tools, kept, role, now).await?;
+        let mut others = Vec::new();
+        for (endpoint, sealed) in further {
+            others.push((endpoint, sealed.open(tools, kept, role, now).await?));
+        }
+        opened.push(StorageRelation {
+            provider,
+            own,
+            further: others,
+        });
+    }
+    Ok(opened)
+}
+
 impl Reader<'_> {
-    async fn read(&self, endpoint: &Endpoint) -> Result<Vec<Relation>, JujuError> {
+    async fn read(&self, endpoint: &Endpoint) -> Result<Vec<Sealed>, JujuError> {
         let mut relations = Vec::new();
         for id in self.tools.relation_ids(endpoint.name).await? {
             relations.push(self.read_one(id, endpoint.handshake).await?);
@@ -101,32 +239,207 @@ impl Reader<'_> {
         Ok(relations)
     }
 
-    async fn read_one(&self, id: String, handshake: Handshake) -> Result<Relation, JujuError> {
+    async fn read_one(&self, id: String, handshake: Handshake) -> Result<Sealed, JujuError> {
         let Self {
             tools,
             own_app,
             leadership,
         } = *self;
         let remote_app = tools.remote_app(&id).await?.filter(|app| !app.is_empty());
-        let bag = match &remote_app {
+        let theirs = match &remote_app {
             Some(app) => tools.data_bag(&id, app).await?,
             None => BTreeMap::new(),
         };
-        let missing = match leadership {
-            Leadership::Leader => {
-                missing_words(handshake, &id, &bag, &tools.data_bag(&id, own_app).await?)
-            }
+        let ours = match leadership {
+            Leadership::Leader => Some(tools.data_bag(&id, own_app).await?),
             // Others may not write it, and with some versions of Juju not even read it.
-            Leadership::Follower => BTreeMap::new(),
+            Leadership::Follower => None,
         };
-        let data = open(tools, handshake, bag).await?;
-        Ok(Relation {
+        Ok(Sealed::new(
             id,
             remote_app,
-            data,
-            handshake: missing,
-        })
+            handshake,
+            theirs,
+            ours.as_ref(),
+        ))
     }
+}
+
+impl Sealed {
+    fn new(
+        id: String,
+        remote_app: Option<String>,
+        handshake: Handshake,
+        mut theirs: BTreeMap<String, String>,
+        ours: Option<&BTreeMap<String, String>>,
+    ) -> Self {
+        let requested = handshake.requested_secrets;
+        let echo = echo(handshake, &id, &theirs, ours);
+        let missing = ours.map(|ours| missing_words(handshake, &id, &theirs, ours));
+        let address = theirs.remove(SECRET_ADDRESS);
+        let value = |(field, text): (String, String)| {
+            let value = if requested.contains(&field.as_str()) {
+                Value::Secret(text.into())
+            } else if echo == Some(field.as_str()) {
+                Value::Echo(text)
+            } else {
+                Value::Plain(text)
+            };
+            (field, value)
+        };
+        Self {
+            id,
+            remote_app,
+            fields: theirs.into_iter().map(value).collect(),
+            address,
+            requested,
+            handshake: missing.unwrap_or_default(),
+            mark: match ours {
+                Some(ours) if ours.contains_key(UNREAD) => Mark::Unread,
+                _ => Mark::None,
+            },
+        }
+    }
+
+    /// The relation with its secret's content.
+    ///
+    /// What was kept counts as long as nothing can be newer: a secret has new content only under a new
+    /// address or with a hook that tells of it, and such hooks come to a unit that has read the secret since
+    /// it was born. So it is asked for if nothing is kept for this address, if this unit has not read it, or
+    /// if a hook was told of news and what it read was not kept; and once a day in any case.
+    async fn open(
+        mut self,
+        tools: &Tools,
+        kept: &Readings,
+        role: Role<'_>,
+        now: Timestamp,
+    ) -> Result<Relation, JujuError> {
+        let Some(text) = self.address.take() else {
+            self.outdate();
+            return Ok(self.opened(None));
+        };
+        let Some(address) = Address::parse(&text) else {
+            return Ok(self.unreadable("its address is not that of a secret"));
+        };
+        let kept = kept
+            .get(&self.id)
+            .filter(|kept| kept.note.address == address.as_str());
+        let (unit, good) = match (role, kept) {
+            (Role::Follows, Some(kept)) => return Ok(self.opened(Some(kept.clone()))),
+            (Role::Follows, None) => return Ok(self.unreadable("the leader has not read it yet")),
+            (Role::Asks { unit, .. }, kept) => {
+                (unit, kept.filter(|kept| kept.note.is_good_for(unit, now)))
+            }
+        };
+        if let Some(good) = good.filter(|_| self.mark == Mark::None) {
+            return Ok(self.opened(Some(good.clone())));
+        }
+        let mut content = match tools.secret(&address).await {
+            Ok(content) => content,
+            Err(error) => {
+                return match error.refusal() {
+                    Some(reason) => Ok(self.unreadable(reason)),
+                    None => Err(error),
+                };
+            }
+        };
+        content.retain(|field, _| self.requested.contains(&field.as_str()));
+        let size = content.values().map(|value| value.expose_secret().len());
+        if size.sum::<usize>() > LARGEST_SECRET {
+            return Ok(self.unreadable("it is too large"));
+        }
+        let reading = match good.filter(|good| is_same(&good.content, &content)) {
+            Some(good) => good.clone(),
+            None => Reading {
+                note: Note {
+                    address: address.as_str().to_owned(),
+                    unit: unit.to_owned(),
+                    at: now,
+                },
+                content,
+            },
+        };
+        self.outdate();
+        Ok(self.opened(Some(reading)))
+    }
+
+    fn outdate(&mut self) {
+        if self.mark == Mark::Unread {
+            self.mark = Mark::Outdated;
+        }
+    }
+
+    fn opened(mut self, reading: Option<Reading>) -> Relation {
+        if let Some(reading) = &reading {
+            for field in self.requested {
+                // One that is not in it was sent all the same: with nothing in it.
+                let value = reading.content.get(*field).cloned().unwrap_or_default();
+                self.fields.insert((*field).into(), Value::Secret(value));
+            }
+        }
+        Relation {
+            id: self.id,
+            remote_app: self.remote_app,
+            data: self.fields.into_iter().collect(),
+            handshake: self.handshake,
+            reading,
+            mark: self.mark,
+        }
+    }
+
+    fn unreadable(mut self, reason: &str) -> Relation {
+        for field in self.requested {
+            let value = Value::Unreadable(reason.into());
+            self.fields.insert((*field).into(), value);
+        }
+        self.opened(None)
+    }
+}
+
+fn is_same(one: &Content, other: &Content) -> bool {
+    let open = |content: &Content| -> Vec<(String, String)> {
+        content
+            .iter()
+            .map(|(field, value)| (field.clone(), value.expose_secret().to_owned()))
+            .collect()
+    };
+    open(one) == open(other)
+}
+
+/// What we say to integrators that answer only a request for a certain bucket, and know that this name
+/// stands for none.
+fn placeholder(relation: &str) -> String {
+    let number = relation.rsplit(':').next().unwrap_or(relation);
+    format!("relation-{number}")
+}
+
+/// The integrator is of the oldest dialect. One of a newer dialect would create the bucket.
+fn needs_placeholder(theirs: &BTreeMap<String, String>) -> bool {
+    let speaks_ours = VERSION.iter().any(|(key, _)| theirs.contains_key(*key));
+    theirs.contains_key(SEEN) && !theirs.contains_key(SECRET_ADDRESS) && !speaks_ours
+}
+
+/// The field in which our placeholder comes back, if it does.
+fn echo(
+    handshake: Handshake,
+    relation: &str,
+    theirs: &BTreeMap<String, String>,
+    ours: Option<&BTreeMap<String, String>>,
+) -> Option<&'static str> {
+    let Dialect::ObjectStorage {
+        legacy_trigger: Some(trigger),
+    } = handshake.dialect
+    else {
+        return None;
+    };
+    let placeholder = placeholder(relation);
+    let was_said = match ours {
+        Some(ours) => [trigger, WITHDRAWN]
+            .iter()
+            .any(|word| ours.get(*word) == Some(&placeholder)),
+        None => needs_placeholder(theirs),
+    };
+    (was_said && theirs.get(trigger) == Some(&placeholder)).then_some(trigger)
 }
 
 /// What our data bag lacks for the integrator to answer, and go on answering when it is refreshed. An
@@ -141,61 +454,34 @@ fn missing_words(
     let mut words = BTreeMap::from([(REQUESTED_SECRETS, format!("[\"{fields}\"]"))]);
     if let Dialect::ObjectStorage { legacy_trigger } = handshake.dialect {
         words.extend(VERSION.map(|(key, value)| (key, value.to_owned())));
-        // An integrator of the older dialect answers only a request for a certain bucket, and knows
-        // that this name stands for none. One of the newer dialect would create that bucket.
-        let speaks_ours = VERSION.iter().any(|(key, _)| theirs.contains_key(*key));
-        let number = relation.rsplit(':').next().unwrap_or(relation);
-        let placeholder = format!("relation-{number}");
-        if !theirs.is_empty() && !speaks_ours {
-            words.insert(legacy_trigger, placeholder);
-        } else if ours.get(legacy_trigger) == Some(&placeholder) {
-            words.insert(legacy_trigger, String::new());
+        if let Some(trigger) = legacy_trigger {
+            words.extend(placeholder_words(trigger, relation, theirs, ours));
         }
     }
     words.retain(|key, value| ours.get(*key) != Some(value));
     words
 }
 
-/// The data bag with the secret's content in it.
-async fn open(
-    tools: &Tools,
-    handshake: Handshake,
-    mut bag: BTreeMap<String, String>,
-) -> Result<RelationData, JujuError> {
-    let address = bag.remove(SECRET_ADDRESS);
-    let plain = bag.into_iter().map(|(field, text)| {
-        let value = if handshake.requested_secrets.contains(&field.as_str()) {
-            Value::Secret(text.into())
-        } else {
-            Value::Plain(text)
-        };
-        (field, value)
-    });
-    let mut fields: BTreeMap<String, Value> = plain.collect();
-    let Some(address) = address else {
-        return Ok(fields.into_iter().collect());
-    };
-    match tools.secret(&address).await {
-        Ok(content) => {
-            fields.extend(
-                content
-                    .into_iter()
-                    .map(|(field, value)| (field, Value::Secret(value))),
-            );
-        }
-        Err(error) if error.is_denied() || error.is_not_found() => {
-            let reason = if error.is_denied() {
-                "not granted to us"
-            } else {
-                "it is gone"
-            };
-            for field in handshake.requested_secrets {
-                fields.insert((*field).into(), Value::Unreadable(reason.into()));
-            }
-        }
-        Err(error) => return Err(error),
+fn placeholder_words(
+    trigger: &'static str,
+    relation: &str,
+    theirs: &BTreeMap<String, String>,
+    ours: &BTreeMap<String, String>,
+) -> Vec<(&'static str, String)> {
+    let placeholder = placeholder(relation);
+    if needs_placeholder(theirs) {
+        return vec![(trigger, placeholder)];
     }
-    Ok(fields.into_iter().collect())
+    let mut words = Vec::new();
+    let comes_back = theirs.get(trigger) == Some(&placeholder);
+    if ours.get(trigger) == Some(&placeholder) {
+        words.push((trigger, String::new()));
+        // Else it would be taken for a bucket of the user's from now on.
+        words.extend(comes_back.then_some((WITHDRAWN, placeholder)));
+    } else if ours.contains_key(WITHDRAWN) && !comes_back {
+        words.push((WITHDRAWN, String::new()));
+    }
+    words
 }
 
 #[cfg(test)]
@@ -205,7 +491,7 @@ mod tests {
     const HANDSHAKE: Handshake = Handshake {
         requested_secrets: &["key-a", "key-b"],
         dialect: Dialect::ObjectStorage {
-            legacy_trigger: "reel",
+            legacy_trigger: Some("reel"),
         },
     };
 
@@ -257,23 +543,71 @@ mod tests {
     }
 
     #[test]
-    fn only_an_integrator_of_the_older_dialect_gets_a_placeholder() {
+    fn only_an_integrator_of_the_oldest_dialect_gets_a_placeholder() {
         let placeholder = ("reel", "relation-7".to_owned());
 
         assert!(missing(&[("data", "{}")], &[]).contains(&placeholder));
-        for spoken in ["version", "lib-version"] {
-            assert!(!missing(&[(spoken, "1")], &[]).contains(&placeholder));
+        let others: [&[(&str, &str)]; 5] = [
+            &[],
+            &[("version", "1"), ("data", "{}")],
+            &[("lib-version", "1.0"), ("data", "{}")],
+            &[("secret-extra", "secret:x"), ("data", "{}")],
+            &[("reel", "one"), ("endpoint", "http://store")],
+        ];
+        for theirs in others {
+            assert!(!missing(theirs, &[]).contains(&placeholder), "{theirs:?}");
         }
+        let handshake = Handshake {
+            dialect: Dialect::ObjectStorage {
+                legacy_trigger: None,
+            },
+            ..HANDSHAKE
+        };
+        let theirs = bag(&[("data", "{}")]);
+        let words = missing_words(handshake, "tape:7", &theirs, &bag(&[]));
+        assert!(!words.into_values().any(|word| word == placeholder.1));
     }
 
     #[test]
-    fn the_placeholder_is_taken_back_when_the_integrator_has_learnt_our_dialect() {
+    fn the_placeholder_is_taken_back_when_it_is_no_longer_needed() {
         let said = [("reel", "relation-7")];
         let taken_back = ("reel", String::new());
 
-        assert!(missing(&[("version", "1")], &said).contains(&taken_back));
+        for theirs in [
+            ("version", "1"),
+            ("secret-extra", "secret:x"),
+            ("other", ""),
+        ] {
+            assert!(missing(&[theirs], &said).contains(&taken_back));
+        }
         assert!(!missing(&[("data", "{}")], &said).contains(&taken_back));
         let wanted = [("reel", "a-real-one")];
         assert!(!missing(&[("version", "1")], &wanted).contains(&taken_back));
+    }
+
+    #[test]
+    fn an_echo_is_known_until_it_is_gone() {
+        let theirs = [("version", "1"), ("reel", "relation-7")];
+        let is_echo = |theirs: &[(&str, &str)], ours: Option<&[(&str, &str)]>| {
+            let ours = ours.map(bag);
+            echo(HANDSHAKE, "tape:7", &bag(theirs), ours.as_ref()).is_some()
+        };
+        assert!(is_echo(&theirs, Some(&[("reel", "relation-7")])));
+        let withdrawn = ("withdrawn-placeholder", "relation-7".to_owned());
+        assert!(missing(&theirs, &[("reel", "relation-7")]).contains(&withdrawn));
+        let ours = [("withdrawn-placeholder", "relation-7")];
+        assert!(is_echo(&theirs, Some(&ours)));
+        assert!(
+            !missing(&theirs, &ours)
+                .iter()
+                .any(|(word, _)| *word == WITHDRAWN)
+        );
+        let forgotten = ("withdrawn-placeholder", String::new());
+        assert!(missing(&[("version", "1"), ("reel", "one")], &ours).contains(&forgotten));
+
+        assert!(!is_echo(&theirs, Some(&[])), "it was never said");
+        assert!(!is_echo(&theirs, None));
+        assert!(is_echo(&[("data", "{}"), ("reel", "relation-7")], None));
+        assert!(!is_echo(&[("data", "{}"), ("reel", "relation-8")], None));
     }
 }

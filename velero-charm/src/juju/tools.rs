@@ -5,16 +5,34 @@
 
 use std::{collections::BTreeMap, fmt, process::Stdio, time::Duration};
 
-use secrecy::SecretString;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::Mutex};
+
+use super::secret::{Address, Content};
 
 /// Linux takes no longer argument; Juju's own client library cuts at the same length.
 const LONGEST_ARGUMENT: usize = 131_071;
 
 /// Juju answers in milliseconds. Its controller may be away for a while, but not for ever.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What stands in messages of tools that did not reach the controller, or which the controller had no time
+/// for.
+const TROUBLES: [&str; 12] = [
+    "connection is shut down",
+    "connection refused",
+    "connection reset",
+    "broken pipe",
+    "timeout",
+    "timed out",
+    "deadline exceeded",
+    "eof",
+    "no route to host",
+    "dial ",
+    "try again",
+    "cannot connect",
+];
 
 /// The hook tools of the running hook.
 #[derive(Debug, Default)]
@@ -89,10 +107,29 @@ impl JujuError {
     }
 
     /// Juju said that this application may not see it.
-    pub(crate) fn is_denied(&self) -> bool {
+    fn is_denied(&self) -> bool {
         matches!(self, Self::Failed { message, .. }
             if message.contains("permission denied") || message.contains("is not allowed"))
     }
+
+    /// Why Juju does not give what it was asked for. None if it could not answer at all, so that it may when
+    /// it is asked again.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Failed { message, .. } if is_trouble(message) => None,
+            Self::Failed { .. } if self.is_not_found() => Some("it is gone"),
+            Self::Failed { .. } if self.is_denied() => Some("not granted to us"),
+            Self::Failed { message, .. } => message.lines().next(),
+            Self::Answer { source, .. } if source.is_data() => Some("its content is not text"),
+            Self::Answer { .. } | Self::Start { .. } | Self::Silent { .. } => None,
+        }
+    }
+}
+
+/// Juju's own, which passes. One that says nothing was ended by somebody.
+fn is_trouble(message: &str) -> bool {
+    let message = message.to_lowercase();
+    message.is_empty() || TROUBLES.iter().any(|trouble| message.contains(trouble))
 }
 
 impl GoalState {
@@ -174,12 +211,9 @@ impl Tools {
     }
 
     /// The newest content of a secret; from now on Juju tells us when it changes.
-    pub(crate) async fn secret(
-        &self,
-        uri: &str,
-    ) -> Result<BTreeMap<String, SecretString>, JujuError> {
-        let content: BTreeMap<String, String> =
-            self.json("secret-get", &["--refresh", uri]).await?;
+    pub(crate) async fn secret(&self, address: &Address) -> Result<Content, JujuError> {
+        let arguments = ["--refresh", "--", address.as_str()];
+        let content: BTreeMap<String, String> = self.json("secret-get", &arguments).await?;
         Ok(content
             .into_iter()
             .map(|(key, value)| (key, value.into()))
@@ -324,15 +358,48 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_apart_in_both_dialects_of_juju() {
+    fn refusals_are_told_from_trouble_in_both_dialects_of_juju() {
         let failed = |message: &str| JujuError::Failed {
             tool: "secret-get",
             message: message.into(),
         };
 
-        assert!(failed("getting latest secret revision: secret not found").is_not_found());
-        assert!(failed("secret \"9m4e\" not found").is_not_found());
-        assert!(failed("permission denied").is_denied());
-        assert!(failed("\"v/0\" is not allowed to read this secret").is_denied());
+        for (message, refusal) in [
+            (
+                "getting latest secret revision: secret not found",
+                Some("it is gone"),
+            ),
+            ("secret \"9m4e\" not found", Some("it is gone")),
+            ("permission denied", Some("not granted to us")),
+            (
+                "\"v/0\" is not allowed to read this secret",
+                Some("not granted to us"),
+            ),
+            (
+                "secret URI \"9m4e\" not valid\nmore",
+                Some("secret URI \"9m4e\" not valid"),
+            ),
+            ("connection is shut down", None),
+            ("dial tcp 10.0.0.1:17070: connect: connection refused", None),
+            ("context deadline exceeded", None),
+            ("EOF", None),
+            ("", None),
+        ] {
+            assert_eq!(failed(message).refusal(), refusal, "{message}");
+        }
+    }
+
+    #[test]
+    fn odd_content_is_refused_and_half_an_answer_is_trouble() {
+        let answer = |text: &str| JujuError::Answer {
+            tool: "secret-get",
+            source: serde_json::from_str::<BTreeMap<String, String>>(text).unwrap_err(),
+        };
+        for text in ["{\"key\": 1}", "{\"key\": {}}", "[]", "7"] {
+            assert_eq!(answer(text).refusal(), Some("its content is not text"));
+        }
+        for text in ["{\"half", "perhaps"] {
+            assert_eq!(answer(text).refusal(), None);
+        }
     }
 }

@@ -24,7 +24,7 @@ use tracing::{debug, info, warn};
 use self::{
     adopt::{Search, Standing},
     assess::{Expected, Health, Wanted, assess},
-    observe::{Live, Observed},
+    observe::{Live, Observed, Observer},
     plan::{Place, Plan},
     status::Report,
     strangers::Stranger,
@@ -32,7 +32,7 @@ use self::{
 };
 use crate::{
     cluster::{Cluster, ClusterError, follow, follow::Running},
-    juju::{JujuError, Leadership, Level, Status, Tools, Unit, relation::StorageRelation},
+    juju::{JujuError, Leadership, Level, News, Status, Tools, Unit, relation::StorageRelation},
     velero::{
         BUNDLED, Owner,
         cli::{Cli, CliError},
@@ -93,6 +93,8 @@ pub(crate) struct Charm {
     pub(crate) unit: Unit,
     pub(crate) registry: Registry,
     pub(crate) owner: Owner,
+    /// What this hook may bring.
+    news: News,
 }
 
 /// Whether this hook may write at all.
@@ -114,7 +116,7 @@ pub(crate) enum Tenure {
 }
 
 impl Charm {
-    pub(crate) fn new(unit: Unit) -> Result<Self, Error> {
+    pub(crate) fn new(unit: Unit, news: News) -> Result<Self, Error> {
         let owner = Owner {
             application: unit.application.clone(),
             model_uuid: unit.model_uuid.clone(),
@@ -124,6 +126,7 @@ impl Charm {
             unit,
             registry: providers::registry()?,
             owner,
+            news,
         })
     }
 
@@ -151,28 +154,24 @@ impl Charm {
 
     async fn stages(&self, tenure: Tenure, begun: Instant) -> Result<Status, Error> {
         let cluster = Cluster::connect()?;
-        let mut observed = observe::observe(
-            &self.tools,
-            &self.unit,
-            &self.registry,
-            &cluster,
-            &self.owner,
-        )
-        .await?;
+        let by = Observer {
+            tools: &self.tools,
+            unit: &self.unit,
+            registry: &self.registry,
+            owner: &self.owner,
+            tenure,
+            news: self.news,
+        };
+        let mut observed = observe::observe(by, &cluster).await?;
         passed("Observed", begun);
         let authority = authority(observed.leadership, tenure);
         self.adopt(&mut observed, &cluster, authority).await?;
-        let desired = validate::validate(
-            &observed.config,
-            &observed.relations,
-            &observed.facts,
-            &self.registry,
-        );
+        let desired = validate::validate(&observed, &self.registry, &self.owner);
         let place = Place {
             namespace: cluster.namespace(),
             owner: &self.owner,
         };
-        let mut plan = plan::plan(&desired, &observed.live, place);
+        let mut plan = plan::plan(&desired, &observed.readings(), &observed.live, place);
         passed("Planned", begun);
         if authority == Authority::Acts {
             self.shake_hands(&observed).await?;
@@ -183,6 +182,9 @@ impl Charm {
         let change = self
             .carry_out(plan, &observed, &desired, &cluster, begun)
             .await?;
+        for relation in observed.relations.iter().flat_map(StorageRelation::all) {
+            relation.is_kept(&self.tools).await?;
+        }
         passed("Carried out", begun);
         let running = if held_by.is_empty() {
             settle(observed.live.running, &desired, &change, &cluster, begun).await?
@@ -246,7 +248,10 @@ impl Charm {
         if plan.is_empty() {
             return Ok(Change::Nothing);
         }
-        self.announce(&plan, observed).await?;
+        let changes_velero = !plan.is_only_secrets();
+        if changes_velero {
+            self.announce(&plan, observed).await?;
+        }
         let installs = plan.install.is_some();
         let relocates = !plan.locations.is_empty();
         let before = observed
@@ -270,10 +275,10 @@ impl Charm {
         }
         let live = &observed.live;
         apply::apply(plan, live, cluster, &cli, place, begun + CHANGING).await?;
-        Ok(if relocates {
-            Change::Location { before }
-        } else {
-            Change::Other
+        Ok(match (relocates, changes_velero) {
+            (true, _) => Change::Location { before },
+            (false, true) => Change::Other,
+            (false, false) => Change::Nothing,
         })
     }
 

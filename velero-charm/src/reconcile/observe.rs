@@ -1,7 +1,9 @@
 //! First stage: what is there now.
 //!
-//! **Invariant:** reads only. The cluster is read beside the hook tools, which Juju serves one at a
-//! time; the first read is cluster-wide, so that it tells whether the charm is trusted.
+//! **Invariant:** reads only, but for a word to ourselves in our data bags
+//! ([`relation::mark_unread`]). The cluster is read beside the hook tools, which Juju serves one at a
+//! time; the first read is cluster-wide, so that it tells whether the charm is trusted. Secrets come last:
+//! what the cluster holds tells whether Juju has to be asked for them.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +24,16 @@ use serde_json::{Map, Value};
 use tokio::try_join;
 
 use super::{
-    Error,
+    Authority, Error, Tenure, authority,
     record::{self, Seen},
 };
 use crate::{
     cluster::{Cluster, ClusterError, ask, facts, follow::Running, list, present},
-    juju::{Leadership, Tools, Unit, relation, relation::StorageRelation},
+    juju::{
+        Leadership, News, Tools, Unit,
+        relation::{self, Role, StorageRelation},
+        secret::Readings,
+    },
     velero::{self, Owner, credential},
 };
 
@@ -65,26 +71,42 @@ pub(crate) struct Definition {
     pub(crate) seen: Option<Seen>,
 }
 
+/// Who looks, and why now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Observer<'a> {
+    pub(crate) tools: &'a Tools,
+    pub(crate) unit: &'a Unit,
+    pub(crate) registry: &'a Registry,
+    pub(crate) owner: &'a Owner,
+    pub(crate) tenure: Tenure,
+    pub(crate) news: News,
+}
+
 /// Reads Juju and the cluster.
-pub(crate) async fn observe(
-    tools: &Tools,
-    unit: &Unit,
-    registry: &Registry,
-    cluster: &Cluster,
-    owner: &Owner,
-) -> Result<Observed, Error> {
+pub(crate) async fn observe(by: Observer<'_>, cluster: &Cluster) -> Result<Observed, Error> {
+    let Observer {
+        tools,
+        unit,
+        registry,
+        owner,
+        ..
+    } = by;
     let juju = async {
         let leadership = tools.leadership().await?;
         let config = tools.config().await?;
-        let relations = relation::read(tools, registry, &unit.application, leadership).await?;
+        let mut relations = relation::read(tools, registry, &unit.application, leadership).await?;
+        let role = by.role(leadership);
+        relation::mark_unread(tools, &mut relations, role).await?;
         let wanted = relations.iter().flat_map(StorageRelation::facts);
         let facts = facts::read(cluster, wanted).await?;
-        Ok::<_, Error>((leadership, config, relations, facts))
+        Ok::<_, Error>((leadership, role, config, relations, facts))
     };
     let (juju, live) = tokio::join!(juju, Live::read(cluster, owner));
     // First what tells that the charm is not trusted: without trust there are no facts either.
     let live = live?;
-    let (leadership, config, relations, facts) = juju?;
+    let (leadership, role, config, relations, facts) = juju?;
+    let kept = credential::readings(&live.credentials);
+    let relations = relation::open(tools, relations, &kept, role, Timestamp::now()).await?;
     Ok(Observed {
         leadership,
         config,
@@ -92,6 +114,31 @@ pub(crate) async fn observe(
         facts,
         live,
     })
+}
+
+impl<'a> Observer<'a> {
+    /// Only who may keep what it reads asks for it.
+    fn role(&self, leadership: Leadership) -> Role<'a> {
+        match authority(leadership, self.tenure) {
+            Authority::Acts => Role::Asks {
+                unit: &self.unit.name,
+                news: self.news,
+            },
+            Authority::Watches => Role::Follows,
+        }
+    }
+}
+
+impl Observed {
+    /// What was read of the relations' secrets, now or earlier.
+    pub(crate) fn readings(&self) -> Readings {
+        let relations = self.relations.iter().flat_map(StorageRelation::all);
+        let read = relations.filter_map(|relation| {
+            let reading = relation.reading.clone()?;
+            Some((relation.id.clone(), reading))
+        });
+        read.collect()
+    }
 }
 
 impl Live {

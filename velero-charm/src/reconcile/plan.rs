@@ -15,16 +15,17 @@ use kube::{
     ResourceExt,
     api::{ApiResource, DynamicObject},
 };
-use provider_api::{Descriptor, Storage};
+use provider_api::{Descriptor, Storage, secrecy::SecretString};
 use serde_json::{Value, json};
 
 use super::{
     observe::{Definition, Live},
     record::{Inputs, Record, Seen},
-    validate::{Core, Desired, Intent},
+    validate::{Core, Desired, Intent, Why},
 };
 use crate::{
     cluster::{owned, resource},
+    juju::secret::Readings,
     velero::{
         self, BUNDLED, LOCATION, LOCATION_LABEL, NODE_AGENT, Owner, credential,
         definitions::numbers,
@@ -118,6 +119,18 @@ impl Plan {
             && deletions.is_empty()
     }
 
+    /// Nothing in it concerns Velero: it keeps what was read, no more.
+    pub(crate) fn is_only_secrets(&self) -> bool {
+        let Self {
+            install,
+            repositories,
+            secrets: _,
+            locations,
+            deletions,
+        } = self;
+        install.is_none() && repositories.is_none() && locations.is_empty() && deletions.is_empty()
+    }
+
     /// Carrying it out ends pods that may be working on a Backup or Restore.
     pub(crate) fn interrupts(&self) -> bool {
         let restarts = |install: &Install| install.effect == Effect::Restart;
@@ -138,7 +151,11 @@ impl Plan {
             self.install = None;
             self.deletions.retain(|deletion| !is_node_agent(deletion));
         } else {
-            *self = Self::default();
+            // What was read is kept all the same, or each hook would ask for it.
+            *self = Self {
+                secrets: std::mem::take(&mut self.secrets),
+                ..Self::default()
+            };
         }
     }
 }
@@ -147,10 +164,13 @@ fn is_node_agent(deletion: &Deletion) -> bool {
     deletion.resource.kind == "DaemonSet"
 }
 
-/// Compares what is asked for with what is there. Without a valid config nothing is done.
-pub(crate) fn plan(desired: &Desired, live: &Live, place: Place<'_>) -> Plan {
+/// Compares what is asked for with what is there. Without a valid config nothing is done but to keep what was
+/// read.
+pub(crate) fn plan(desired: &Desired, readings: &Readings, live: &Live, place: Place<'_>) -> Plan {
     let Ok(core) = &desired.core else {
-        return Plan::default();
+        let mut plan = Plan::default();
+        keep(&mut plan, &desired.storage, readings, live, place);
+        return plan;
     };
     let mut plan = Plan {
         install: install(core, &desired.storage, live, place),
@@ -160,9 +180,10 @@ pub(crate) fn plan(desired: &Desired, live: &Live, place: Place<'_>) -> Plan {
         Intent::Set {
             descriptor,
             storage,
-        } => set(&mut plan, descriptor, storage, live, place),
+            ..
+        } => set(&mut plan, descriptor, storage, readings, live, place),
         Intent::None => clear(&mut plan, live, place),
-        Intent::Keep(_) => {}
+        Intent::Keep(_) => keep(&mut plan, &desired.storage, readings, live, place),
     }
     if core.node_agent == NodeAgent::Off
         && live
@@ -186,6 +207,7 @@ fn install(core: &Core, storage: &Intent, live: &Live, place: Place<'_>) -> Opti
             Intent::Set {
                 descriptor,
                 storage,
+                ..
             } => Some(Plugin::new(descriptor.name, &storage.plugin_image)),
             Intent::Keep(_) => server.and_then(Plugin::of),
             Intent::None => None,
@@ -355,24 +377,18 @@ fn has_our_role(binding: &ClusterRoleBinding) -> bool {
     (role.kind.as_str(), role.name.as_str()) == ("ClusterRole", "cluster-admin")
 }
 
-fn set(plan: &mut Plan, descriptor: &Descriptor, storage: &Storage, live: &Live, place: Place<'_>) {
+fn set(
+    plan: &mut Plan,
+    descriptor: &Descriptor,
+    storage: &Storage,
+    readings: &Readings,
+    live: &Live,
+    place: Place<'_>,
+) {
     let Place { namespace, owner } = place;
-    let held = live
-        .credentials
-        .iter()
-        .find(|s| credential::holds(s, &storage.credential));
-    let secret_name = held.map_or_else(
-        || credential::fresh_name(owner),
-        kube::ResourceExt::name_any,
-    );
-    if held.is_none() {
-        plan.secrets.push(credential::secret(
-            &secret_name,
-            namespace,
-            owner,
-            &storage.credential,
-        ));
-    }
+    let holds = |secret: &&Secret| credential::holds(secret, &storage.credential, readings);
+    let held = live.credentials.iter().find(holds);
+    let secret_name = note(plan, held, Some(&storage.credential), readings, live, place);
     let wanted = location::backup_location(
         descriptor.name,
         &storage.location,
@@ -405,6 +421,57 @@ fn set(plan: &mut Plan, descriptor: &Descriptor, storage: &Storage, live: &Live,
         None => delete_snapshot_location(plan, live_snapshots, owner),
     }
     delete_credentials(plan, live, Some(&secret_name));
+}
+
+/// Keeps what was read though it cannot be used, or not now. The Secret of a location is not touched.
+fn keep(plan: &mut Plan, intent: &Intent, readings: &Readings, live: &Live, place: Place<'_>) {
+    let is_read = match intent {
+        Intent::Set { .. } | Intent::Keep(Why::Waiting(_) | Why::Invalid { .. }) => true,
+        Intent::Keep(Why::Several(_)) | Intent::None => false,
+    };
+    if !is_read || readings.is_empty() {
+        return;
+    }
+    let keeps = |secret: &&Secret| credential::keeps(secret, readings);
+    let held = live.credentials.iter().find(keeps);
+    let name = note(plan, held, None, readings, live, place);
+    let spent = live
+        .credentials
+        .iter()
+        .filter(|secret| credential::is_without_file(secret) && secret.name_any() != name);
+    let spent = spent.map(|secret| named(resource("", "v1", "Secret"), secret.name_any()));
+    plan.deletions.extend(spent);
+}
+
+/// Sees to it that a Secret, the one that holds them or a fresh one, tells of these readings and no other
+/// does. The others go first: at no time can an older one be believed.
+fn note(
+    plan: &mut Plan,
+    held: Option<&Secret>,
+    file: Option<&SecretString>,
+    readings: &Readings,
+    live: &Live,
+    place: Place<'_>,
+) -> String {
+    let Place { namespace, owner } = place;
+    let name = held.map_or_else(|| credential::fresh_name(owner), Secret::name_any);
+    let outdated = live
+        .credentials
+        .iter()
+        .filter(|secret| credential::has_notes(secret) && secret.name_any() != name);
+    plan.secrets
+        .extend(outdated.map(|secret| credential::noted(secret, owner, &Readings::new())));
+    match held {
+        None => {
+            let fresh = credential::secret(&name, namespace, owner, file, readings);
+            plan.secrets.push(fresh);
+        }
+        Some(held) if !credential::has_notes_of(held, readings) => {
+            plan.secrets.push(credential::noted(held, owner, readings));
+        }
+        Some(_) => {}
+    }
+    name
 }
 
 fn clear(plan: &mut Plan, live: &Live, place: Place<'_>) {

@@ -3,7 +3,7 @@
 //! **Invariant:** the only place that makes a Juju status. A message is one line that names the cause
 //! and the next step, and no secret is in it.
 
-use provider_api::{Descriptor, Problem, Registry, secrecy::SecretString};
+use provider_api::{Descriptor, Problem, Problems, Registry, secrecy::SecretString};
 
 use super::{
     Error,
@@ -84,7 +84,15 @@ fn of_part(part: &Part, bad: impl Fn(String) -> Finding) -> Option<Finding> {
 fn of_intent(report: &Report<'_>) -> Option<Finding> {
     let Unit { application, .. } = report.unit;
     match &report.desired.storage {
-        Intent::Set { .. } => None,
+        Intent::Set {
+            storage,
+            integrators,
+            ..
+        } => {
+            let problems = storage.gaps.iter().map(|gap| gap.problem.clone());
+            let problems = Problems::from_vec(problems.collect())?;
+            Some(invalid(integrators, &problems))
+        }
         Intent::None => {
             let integrators: Vec<_> = report
                 .registry
@@ -101,13 +109,13 @@ fn of_intent(report: &Report<'_>) -> Option<Finding> {
             integrators,
             problems,
         }) => {
-            let integrators = integrators.join("`, `");
             Some(if problems.iter().all(Problem::is_retryable) {
                 // They share their cause.
                 let problem = problems.first();
+                let integrators = integrators.join("`, `");
                 Finding::Awaited(format!("waiting for `{integrators}`: {problem}"))
             } else {
-                Finding::NoStorage(format!("data from `{integrators}` is invalid: {problems}"))
+                invalid(integrators, problems)
             })
         }
         Intent::Keep(Why::Several(integrators)) => {
@@ -119,6 +127,11 @@ fn of_intent(report: &Report<'_>) -> Option<Finding> {
             )))
         }
     }
+}
+
+fn invalid(integrators: &[String], problems: &Problems) -> Finding {
+    let integrators = integrators.join("`, `");
+    Finding::NoStorage(format!("data from `{integrators}` is invalid: {problems}"))
 }
 
 /// The status for all that was found: the worst decides, the others are counted.

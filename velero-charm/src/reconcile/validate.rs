@@ -3,16 +3,18 @@
 //! **Invariant:** pure. Later stages never see raw text. Core and storage are apart, so that a bad
 //! data bag never stops the installation; everything that is wrong is found at once.
 
+mod carry;
 mod image;
 
-use provider_api::{Descriptor, Facts, Inputs, Problem, Problems, Registry, Storage, Verdict};
+use provider_api::{Descriptor, Inputs, Problem, Problems, Registry, Storage, Verdict};
 use serde_json::{Map, Value};
 
 use self::image::check_image;
+use super::observe::Observed;
 use crate::{
-    juju::relation::{Relation, StorageRelation},
+    juju::relation::Relation,
     velero::{
-        DEFAULT_IMAGE,
+        DEFAULT_IMAGE, Owner,
         manifests::{NodeAgent, VolumeBackups},
     },
 };
@@ -43,6 +45,8 @@ pub(crate) enum Intent {
     Set {
         descriptor: &'static Descriptor,
         storage: Box<Storage>,
+        /// Who has sent it.
+        integrators: Vec<String>,
     },
     /// Leave what is there as it is.
     Keep(Why),
@@ -65,15 +69,10 @@ pub(crate) enum Why {
 }
 
 /// Checks config and relations.
-pub(crate) fn validate(
-    config: &Map<String, Value>,
-    relations: &[StorageRelation],
-    facts: &Facts,
-    registry: &Registry,
-) -> Desired {
+pub(crate) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) -> Desired {
     Desired {
-        core: core(config, registry),
-        storage: storage(config, relations, facts),
+        core: core(&observed.config, registry),
+        storage: carry::over(storage(observed), &observed.live, owner),
     }
 }
 
@@ -135,8 +134,14 @@ fn flag(config: &Map<String, Value>, option: &str) -> bool {
         .unwrap_or_default()
 }
 
-fn storage(config: &Map<String, Value>, relations: &[StorageRelation], facts: &Facts) -> Intent {
-    let (first, others) = match relations {
+fn storage(observed: &Observed) -> Intent {
+    let Observed {
+        config,
+        relations,
+        facts,
+        ..
+    } = observed;
+    let (first, others) = match relations.as_slice() {
         [] => return Intent::None,
         [first, others @ ..] => (first, others),
     };
@@ -159,6 +164,7 @@ fn storage(config: &Map<String, Value>, relations: &[StorageRelation], facts: &F
         Ok(Verdict::Ready(storage)) => Intent::Set {
             descriptor,
             storage,
+            integrators: first.all().map(integrator).collect(),
         },
         Ok(Verdict::Waiting(what)) => Intent::Keep(Why::Waiting(what)),
         Err(problems) => Intent::Keep(Why::Invalid {

@@ -1,22 +1,38 @@
-//! The one Kubernetes Secret that holds the store's credential.
+//! The one Kubernetes Secret that holds the store's credential, and what it was made from.
 //!
 //! **Invariant:** immutable, and of a new name for each new content, so that pointing the location at
 //! it makes Velero judge anew at once. The name tells nothing about the content. This is the only
 //! place where a credential is exposed.
+//!
+//! Beside the file that the location names it keeps what was read of the relations' Juju secrets, so that a
+//! hook need not ask for them. Where that content cannot be used, a Secret without a file keeps it. Where,
+//! when and by whom it was read stands in an annotation, which an immutable Secret can change; of several
+//! Secrets only the newest has one, and what the others hold is believed no more.
 
 use std::{
     collections::BTreeMap,
     hash::{BuildHasher as _, Hasher as _, RandomState},
 };
 
-use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::api::ObjectMeta;
+use k8s_openapi::{
+    ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
+};
+use kube::{ResourceExt as _, api::ObjectMeta};
 use provider_api::secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
 
 use super::Owner;
+use crate::{
+    cluster::owned,
+    juju::secret::{Content, Note, Reading, Readings},
+};
 
 /// The key in the Secret that the location names.
 pub(crate) const KEY: &str = "cloud";
+/// The key with what was read.
+const READ: &str = "read";
+/// The annotation that tells of it.
+const NOTES: &str = "velero-operator/read";
 const ROLE: (&str, &str) = ("velero-operator/role", "storage-credential");
 
 /// A name for a Secret with new content.
@@ -26,7 +42,13 @@ pub(crate) fn fresh_name(owner: &Owner) -> String {
 }
 
 /// The Secret to apply.
-pub(crate) fn secret(name: &str, namespace: &str, owner: &Owner, file: &SecretString) -> Secret {
+pub(crate) fn secret(
+    name: &str,
+    namespace: &str,
+    owner: &Owner,
+    file: Option<&SecretString>,
+    readings: &Readings,
+) -> Secret {
     let mut labels = owner.labels();
     labels.extend([role()]);
     Secret {
@@ -34,14 +56,33 @@ pub(crate) fn secret(name: &str, namespace: &str, owner: &Owner, file: &SecretSt
             name: Some(name.into()),
             namespace: Some(namespace.into()),
             labels: Some(labels),
+            annotations: notes(readings).map(|text| BTreeMap::from([(NOTES.into(), text)])),
             ..ObjectMeta::default()
         },
-        data: Some(BTreeMap::from([(
-            KEY.into(),
-            ByteString(file.expose_secret().as_bytes().to_vec()),
-        )])),
+        data: Some(data(file, readings)),
         immutable: Some(true),
         type_: Some("Opaque".into()),
+        ..Secret::default()
+    }
+}
+
+/// The same Secret with other notes, to apply.
+pub(crate) fn noted(secret: &Secret, owner: &Owner, readings: &Readings) -> Secret {
+    let mut labels = owner.labels();
+    labels.extend([role()]);
+    // Empty and not absent: an apply leaves what somebody else has written.
+    let text = notes(readings).unwrap_or_default();
+    Secret {
+        metadata: ObjectMeta {
+            name: secret.metadata.name.clone(),
+            namespace: secret.metadata.namespace.clone(),
+            labels: Some(labels),
+            annotations: Some(BTreeMap::from([(NOTES.into(), text)])),
+            ..ObjectMeta::default()
+        },
+        data: secret.data.clone(),
+        immutable: secret.immutable,
+        type_: secret.type_.clone(),
         ..Secret::default()
     }
 }
@@ -57,13 +98,212 @@ pub(crate) fn selector(owner: &Owner) -> String {
     format!("{},{label}={value}", owner.selector())
 }
 
-/// The Secret holds this file and nothing else.
-pub(crate) fn holds(secret: &Secret, file: &SecretString) -> bool {
-    secret.immutable == Some(true)
-        && secret.data.as_ref().is_some_and(|data| {
-            data.len() == 1
-                && data
-                    .get(KEY)
-                    .is_some_and(|live| live.0 == file.expose_secret().as_bytes())
-        })
+/// The Secret is as we made it, with this file, what was read, and nothing else.
+pub(crate) fn holds(secret: &Secret, file: &SecretString, readings: &Readings) -> bool {
+    is_as_made(secret) && secret.data.as_ref() == Some(&data(Some(file), readings))
+}
+
+/// The Secret is as we made it, and what was read is in it.
+pub(crate) fn keeps(secret: &Secret, readings: &Readings) -> bool {
+    let kept = secret.data.as_ref().and_then(|data| data.get(READ));
+    is_as_made(secret) && kept == data(None, readings).get(READ)
+}
+
+/// The Secret has no file, so no location can name it.
+pub(crate) fn is_without_file(secret: &Secret) -> bool {
+    let data = secret.data.as_ref();
+    is_as_made(secret) && data.is_some_and(|data| !data.contains_key(KEY))
+}
+
+/// The Secret has notes of its own.
+pub(crate) fn has_notes(secret: &Secret) -> bool {
+    annotation(secret).is_some()
+}
+
+/// The Secret's notes are these.
+pub(crate) fn has_notes_of(secret: &Secret, readings: &Readings) -> bool {
+    annotation(secret) == notes(readings).as_deref()
+}
+
+/// What was read earlier, if there is exactly one Secret that tells of it, and that is as we made it.
+pub(crate) fn readings(secrets: &[Secret]) -> Readings {
+    let mut noted = secrets.iter().filter(|secret| has_notes(secret));
+    match (noted.next(), noted.next()) {
+        (Some(only), None) if is_as_made(only) => read_back(only).unwrap_or_default(),
+        _ => Readings::new(),
+    }
+}
+
+fn read_back(secret: &Secret) -> Option<Readings> {
+    let mut notes: BTreeMap<String, Note> = serde_json::from_str(annotation(secret)?).ok()?;
+    let kept = secret.data.as_ref()?.get(READ)?;
+    let kept: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_slice(&kept.0).ok()?;
+    let readings = kept.into_iter().filter_map(|(relation, content)| {
+        let note = notes.remove(&relation)?;
+        let content = content.into_iter();
+        let content = content
+            .map(|(field, value)| (field, value.into()))
+            .collect();
+        Some((relation, Reading { note, content }))
+    });
+    Some(readings.collect())
+}
+
+fn annotation(secret: &Secret) -> Option<&str> {
+    let text = secret.annotations().get(NOTES)?;
+    Some(text.as_str()).filter(|text| !text.is_empty())
+}
+
+fn notes(readings: &Readings) -> Option<String> {
+    let notes = readings
+        .iter()
+        .map(|(relation, reading)| (relation, json!(reading.note)));
+    (!readings.is_empty()).then(|| json!(notes.collect::<BTreeMap<_, _>>()).to_string())
+}
+
+fn data(file: Option<&SecretString>, readings: &Readings) -> BTreeMap<String, ByteString> {
+    let mut data = BTreeMap::new();
+    let mut put = |key: &str, text: &str| {
+        data.insert(key.to_owned(), ByteString(text.as_bytes().to_vec()));
+    };
+    if let Some(file) = file {
+        put(KEY, file.expose_secret());
+    }
+    if !readings.is_empty() {
+        let open = |content: &Content| -> Value {
+            let fields = content.iter();
+            let open = fields.map(|(field, value)| (field.clone(), json!(value.expose_secret())));
+            Value::Object(open.collect())
+        };
+        let all = readings.iter();
+        let read = all.map(|(relation, reading)| (relation.clone(), open(&reading.content)));
+        put(READ, &Value::Object(read.collect()).to_string());
+    }
+    data
+}
+
+/// We made it, nobody has changed it, and nobody can but by making it again.
+fn is_as_made(secret: &Secret) -> bool {
+    let managers = secret.metadata.managed_fields.as_ref();
+    let ours = owned::our_entry(managers);
+    let has_data = |entry: &ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref();
+        fields.is_some_and(|fields| fields.0.get("f:data").is_some())
+    };
+    let mut others = managers
+        .into_iter()
+        .flatten()
+        .filter(|entry| Some(*entry) != ours);
+    secret.immutable == Some(true) && ours.is_some_and(has_data) && !others.any(has_data)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::FieldsV1;
+
+    use super::*;
+
+    fn owner() -> Owner {
+        Owner {
+            application: "velero".into(),
+            model_uuid: "m".into(),
+        }
+    }
+
+    fn reading(key: &str) -> Readings {
+        let note = Note {
+            address: "secret:x".into(),
+            unit: "velero/0".into(),
+            at: "2026-01-01T00:00:00Z".parse().unwrap(),
+        };
+        let content = BTreeMap::from([("key".to_owned(), key.into())]);
+        BTreeMap::from([("tape:1".to_owned(), Reading { note, content })])
+    }
+
+    fn entry(manager: &str, operation: &str, fields: Value) -> ManagedFieldsEntry {
+        ManagedFieldsEntry {
+            manager: Some(manager.into()),
+            operation: Some(operation.into()),
+            fields_v1: Some(FieldsV1(fields)),
+            ..ManagedFieldsEntry::default()
+        }
+    }
+
+    fn live(file: Option<&str>, readings: &Readings) -> Secret {
+        let file = file.map(SecretString::from);
+        let mut secret = secret("s", "ns", &owner(), file.as_ref(), readings);
+        secret.metadata.managed_fields = Some(vec![entry(
+            "velero-operator",
+            "Apply",
+            json!({"f:data": {}}),
+        )]);
+        secret
+    }
+
+    fn key(readings: &Readings) -> Option<&str> {
+        let reading = readings.get("tape:1")?;
+        Some(reading.content.get("key")?.expose_secret())
+    }
+
+    #[test]
+    fn what_was_read_is_read_back() {
+        let kept = readings(&[live(Some("file"), &reading("one"))]);
+
+        assert_eq!(key(&kept), Some("one"));
+        assert_eq!(kept["tape:1"].note, reading("one")["tape:1"].note);
+        assert!(!format!("{kept:?}").contains("one"));
+    }
+
+    #[test]
+    fn a_secret_that_is_not_as_it_was_made_is_not_believed() {
+        let spoil: [fn(&mut Secret); 5] = [
+            |secret| secret.immutable = None,
+            |secret| secret.metadata.managed_fields = None,
+            |secret| {
+                let theirs = entry("kubectl", "Update", json!({"f:data": {}}));
+                secret
+                    .metadata
+                    .managed_fields
+                    .as_mut()
+                    .unwrap()
+                    .push(theirs);
+            },
+            |secret| {
+                let text = r#"{"tape:1": "yesterday"}"#.to_owned();
+                secret.annotations_mut().insert(NOTES.into(), text);
+            },
+            |secret| {
+                let read = ByteString(b"{".to_vec());
+                secret.data.as_mut().unwrap().insert(READ.into(), read);
+            },
+        ];
+        for spoil in spoil {
+            let mut secret = live(Some("file"), &reading("one"));
+            spoil(&mut secret);
+            assert_eq!(key(&readings(&[secret])), None);
+        }
+        let mut touched = live(Some("file"), &reading("one"));
+        let label = entry("kubectl", "Update", json!({"f:metadata": {}}));
+        touched
+            .metadata
+            .managed_fields
+            .as_mut()
+            .unwrap()
+            .push(label);
+        assert_eq!(key(&readings(&[touched])), Some("one"));
+    }
+
+    #[test]
+    fn of_several_only_the_one_with_notes_is_believed() {
+        let (old, new) = (
+            live(Some("old"), &reading("old")),
+            live(None, &reading("new")),
+        );
+        let both = [old.clone(), new.clone()];
+        assert_eq!(key(&readings(&both)), None, "which one is the newest?");
+
+        let superseded = noted(&old, &owner(), &Readings::new());
+        assert!(!has_notes(&superseded) && has_notes(&new));
+        assert_eq!(key(&readings(&[superseded, new])), Some("new"));
+    }
 }

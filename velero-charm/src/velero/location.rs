@@ -3,6 +3,8 @@
 //! **Invariant:** a location is built from a provider's data alone, and a verdict is read with the
 //! time at which Velero gave it.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use kube::api::DynamicObject;
@@ -83,6 +85,29 @@ fn object(name: &str, spec: &Value, namespace: &str, owner: &Owner) -> DynamicOb
 /// The provider that serves a location, as Velero knows it.
 pub(crate) fn provider(location: &DynamicObject) -> Option<&str> {
     location.data.pointer("/spec/provider")?.as_str()
+}
+
+/// The folder that a location has its objects in.
+pub(crate) fn prefix(location: &DynamicObject) -> Option<String> {
+    text(location, "/spec/objectStorage/prefix")
+}
+
+/// The certificates that a location trusts.
+pub(crate) fn ca_certificates(location: &DynamicObject) -> Option<String> {
+    let packed = text(location, "/spec/objectStorage/caCert")?;
+    String::from_utf8(STANDARD.decode(packed).ok()?).ok()
+}
+
+/// The plugin's settings for a location.
+pub(crate) fn config(location: &DynamicObject) -> BTreeMap<String, String> {
+    let config = location.data.pointer("/spec/config");
+    config
+        .and_then(|config| BTreeMap::deserialize(config).ok())
+        .unwrap_or_default()
+}
+
+fn text(location: &DynamicObject, path: &str) -> Option<String> {
+    location.data.pointer(path)?.as_str().map(str::to_owned)
 }
 
 /// What Velero says of a location.

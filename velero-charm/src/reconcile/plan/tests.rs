@@ -3,13 +3,13 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
-use provider_api::{Location, Problem, doctest_descriptor};
+use provider_api::{Location, Problem, Problems, doctest_descriptor, secrecy::ExposeSecret as _};
 use serde_json::json;
 
 use super::*;
 use crate::{
     cluster::follow::Running,
-    reconcile::validate::Why,
+    juju::secret::{Note, Reading},
     velero::{DEFAULT_IMAGE, manifests::VolumeBackups},
 };
 
@@ -43,6 +43,7 @@ fn storage(prefix: Option<&str>, credential: &str) -> Storage {
         },
         snapshots: None,
         remarks: vec![],
+        gaps: vec![],
     }
 }
 
@@ -50,6 +51,7 @@ fn set(storage: Storage) -> Intent {
     Intent::Set {
         descriptor: &TAPE,
         storage: Box::new(storage),
+        integrators: vec![],
     }
 }
 
@@ -61,18 +63,62 @@ fn kept() -> Intent {
 }
 
 fn planned(core: Core, storage: Intent, live: &Live) -> Plan {
-    let desired = Desired {
-        core: Ok(core),
-        storage,
-    };
+    planned_with(Ok(core), storage, &Readings::new(), live)
+}
+
+fn planned_with(
+    core: Result<Core, Problems>,
+    storage: Intent,
+    readings: &Readings,
+    live: &Live,
+) -> Plan {
+    let desired = Desired { core, storage };
     plan(
         &desired,
+        readings,
         live,
         Place {
             namespace: "ns",
             owner: &owner(),
         },
     )
+}
+
+fn readings(key: &str, unit: &str) -> Readings {
+    let note = Note {
+        address: "secret:x".into(),
+        unit: unit.into(),
+        at: "2026-01-01T00:00:00Z".parse().unwrap(),
+    };
+    let content = BTreeMap::from([("pin".to_owned(), key.into())]);
+    BTreeMap::from([("tape:1".to_owned(), Reading { note, content })])
+}
+
+/// The Secrets after a plan was carried out.
+fn secrets_after(plan: Plan, before: &[Secret]) -> Vec<Secret> {
+    let mut secrets = before.to_vec();
+    for mut secret in plan.secrets {
+        let fields = json!({"f:data": {}});
+        secret.metadata.managed_fields = Some(vec![ManagedFieldsEntry {
+            manager: Some("velero-operator".into()),
+            operation: Some("Apply".into()),
+            fields_v1: Some(serde_json::from_value(fields).unwrap()),
+            ..ManagedFieldsEntry::default()
+        }]);
+        secrets.retain(|live| live.name_any() != secret.name_any());
+        secrets.push(secret);
+    }
+    secrets.retain(|secret| {
+        let this = named(resource("", "v1", "Secret"), secret.name_any());
+        !plan.deletions.contains(&this)
+    });
+    secrets
+}
+
+fn content(secret: &Secret) -> String {
+    let data = secret.data.iter().flatten();
+    let texts = data.map(|(key, value)| format!("{key}={}", String::from_utf8_lossy(&value.0)));
+    texts.collect::<Vec<_>>().join(" ")
 }
 
 /// The world after a plan was carried out, as the API server would show it.
@@ -107,6 +153,13 @@ fn world(core: &Core, intent: Intent) -> Live {
         node_agent: None,
         newer_definitions: BTreeMap::new(),
     };
+    let secrets = secrets_after(
+        Plan {
+            secrets: plan.secrets,
+            ..Plan::default()
+        },
+        &[],
+    );
     let mut locations = plan.locations;
     for location in &mut locations {
         let fields =
@@ -127,7 +180,7 @@ fn world(core: &Core, intent: Intent) -> Live {
         account: serde_json::from_value(labelled).unwrap(),
         bindings: vec![binding("velero-ns-m", json!([subject("ns")]))],
         record: Some(config_map(&record)),
-        credentials: plan.secrets,
+        credentials: secrets,
         snapshot_locations: vec![],
         running: Running {
             servers: [("velero".to_owned(), server)].into(),
@@ -494,17 +547,97 @@ fn a_changed_image_restarts_and_an_unwanted_node_agent_goes() {
 
 #[test]
 fn invalid_config_leaves_the_cluster_untouched() {
-    let desired = Desired {
-        core: Err(Problem::missing("velero-image", "set it").into()),
-        storage: set(storage(None, "file")),
-    };
-    let plan = plan(
-        &desired,
+    let plan = planned_with(
+        Err(Problem::missing("velero-image", "set it").into()),
+        set(storage(None, "file")),
+        &Readings::new(),
         &Live::default(),
-        Place {
-            namespace: "ns",
-            owner: &owner(),
-        },
     );
     assert!(plan.is_empty());
+}
+
+#[test]
+fn what_was_read_is_kept_beside_the_file() {
+    let one = readings("one", "v/0");
+    let stored = || set(storage(None, "file"));
+    let mut live = world(&core(), stored());
+    let plan = planned_with(Ok(core()), stored(), &one, &live);
+    live.credentials = secrets_after(plan, &live.credentials);
+
+    let all: Vec<_> = live.credentials.iter().map(content).collect();
+    assert_eq!(all, [r#"cloud=file read={"tape:1":{"pin":"one"}}"#]);
+    let name = live.credentials[0].name_any();
+
+    let by_another = readings("one", "v/1");
+    let plan = planned_with(Ok(core()), stored(), &by_another, &live);
+    let names: Vec<_> = plan.secrets.iter().map(Secret::name_any).collect();
+    assert_eq!(names, [name], "only the note changes");
+    live.credentials = secrets_after(plan, &live.credentials);
+    let kept = credential::readings(&live.credentials);
+    assert_eq!(kept["tape:1"].note, by_another["tape:1"].note);
+}
+
+#[test]
+fn what_cannot_be_used_is_kept_in_one_secret_more() {
+    let live_with = |secrets: Vec<Secret>| Live {
+        credentials: secrets,
+        ..world(&core(), set(storage(None, "file")))
+    };
+    let good = readings("good", "v/0");
+    let plan = planned_with(
+        Ok(core()),
+        set(storage(None, "file")),
+        &good,
+        &live_with(vec![]),
+    );
+    let mut secrets = secrets_after(plan, &[]);
+    for key in ["bad", "worse"] {
+        let read = readings(key, "v/0");
+        let plan = planned_with(Ok(core()), kept(), &read, &live_with(secrets.clone()));
+        assert!(plan.locations.is_empty() && plan.install.is_none());
+        secrets = secrets_after(plan, &secrets);
+
+        let all: Vec<_> = secrets.iter().map(content).collect();
+        let expected = [
+            r#"cloud=file read={"tape:1":{"pin":"good"}}"#.to_owned(),
+            format!(r#"read={{"tape:1":{{"pin":"{key}"}}}}"#),
+        ];
+        assert_eq!(all, expected);
+        let believed = credential::readings(&secrets);
+        assert_eq!(believed["tape:1"].content["pin"].expose_secret(), key);
+        let again = planned_with(Ok(core()), kept(), &read, &live_with(secrets.clone()));
+        assert!(again.secrets.is_empty() && again.deletions.is_empty());
+    }
+    secrets.pop();
+    assert!(
+        credential::readings(&secrets).is_empty(),
+        "older ones are not believed"
+    );
+
+    let read = readings("worse", "v/0");
+    let new = set(storage(None, "new file"));
+    let plan = planned_with(Ok(core()), new, &read, &live_with(secrets.clone()));
+    let all: Vec<_> = secrets_after(plan, &secrets).iter().map(content).collect();
+    assert_eq!(all, [r#"cloud=new file read={"tape:1":{"pin":"worse"}}"#]);
+}
+
+#[test]
+fn what_was_read_is_kept_under_an_invalid_config_too() {
+    let invalid = || Err(Problem::missing("velero-image", "set it").into());
+    let read = readings("one", "v/0");
+    let plan = planned_with(
+        invalid(),
+        set(storage(None, "file")),
+        &read,
+        &Live::default(),
+    );
+    assert!(plan.is_only_secrets());
+    let secrets = secrets_after(plan, &[]);
+    assert_eq!(secrets.len(), 1);
+    let live = Live {
+        credentials: secrets,
+        ..Live::default()
+    };
+    let again = planned_with(invalid(), set(storage(None, "file")), &read, &live);
+    assert!(again.is_empty());
 }

@@ -1,10 +1,17 @@
+use kube::api::DynamicObject;
 use provider_api::{
-    Descriptor, Endpoint, Fact, FurtherEndpoint, RelationData, StorageProvider, Value as Field,
-    doctest_descriptor,
+    Descriptor, Endpoint, Fact, Facts, FurtherEndpoint, Gap, Location, Part, RelationData,
+    StorageProvider, Value as Field, doctest_descriptor,
 };
 use serde_json::json;
 
 use super::*;
+use crate::{
+    cluster::follow::Running,
+    juju::{Leadership, relation::StorageRelation},
+    reconcile::observe::Live,
+    velero,
+};
 
 static TAPE: Descriptor = Descriptor {
     further_endpoints: &[ROBOT],
@@ -33,6 +40,7 @@ impl StorageProvider for Tape {
             return Ok(Verdict::Waiting(format!("{arm} at {nodes:?}")));
         }
         match inputs.storage.plain("reel") {
+            Some("scratched") => Ok(Verdict::Ready(Box::new(scratched()))),
             Some(_) => Err(Problem::invalid("reel", "is torn", "replace it").into()),
             None => Ok(Verdict::Waiting("a tape".into())),
         }
@@ -46,13 +54,36 @@ fn data(fields: &[(&str, &str)]) -> RelationData {
     fields.collect()
 }
 
-fn one_end(id: &str, fields: &[(&str, &str)]) -> Relation {
-    Relation {
-        id: id.into(),
-        remote_app: Some(format!("app-of-{id}")),
-        data: data(fields),
-        handshake: std::collections::BTreeMap::new(),
+/// Everything but the reel is what the integrator says; nobody can read the rest.
+fn scratched() -> Storage {
+    let gap = |field: &str, parts| Gap {
+        problem: Problem::invalid(field, "is scratched", "polish it"),
+        parts,
+    };
+    Storage {
+        plugin_image: "tape/plugin:v1".into(),
+        credential: "file".into(),
+        canaries: vec![],
+        location: Location {
+            bucket: "new".into(),
+            prefix: None,
+            ca_certificates: None,
+            config: [("speed", "new"), ("side", "new")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+        },
+        snapshots: None,
+        remarks: vec![],
+        gaps: vec![
+            gap("folder", &[Part::Prefix, Part::CaCertificates]),
+            gap("side", &[Part::Config("side"), Part::Config("length")]),
+            gap("colour", &[Part::Config("speed"), Part::Snapshots]),
+        ],
     }
+}
+
+fn one_end(id: &str, fields: &[(&str, &str)]) -> Relation {
+    Relation::opened_with(id, &format!("app-of-{id}"), data(fields))
 }
 
 fn relation(id: &str, fields: &[(&str, &str)]) -> StorageRelation {
@@ -63,17 +94,109 @@ fn relation(id: &str, fields: &[(&str, &str)]) -> StorageRelation {
     }
 }
 
-fn check(config: &Value, relations: &[StorageRelation]) -> Desired {
+fn owner() -> Owner {
+    Owner {
+        application: "velero".into(),
+        model_uuid: "m".into(),
+    }
+}
+
+fn check(config: &Value, relations: Vec<StorageRelation>) -> Desired {
+    check_beside(config, relations, Live::default())
+}
+
+fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> Desired {
     let registry = Registry::new(vec![&Tape]).unwrap();
-    let facts = Facts {
-        provider_ids: vec!["shelf".into()],
+    let observed = Observed {
+        leadership: Leadership::Leader,
+        config: config.as_object().unwrap().clone(),
+        relations,
+        facts: Facts {
+            provider_ids: vec!["shelf".into()],
+        },
+        live,
     };
-    validate(config.as_object().unwrap(), relations, &facts, &registry)
+    validate(&observed, &registry, &owner())
+}
+
+/// A location or snapshot location of this owner and provider.
+fn there(kind: &str, owner: &Owner, provider: &str) -> DynamicObject {
+    let spec = json!({
+        "provider": provider,
+        "config": {"side": "old", "length": "old"},
+        "objectStorage": {"bucket": "old", "prefix": "old", "caCert": "b2xk"},
+    });
+    let mut object = DynamicObject::new("default", &velero::kind(kind)).data(json!({"spec": spec}));
+    object.metadata.labels = Some(owner.labels());
+    object
+}
+
+fn beside(location: DynamicObject) -> Live {
+    Live {
+        snapshot_locations: vec![there("VolumeSnapshotLocation", &owner(), "tape")],
+        running: Running {
+            locations: [("default".to_owned(), location)].into(),
+            ..Running::default()
+        },
+        ..Live::default()
+    }
+}
+
+#[test]
+fn what_cannot_be_read_stays_as_it_is_there() {
+    let scratched = vec![relation("tape:1", &[("reel", "scratched")])];
+    let live = beside(there("BackupStorageLocation", &owner(), "tape"));
+    let Intent::Set { storage, .. } = check_beside(&json!({}), scratched, live).storage else {
+        panic!("it is refused");
+    };
+
+    let Location {
+        bucket,
+        prefix,
+        ca_certificates,
+        config,
+    } = storage.location;
+    assert_eq!(bucket, "new");
+    assert_eq!(
+        (prefix.as_deref(), ca_certificates.as_deref()),
+        (Some("old"), Some("old"))
+    );
+    let config: Vec<_> = config
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
+    assert_eq!(
+        config,
+        [("length", "old"), ("side", "old")],
+        "`speed` is not there"
+    );
+    assert_eq!(storage.snapshots.unwrap().config["side"], "old");
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_where_nothing_of_ours_is() {
+    let stranger = Owner {
+        application: "another".into(),
+        ..owner()
+    };
+    for live in [
+        Live::default(),
+        beside(there("BackupStorageLocation", &stranger, "tape")),
+        beside(there("BackupStorageLocation", &owner(), "disk")),
+    ] {
+        let scratched = vec![relation("tape:1", &[("reel", "scratched")])];
+        let Intent::Keep(Why::Invalid { problems, .. }) =
+            check_beside(&json!({}), scratched, live).storage
+        else {
+            panic!("it is taken");
+        };
+        assert_eq!(problems.iter().count(), 3);
+    }
 }
 
 #[test]
 fn defaults_are_a_plain_velero() {
-    let desired = check(&json!({}), &[]);
+    let desired = check(&json!({}), vec![]);
 
     let core = desired.core.unwrap();
     assert_eq!(core.velero_image, DEFAULT_IMAGE);
@@ -89,7 +212,7 @@ fn every_bad_option_is_named_at_once() {
         "default-volumes-to-fs-backup": true,
     });
 
-    let problems = check(&config, &[]).core.unwrap_err();
+    let problems = check(&config, vec![]).core.unwrap_err();
 
     let fields: Vec<_> = problems
         .iter()
@@ -103,7 +226,7 @@ fn every_bad_option_is_named_at_once() {
 
 #[test]
 fn bad_relation_data_leaves_core_alone_and_storage_as_it_is() {
-    let desired = check(&json!({}), &[relation("tape:1", &[("reel", "x")])]);
+    let desired = check(&json!({}), vec![relation("tape:1", &[("reel", "x")])]);
 
     assert!(desired.core.is_ok());
     let Intent::Keep(Why::Invalid {
@@ -119,7 +242,7 @@ fn bad_relation_data_leaves_core_alone_and_storage_as_it_is() {
 
 #[test]
 fn an_unanswered_relation_leaves_storage_as_it_is() {
-    let desired = check(&json!({}), &[relation("tape:1", &[])]);
+    let desired = check(&json!({}), vec![relation("tape:1", &[])]);
     assert!(matches!(desired.storage, Intent::Keep(Why::Waiting(what)) if what == "a tape"));
 }
 
@@ -132,7 +255,7 @@ fn what_adds_to_a_relation_is_handed_on_with_the_facts_it_asks_for() {
         .further
         .push((&ROBOT, one_end("robot:2", &[("arm", "left")])));
     assert_eq!(relation.facts().collect::<Vec<_>>(), [Fact::ProviderIds]);
-    let desired = check(&json!({}), &[relation]);
+    let desired = check(&json!({}), vec![relation]);
     let Intent::Keep(Why::Waiting(what)) = desired.storage else {
         panic!("{:?}", desired.storage);
     };
@@ -143,7 +266,7 @@ fn what_adds_to_a_relation_is_handed_on_with_the_facts_it_asks_for() {
 fn of_several_relations_none_is_taken() {
     let desired = check(
         &json!({}),
-        &[relation("tape:1", &[]), relation("tape:2", &[])],
+        vec![relation("tape:1", &[]), relation("tape:2", &[])],
     );
     assert!(
         matches!(desired.storage, Intent::Keep(Why::Several(apps)) if apps == ["app-of-tape:1", "app-of-tape:2"])
