@@ -216,9 +216,11 @@ pub(crate) async fn objects(world: &LightWorld) -> BTreeMap<String, DynamicObjec
     }
     let wide = kind("rbac.authorization.k8s.io", "ClusterRoleBinding");
     let bindings: Api<DynamicObject> = Api::all_with(world.client(), &wide);
-    let name = format!("velero-{}", world.namespace);
-    if let Some(binding) = bindings.get_opt(&name).await.unwrap() {
-        found.insert("ClusterRoleBinding".into(), binding);
+    let plain = format!("velero-{}", world.namespace);
+    for name in [format!("{plain}-{}", world.juju.model().uuid), plain] {
+        if let Some(binding) = bindings.get_opt(&name).await.unwrap() {
+            found.insert(format!("ClusterRoleBinding/{name}"), binding);
+        }
     }
     found
 }

@@ -37,6 +37,10 @@ async fn a_refresh_makes_all_of_it_ours_and_restarts_velero_once() {
         !objects.contains_key("Secret/cloud-credentials"),
         "nothing names it any more"
     );
+    let plain = format!("ClusterRoleBinding/velero-{}", world.namespace);
+    let ours = format!("{plain}-{}", world.juju.model().uuid);
+    assert!(objects.contains_key(&ours), "it is called after the model");
+    assert!(!objects.contains_key(&plain), "nobody needs it any more");
     assert!(objects.contains_key("DaemonSet/node-agent"));
     assert!(
         objects.contains_key("Service/velero-metrics"),
@@ -58,7 +62,9 @@ async fn a_refresh_makes_all_of_it_ours_and_restarts_velero_once() {
     deletions.dedup();
     // The config of the location changes, whose repositories are then asked for anew. And a store that is
     // not Amazon's has no snapshots.
+    let binding = format!("delete clusterrolebindings velero-{}", world.namespace);
     let expected = [
+        binding.as_str(),
         "deletecollection backuprepositories ",
         "delete volumesnapshotlocations default",
         "delete secrets cloud-credentials",

@@ -169,7 +169,11 @@ async fn belongings(scene: &Scene, secret: Option<String>) {
         "deployment/velero".to_owned(),
         "serviceaccount/velero".to_owned(),
         "configmap/velero-operator-applied".to_owned(),
-        format!("clusterrolebinding/velero-{}", world.namespace),
+        format!(
+            "clusterrolebinding/velero-{}-{}",
+            world.namespace,
+            world.juju.model().uuid
+        ),
     ]);
     if setting(scene, "use-node-agent") == true {
         wanted.insert("daemonset/node-agent".to_owned());

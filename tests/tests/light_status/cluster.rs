@@ -118,7 +118,7 @@ pub(crate) async fn sick_api_server(plane: &Plane) -> Rows {
     world.deploy(DeployOptions::trusted()).await.unwrap();
     let any = |_: &Asked| true;
     let definitions = |asked: &Asked| asked.path.ends_with("/customresourcedefinitions");
-    let bindings = |asked: &Asked| asked.path.contains("/clusterrolebindings/");
+    let bindings = |asked: &Asked| asked.path.ends_with("/clusterrolebindings");
     let cases = [
         (
             Rule::every(any, Fault::Refuse(Refusal::Broken)),

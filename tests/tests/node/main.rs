@@ -11,6 +11,7 @@ mod actions;
 mod azure;
 mod change_of_store;
 mod config;
+mod foreign;
 mod in_flight;
 mod quiet;
 mod removal;

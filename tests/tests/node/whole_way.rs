@@ -7,7 +7,7 @@ use tests::stack::versions;
 use tests::store::Store;
 use tests::world::World;
 
-use super::{NO_STORE, kubectl, writes};
+use super::{NO_STORE, kubectl};
 
 /// Everything that the charm said, asked or was given by a tool, but for what it read of secrets.
 fn everything_said(world: &World) -> String {
@@ -134,19 +134,4 @@ async fn a_cluster_that_never_had_velero_is_ready_after_one_hook() {
     assert_eq!(install.hook, "install");
     let status = install.statuses.last().unwrap();
     assert_eq!(format!("{}: {}", status.level, status.message), NO_STORE);
-}
-
-#[tokio::test]
-async fn a_velero_of_somebody_else_is_left_alone() {
-    let mut world = World::open("foreign").await.unwrap();
-    let image = format!("--image={}", versions::BUSYBOX_IMAGE);
-    kubectl(&world, &["create", "deployment", "velero", &image]).await;
-    let mark = world.stack.audit().mark().await.unwrap();
-
-    world.deploy(DeployOptions::trusted()).await.unwrap();
-
-    world
-        .expect_in_status("blocked: ", &["has a Velero that is not this charm's"])
-        .unwrap();
-    assert_eq!(writes(&world, &mark).await, Vec::<String>::new());
 }

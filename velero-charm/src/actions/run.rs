@@ -104,7 +104,10 @@ async fn storage_is_configured(cluster: &Cluster, charm: &Charm) -> Result<(), F
         .await,
     )?;
     match live {
-        Some(location) if location.metadata.deletion_timestamp.is_none() => {
+        // One of somebody else's belongs to their Velero.
+        Some(location)
+            if location.metadata.deletion_timestamp.is_none() && charm.owner.made(&location) =>
+        {
             tracing::debug!("Using location `{}`.", location.name_any());
             Ok(())
         }

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     cluster::{Cluster, ClusterError, ask, follow::until_none, list, present, resource},
     juju::{Level, Status},
-    velero::{self, CUSTOM_RESOURCES, manifests::NodeAgent},
+    velero::{self, CUSTOM_RESOURCES, Owner, manifests::NodeAgent},
 };
 
 /// Restores are let go in tenths of a second; a dead server never does it.
@@ -51,7 +51,7 @@ const WORKLOADS: [&str; 2] = ["Deployment", "DaemonSet"];
 /// Whose the Velero objects in the namespace are.
 enum Tenancy {
     /// All of them are ours, and what users have made with our Velero.
-    Alone,
+    Alone(Box<Live>),
     /// Ours are those with our label; these are not.
     Shared(Vec<Stranger>),
     /// We have none.
@@ -110,8 +110,9 @@ impl Charm {
     async fn take_away(&self) -> Result<(), Error> {
         let cluster = Cluster::connect()?;
         match self.tenancy(&cluster).await? {
-            Tenancy::Alone => {
+            Tenancy::Alone(live) => {
                 custom_resources_that_act(&cluster).await?;
+                self.unlabelled(&live, &cluster).await?;
                 self.workloads(&cluster).await?;
                 remaining_custom_resources(&cluster).await?;
                 repository_password(&cluster).await?;
@@ -145,16 +146,37 @@ impl Charm {
         let (agent, search) = (NodeAgent::Off, Search::Thorough);
         match adopt::standing(&live, agent, search, cluster, &self.owner).await? {
             Standing::Ours if live.running.server().is_some() || live.record.is_some() => {
-                Ok(Tenancy::Alone)
+                Ok(Tenancy::Alone(Box::new(live)))
             }
             Standing::Ours => Ok(Tenancy::Nothing),
             Standing::Foreign(others) => Ok(Tenancy::Shared(others)),
             Standing::Predecessors(objects) => {
                 // Whatever it is, it goes.
                 adopt::take_over(objects, BTreeSet::new(), cluster, &self.owner).await?;
-                Ok(Tenancy::Alone)
+                Ok(Tenancy::Alone(Box::new(live)))
             }
         }
+    }
+
+    /// What we have made and somebody took our label off.
+    async fn unlabelled(&self, live: &Live, cluster: &Cluster) -> Result<(), Error> {
+        fn lost<K: kube::ResourceExt>(object: Option<&K>, owner: &Owner) -> Option<String> {
+            let object = object.filter(|one| owner.made(*one) && !owner.owns(*one))?;
+            Some(object.name_any())
+        }
+        let (owner, running) = (&self.owner, &live.running);
+        for (group, kind, name) in [
+            ("apps", "Deployment", lost(running.server(), owner)),
+            ("apps", "DaemonSet", lost(running.node_agent(), owner)),
+            ("", "ServiceAccount", lost(live.account.as_ref(), owner)),
+            ("", "ConfigMap", lost(live.record.as_ref(), owner)),
+        ] {
+            if let Some(name) = name {
+                let (kind, how) = (resource(group, "v1", kind), DeleteParams::background());
+                cluster.delete(&kind, &name, &how).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn workloads(&self, cluster: &Cluster) -> Result<(), Error> {
