@@ -122,6 +122,10 @@ async fn a_service_principal_is_used_as_a_whole_and_given_back() {
         json!({"resourceGroup": "a-group"})
     );
 
+    let quiet = world.update_status().await.unwrap();
+    let mut tools = quiet.tool_calls.iter().map(|call| call.tool.as_str());
+    assert!(!tools.any(|tool| tool == "secret-get"), "nothing is new");
+
     world.juju.remove_relation(APP, AUTH).unwrap();
     world.settle().await.unwrap();
     world.expect_status("active: ").unwrap();

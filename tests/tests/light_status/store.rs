@@ -6,7 +6,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use tests::juju::AzureSettings;
-use tests::operator::{APP, S3};
+use tests::operator::{APP, S3, UNIT};
 use tests::plane::{LightWorld, Plane, Verdict};
 
 use crate::asking::AZURE;
@@ -143,8 +143,19 @@ async fn data(world: &mut LightWorld, rows: &mut Rows) {
     for secret in world.juju.model_mut().secrets.values_mut() {
         secret.grants.clear();
     }
-    world.update_status().await.unwrap();
+    world.juju.run_hook(UNIT, "start").await.unwrap();
     let situation = "The integrator has not granted its secret";
+    rows.take(world, Section::S3, "waiting", situation);
+    world.juju.model_mut().secrets = secrets.clone();
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+
+    world.juju.model_mut().secrets.clear();
+    // Not `run_hook`, in which the integrator would make another one.
+    let hook = tests::juju::event::Event::hook("start");
+    let run = world.juju.run_event(UNIT, hook).await.unwrap();
+    assert!(run.exit.is_success());
+    let situation = "The secret is gone";
     rows.take(world, Section::S3, "waiting", situation);
     world.juju.model_mut().secrets = secrets;
     world.update_status().await.unwrap();
@@ -222,13 +233,13 @@ async fn principal(world: &mut LightWorld, rows: &mut Rows) {
     let situation = "A service principal is related and not sent yet";
     rows.take(world, Section::Azure, "waiting", situation);
     let sent = [
+        ("subscription-id", "sub", ""),
         (
-            "subscription-id",
-            "sub",
+            "client-id",
+            "a-client-id",
             "The service principal is incomplete",
         ),
         ("tenant-id", "tenant", ""),
-        ("client-id", "a-client-id", ""),
         (
             "client-secret",
             "a-client-secret",

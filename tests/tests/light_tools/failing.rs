@@ -60,10 +60,9 @@ async fn a_tool_that_only_reads_fails_the_hook_and_nothing_else() {
             trial.proxy.play(Vec::new());
             let juju = &mut trial.world.juju;
             juju.sabotage_next(tool, 1, fault);
-            let run = juju
-                .run_event(UNIT, Event::hook("update-status"))
-                .await
-                .unwrap();
+            // In any other hook no secret is asked for.
+            let hook = Event::hook("start");
+            let run = juju.run_event(UNIT, hook).await.unwrap();
             is_told(tool, &run);
             assert!(has_only_read(&trial), "{tool}: {:#?}", trial.proxy.record());
             trial.world.update_status().await.unwrap();

@@ -33,7 +33,6 @@ async fn nothing_to_do_nothing_written() {
         "relation-list",
         "relation-get",
         "relation-get",
-        "secret-get",
         // For the other kind of store.
         "relation-ids",
         "status-get",

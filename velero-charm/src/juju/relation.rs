@@ -67,7 +67,7 @@ enum Mark {
 /// One relation before its secret is opened.
 #[derive(Debug)]
 pub(crate) struct Sealed {
-    id: String,
+    pub(crate) id: String,
     remote_app: Option<String>,
     fields: BTreeMap<String, Value>,
     /// The address of the secret, in whatever form it was sent.

@@ -32,7 +32,10 @@ use self::{
 };
 use crate::{
     cluster::{Cluster, ClusterError, follow, follow::Running},
-    juju::{JujuError, Leadership, Level, News, Status, Tools, Unit, relation::StorageRelation},
+    juju::{
+        JujuError, Leadership, Level, News, Status, Tools, Unit,
+        relation::{Sealed, StorageRelation},
+    },
     velero::{
         BUNDLED, Owner,
         cli::{Cli, CliError},
@@ -134,7 +137,9 @@ impl Charm {
     pub(crate) async fn reconcile(&self, tenure: Tenure) -> Result<(), Error> {
         let begun = Instant::now();
         let outcome =
-            match tokio::time::timeout_at(begun + CHANGING, self.stages(tenure, begun)).await {
+            match tokio::time::timeout_at(begun + CHANGING, Box::pin(self.stages(tenure, begun)))
+                .await
+            {
                 Ok(outcome) => outcome,
                 Err(_) => Err(Error::Deadline),
             };
@@ -166,6 +171,7 @@ impl Charm {
         passed("Observed", begun);
         let authority = authority(observed.leadership, tenure);
         self.adopt(&mut observed, &cluster, authority).await?;
+        let observed = observed.open(by).await?;
         let desired = validate::validate(&observed, &self.registry, &self.owner);
         let place = Place {
             namespace: cluster.namespace(),
@@ -200,7 +206,7 @@ impl Charm {
     /// never touched.
     async fn adopt(
         &self,
-        observed: &mut Observed,
+        observed: &mut Observed<Sealed>,
         cluster: &Cluster,
         authority: Authority,
     ) -> Result<(), Error> {

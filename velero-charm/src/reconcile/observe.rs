@@ -2,8 +2,8 @@
 //!
 //! **Invariant:** reads only, but for a word to ourselves in our data bags
 //! ([`relation::mark_unread`]). The cluster is read beside the hook tools, which Juju serves one at a
-//! time; the first read is cluster-wide, so that it tells whether the charm is trusted. Secrets come last:
-//! what the cluster holds tells whether Juju has to be asked for them.
+//! time; the first read is cluster-wide, so that it tells whether the charm is trusted. Secrets come last, once
+//! it is known that they can be used: what the cluster holds tells whether Juju has to be asked for them.
 
 use std::collections::BTreeMap;
 
@@ -31,18 +31,18 @@ use crate::{
     cluster::{Cluster, ClusterError, ask, facts, follow::Running, list, present},
     juju::{
         Leadership, News, Tools, Unit,
-        relation::{self, Role, StorageRelation},
+        relation::{self, Relation, Role, Sealed, StorageRelation},
         secret::Readings,
     },
     velero::{self, Owner, credential},
 };
 
-/// Everything that a reconcile may base its decisions on.
+/// Everything that a reconcile may base its decisions on; at first without the relations' secrets.
 #[derive(Debug)]
-pub(crate) struct Observed {
+pub(crate) struct Observed<R = Relation> {
     pub(crate) leadership: Leadership,
     pub(crate) config: Map<String, Value>,
-    pub(crate) relations: Vec<StorageRelation>,
+    pub(crate) relations: Vec<StorageRelation<R>>,
     /// What the relations' providers ask to know of the cluster.
     pub(crate) facts: Facts,
     pub(crate) live: Live,
@@ -82,8 +82,11 @@ pub(crate) struct Observer<'a> {
     pub(crate) news: News,
 }
 
-/// Reads Juju and the cluster.
-pub(crate) async fn observe(by: Observer<'_>, cluster: &Cluster) -> Result<Observed, Error> {
+/// Reads Juju and the cluster, but for the relations' secrets.
+pub(crate) async fn observe(
+    by: Observer<'_>,
+    cluster: &Cluster,
+) -> Result<Observed<Sealed>, Error> {
     let Observer {
         tools,
         unit,
@@ -95,18 +98,15 @@ pub(crate) async fn observe(by: Observer<'_>, cluster: &Cluster) -> Result<Obser
         let leadership = tools.leadership().await?;
         let config = tools.config().await?;
         let mut relations = relation::read(tools, registry, &unit.application, leadership).await?;
-        let role = by.role(leadership);
-        relation::mark_unread(tools, &mut relations, role).await?;
+        relation::mark_unread(tools, &mut relations, by.role(leadership)).await?;
         let wanted = relations.iter().flat_map(StorageRelation::facts);
         let facts = facts::read(cluster, wanted).await?;
-        Ok::<_, Error>((leadership, role, config, relations, facts))
+        Ok::<_, Error>((leadership, config, relations, facts))
     };
     let (juju, live) = tokio::join!(juju, Live::read(cluster, owner));
     // First what tells that the charm is not trusted: without trust there are no facts either.
     let live = live?;
-    let (leadership, role, config, relations, facts) = juju?;
-    let kept = credential::readings(&live.credentials);
-    let relations = relation::open(tools, relations, &kept, role, Timestamp::now()).await?;
+    let (leadership, config, relations, facts) = juju?;
     Ok(Observed {
         leadership,
         config,
@@ -126,6 +126,29 @@ impl<'a> Observer<'a> {
             },
             Authority::Watches => Role::Follows,
         }
+    }
+}
+
+impl Observed<Sealed> {
+    /// The same with the relations' secrets.
+    pub(crate) async fn open(self, by: Observer<'_>) -> Result<Observed, Error> {
+        let Self {
+            leadership,
+            config,
+            relations,
+            facts,
+            live,
+        } = self;
+        let (role, now) = (by.role(leadership), Timestamp::now());
+        let kept = credential::readings(&live.credentials);
+        let relations = relation::open(by.tools, relations, &kept, role, now).await?;
+        Ok(Observed {
+            leadership,
+            config,
+            relations,
+            facts,
+            live,
+        })
     }
 }
 
