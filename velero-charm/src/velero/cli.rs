@@ -1,8 +1,8 @@
 //! The bundled Velero CLI.
 //!
 //! **Invariant:** it runs by its absolute path, in a process group of its own, with an empty folder
-//! as home and working directory and nothing in its environment but the way to the API server. No
-//! secret is ever an argument.
+//! as home and working directory and nothing in its environment but the way to the API server and a
+//! wish for plain text. No secret is ever an argument.
 
 use std::{
     path::{Path, PathBuf},
@@ -69,10 +69,13 @@ impl Cli {
         command
             // Before the user's words: after them it could be taken for the value of a flag.
             .arg(format!("--namespace={}", self.namespace))
+            .arg("--colorized=false")
             .args(arguments.iter().map(AsRef::as_ref))
             .env_clear()
             .envs(juju::env::in_cluster())
             .env("HOME", home.path())
+            .env("NO_COLOR", "1")
+            .env("TERM", "dumb")
             .current_dir(home.path())
             .process_group(0)
             .stdin(Stdio::null())
