@@ -93,6 +93,8 @@ const GLOBAL: &[Flag] = &[
     value("colorized").refused("results are plain text"),
     alone("add_dir_header").refused(LOGGING),
     alone("alsologtostderr").refused(LOGGING),
+    value("alsologtostderrthreshold").refused(LOGGING),
+    alone("legacy_stderr_threshold_behavior").refused(LOGGING),
     value("log_backtrace_at").refused(LOGGING),
     value("log_dir").refused(LOGGING),
     value("log_file").refused(LOGGING),

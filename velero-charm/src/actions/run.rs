@@ -359,9 +359,12 @@ fn deadline_text(
     let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
     let kind = command.kind();
     match started {
-        Some(Started { kind, name }) => format!(
-            "not finished after {limit:#}: {kind} `{name}` goes on in Velero; follow it with `juju \
-             run {unit} run command=\"{kind} describe {name}\"`, or give a longer `timeout`"
+        Some(started) => format!(
+            "not finished after {limit:#}: {} `{}` goes on in Velero; follow it with `juju run \
+             {unit} run command=\"{}\"`, or give a longer `timeout`",
+            started.kind,
+            started.name,
+            started.description()
         ),
         None if command.creates(kind) => format!(
             "not finished after {limit:#}, and the CLI has not said whether the {kind} was made: \

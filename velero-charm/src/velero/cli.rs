@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** it runs by its absolute path, in a process group of its own, with an empty folder
 //! as home and working directory and nothing in its environment but the way to the API server and a
-//! wish for plain text. No secret is ever an argument.
+//! wish for plain text. It ends with the charm. No secret is ever an argument.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,10 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::manifests::{NodeAgent, VolumeBackups, Workload};
+use super::{
+    companion,
+    manifests::{NodeAgent, VolumeBackups, Workload},
+};
 use crate::juju;
 
 /// Rendering takes a tenth of a second and sends no request.
@@ -65,7 +68,7 @@ impl Cli {
     /// A command of the CLI, in our namespace.
     pub(crate) fn prepare(&self, arguments: &[impl AsRef<str>]) -> Result<Prepared, CliError> {
         let home = tempfile::Builder::new().prefix("velero-cli-").tempdir()?;
-        let mut command = Command::new(&self.path);
+        let mut command = companion::command(&self.path)?;
         command
             // Before the user's words: after them it could be taken for the value of a flag.
             .arg(format!("--namespace={}", self.namespace))

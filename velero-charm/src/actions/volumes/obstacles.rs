@@ -9,6 +9,10 @@ use crate::{actions::command::Command, velero::SERVER};
 
 /// What of Velero runs here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with each other"
+)]
 pub(crate) struct Server {
     pub(crate) csi: bool,
     pub(crate) node_agent: bool,

@@ -14,7 +14,7 @@ const SECTIONS: usize = 10;
 pub(crate) struct Found {
     pub(crate) claims: Vec<Claim>,
     pub(crate) mounts: Vec<Mount>,
-    /// Of these PersistentVolumes Velero reads nothing.
+    /// Of these `PersistentVolumes` Velero reads nothing.
     pub(crate) host_paths: BTreeSet<String>,
     pub(crate) copies: Vec<Copy>,
     /// Snapshots that were taken; which volume each is of stands in the store only.
@@ -31,7 +31,7 @@ pub(crate) enum Rest {
     NotLookedAt,
 }
 
-/// The data of a volume on its way to the store: a PodVolumeBackup or a DataUpload.
+/// The data of a volume on its way to the store: a `PodVolumeBackup` or a `DataUpload`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Copy {
     pub(crate) pod_volume: Option<(Key, String)>,
@@ -73,7 +73,8 @@ pub(crate) fn judge(backup: &str, found: &Found) -> Report {
         let mounts = users.get(&claim.key).map(Vec::as_slice).unwrap_or_default();
         let is_opted_out =
             !mounts.is_empty() && mounts.iter().all(|one| one.access == Access::OptedOut);
-        if is_opted_out || !(claim.chosen || !mounts.is_empty()) {
+        let is_in_scope = claim.chosen || !mounts.is_empty();
+        if is_opted_out || !is_in_scope {
             continue;
         }
         total += 1;
@@ -88,7 +89,11 @@ pub(crate) fn judge(backup: &str, found: &Found) -> Report {
         }
         total += 1;
         let copies = found.copies.iter().filter(|copy| copy.is_of_mount(mount));
-        let lack = verdict(copies).unwrap_or(Some(Why::NotAsked));
+        let lack = match outcome(copies) {
+            Outcome::Saved => None,
+            Outcome::Lost(why) => Some(why),
+            Outcome::NotTried => Some(Why::NotAsked),
+        };
         without.extend(lack.map(|why| {
             let (namespace, pod) = &mount.pod;
             (format!("{namespace}/{pod}:{}", mount.volume), why)
@@ -113,8 +118,10 @@ impl Found {
         let copies = self.copies.iter().filter(|copy| {
             copy.is_of_claim(claim) || mounts.iter().any(|mount| copy.is_of_mount(mount))
         });
-        if let Some(verdict) = verdict(copies) {
-            return verdict;
+        match outcome(copies) {
+            Outcome::Saved => return None,
+            Outcome::Lost(why) => return Some(why),
+            Outcome::NotTried => {}
         }
         Some(if self.host_paths.contains(&claim.volume) {
             Why::HostPath
@@ -134,26 +141,29 @@ impl Copy {
     }
 
     fn is_of_mount(&self, mount: &Mount) -> bool {
-        let (pod, volume) = match &self.pod_volume {
-            Some(pod_volume) => pod_volume,
-            None => return false,
+        let Some((pod, volume)) = &self.pod_volume else {
+            return false;
         };
         *pod == mount.pod && *volume == mount.volume
     }
 }
 
-/// Nothing if nobody tried; else why it is not there, or nothing to say.
-fn verdict<'a>(copies: impl Iterator<Item = &'a Copy>) -> Option<Option<Why>> {
-    let mut failed = None;
-    let mut tried = false;
+/// How it went with the copies of a volume.
+enum Outcome {
+    NotTried,
+    Saved,
+    Lost(Why),
+}
+
+fn outcome<'a>(copies: impl Iterator<Item = &'a Copy>) -> Outcome {
+    let mut outcome = Outcome::NotTried;
     for copy in copies {
-        tried = true;
         match &copy.failure {
-            None => return Some(None),
-            Some(failure) => failed = Some(Why::Failed(failure.clone())),
+            None => return Outcome::Saved,
+            Some(failure) => outcome = Outcome::Lost(Why::Failed(failure.clone())),
         }
     }
-    tried.then_some(failed)
+    outcome
 }
 
 impl Report {
