@@ -249,7 +249,7 @@ async fn cli_ends_with_a_charm_that_is_killed() {
     });
     let (outcome, watched) = tokio::join!(
         run(&mut world, "backup get"),
-        timeout(Duration::from_secs(60), watch)
+        timeout(Duration::from_mins(1), watch)
     );
     assert_eq!(outcome.status, "failed");
     watched.expect("the CLI goes on").unwrap();
