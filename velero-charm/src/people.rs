@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use provider_api::{Facts, Inputs, Problems, RelationData, Value, Verdict};
 
-use crate::velero::{self, Owner, location};
+use crate::velero::{self, Owner, companion::Companion, location};
 
 /// The Velero charm. Juju starts it for hooks and actions; by hand it only tells about itself.
 #[derive(Debug, Parser)]
@@ -29,6 +29,9 @@ enum Command {
     Providers,
     /// Show what a relation's data becomes: the data as a JSON object on standard input.
     Render(Render),
+    /// Run a program that ends with the charm; the charm starts its CLI so.
+    #[command(hide = true)]
+    Companion(Companion),
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,6 +58,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Providers => providers(),
         Command::Render(wanted) => render(wanted),
+        Command::Companion(companion) => return companion.become_it(),
     };
     match outcome {
         Ok(text) => {

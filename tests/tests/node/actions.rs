@@ -79,11 +79,21 @@ async fn the_run_action_gives_output_errors_and_time_limits() {
     );
 
     let shop = Shop::open(&world.stack, "shop-actions").await.unwrap();
+    let plain = json!({"command": "backup create plain --include-namespaces shop-actions --wait"});
+    let outcome = run_with(&mut world, "run", plain).await;
+    let output = outcome.results["output"].as_str().unwrap();
+    assert!(output.contains("Backup completed with status: Completed"));
+    let told =
+        "WARNING: backup `plain` holds no data of 1 of 1 volumes:\n  shop-actions/shop:data\n";
+    assert!(output.contains(told), "{output}");
+    assert_eq!(outcome.results["volumes"], "0 of 1");
+
     world.config("use-node-agent", "true").await.unwrap();
+    shop.detain_backups().await.unwrap();
     let slow = json!({
         "command": "backup create slow --include-namespaces shop-actions \
                     --default-volumes-to-fs-backup --wait",
-        "timeout": "1s",
+        "timeout": "5s",
     });
     let outcome = run_with(&mut world, "run", slow).await;
     assert_eq!(outcome.status, "failed");
@@ -94,9 +104,15 @@ async fn the_run_action_gives_output_errors_and_time_limits() {
     );
     let follow = "juju run velero-operator/0 run command=\"backup describe slow\"";
     assert!(outcome.message.contains(follow), "{}", outcome.message);
+    shop.let_backup_go().await.unwrap();
     let wait = ["--for=jsonpath={.status.phase}=Completed", "--timeout=60s"];
     let backup = ["wait", "backups.velero.io/slow"];
     kubectl(&world, &[&backup[..], &wait[..]].concat()).await;
+    let describe = json!({"command": "backup describe slow"});
+    let outcome = run_with(&mut world, "run", describe).await;
+    assert_eq!(outcome.results["volumes"], "1 of 1");
+    let output = outcome.results["output"].as_str().unwrap();
+    assert!(!output.contains("WARNING"), "{output}");
 
     let outcome = run_with(
         &mut world,

@@ -3,9 +3,12 @@
 //! **Invariant:** an expected failure is said with `action-fail` and ends with exit code 0, since any
 //! other code replaces what was said by a number.
 
+mod allowed;
 mod command;
+mod follow;
 mod output;
 mod run;
+mod volumes;
 
 use tracing::warn;
 
@@ -48,7 +51,8 @@ pub(crate) async fn run(charm: &Charm, name: &str) -> Result<(), Error> {
             }
         }
     };
-    charm.tools.action_fail(&text).await?;
+    // A command's words may be in it.
+    charm.tools.action_fail(&output::plain(&text)).await?;
     Ok(())
 }
 

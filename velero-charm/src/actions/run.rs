@@ -20,8 +20,10 @@ use tokio::{
 
 use super::{
     Failure,
-    command::Words,
-    output::{Batch, Tail},
+    command::Command,
+    follow::Started,
+    output::{Batch, Lines, Tail, plain},
+    volumes::read::{obstacles, report},
 };
 use crate::{
     cluster::{Cluster, ask, present},
@@ -34,6 +36,10 @@ use crate::{
 
 /// How long an action may take if the user does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
+/// The longest: Juju runs no hook of the unit in the meantime.
+const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
+/// How long it may take to find out what a Backup holds of volumes.
+const REPORT: Duration = Duration::from_secs(30);
 /// Output is logged at least this often.
 const LOG_EVERY: Duration = Duration::from_secs(2);
 /// How long the CLI may take to end when it is asked to.
@@ -45,34 +51,103 @@ enum End {
     Deadline,
 }
 
+/// What the CLI has said until then.
+struct Heard {
+    end: End,
+    output: Tail,
+    errors: Tail,
+    started: Option<Started>,
+}
+
 pub(super) async fn run(charm: &Charm) -> Result<(), Failure> {
     let begun = Instant::now();
     let params = charm.tools.action_params().await?;
-    let words = Words::parse(
-        params
-            .get("command")
-            .and_then(Value::as_str)
-            .unwrap_or_default(),
-    )?;
+    let command = params.get("command").and_then(Value::as_str);
+    let command = Command::parse(command.unwrap_or_default())?;
     let limit = time_limit(&params)?;
     let cluster = Cluster::connect().map_err(crate::reconcile::Error::from)?;
     storage_is_configured(&cluster, charm).await?;
+    let obstacles = obstacles(&cluster, &command, &charm.unit.application).await?;
+    if !obstacles.is_empty() {
+        return Err(Failure::Refused(obstacles.join("; ")));
+    }
 
     let cli = Cli::new(&charm.unit.charm_dir, cluster.namespace());
-    let mut prepared = cli.prepare(words.as_slice())?;
+    let mut prepared = cli.prepare(&command.arguments())?;
     let mut child = prepared.command.spawn().map_err(CliError::from)?;
-    let mut output = Tail::of_output();
-    let mut errors = Tail::of_error();
-    let end = pump(charm, &mut child, &mut output, &mut errors, begun + limit).await?;
-    charm
-        .tools
-        .action_set("output", &output.into_text())
-        .await?;
-    match end {
-        End::Exit(status) if status.success() => Ok(()),
-        End::Exit(status) => Err(Failure::Refused(exit_text(status, errors))),
-        End::Deadline => Err(Failure::Refused(deadline_text(&words, limit, charm))),
+    let heard = listen(charm, &mut child, begun + limit).await?;
+    let remark = match (&heard.end, subject(&command, heard.started.as_ref())) {
+        (End::Exit(status), Some(backup)) if status.success() => {
+            remark(charm, &cluster, &command, &backup).await?
+        }
+        _ => None,
+    };
+    let mut output = heard.output.into_text();
+    if let Some(remark) = remark {
+        charm.tools.action_log(&remark).await?;
+        output = format!("{output}\n\n{remark}");
     }
+    charm.tools.action_set("output", &output).await?;
+    match heard.end {
+        End::Exit(status) if status.success() => Ok(()),
+        End::Exit(status) => Err(Failure::Refused(exit_text(status, heard.errors))),
+        End::Deadline => Err(Failure::Refused(deadline_text(
+            &command,
+            heard.started.as_ref(),
+            limit,
+            &charm.unit.name,
+        ))),
+    }
+}
+
+/// The Backup whose volumes are to be told about.
+fn subject(command: &Command, started: Option<&Started>) -> Option<String> {
+    let made = started.filter(|started| started.kind == "backup");
+    let made = made.map(|started| started.name.clone());
+    made.or_else(|| command.described_backup().map(ToOwned::to_owned))
+}
+
+/// What is to be said of a Backup beyond the CLI's words, which are the same for one that holds no data.
+async fn remark(
+    charm: &Charm,
+    cluster: &Cluster,
+    command: &Command,
+    backup: &str,
+) -> Result<Option<String>, Failure> {
+    let unit = &charm.unit.name;
+    let describe = format!("`juju run {unit} run command=\"backup describe {backup}\"`");
+    if command.creates("backup") && command.says("wait") != Some(true) {
+        return Ok(Some(format!(
+            "Whether it holds the data of all volumes is known when it has ended: {describe} tells \
+             then, as the action does at once with `--wait`."
+        )));
+    }
+    let found = timeout(REPORT, report(cluster, backup)).await;
+    let report = match found {
+        Ok(Ok(Some(report))) => report,
+        Ok(Ok(None)) => return Ok(None),
+        Ok(Err(error)) => {
+            return Ok(Some(format!(
+                "NOTE: whether it holds the data of all volumes could not be found out: {error}. \
+                 Ask again with {describe}."
+            )));
+        }
+        Err(_) => {
+            return Ok(Some(format!(
+                "NOTE: whether it holds the data of all volumes could not be found out within {} s. \
+                 Ask again with {describe}.",
+                REPORT.as_secs()
+            )));
+        }
+    };
+    charm.tools.action_set("volumes", &report.saved()).await?;
+    if let Some(missing) = report.missing() {
+        let key = "volumes-without-data";
+        charm.tools.action_set(key, &missing).await?;
+    }
+    Ok(report
+        .warning(&charm.unit.application)
+        .map(|text| plain(&text)))
 }
 
 fn time_limit(params: &Map<String, Value>) -> Result<Duration, Failure> {
@@ -84,14 +159,34 @@ fn time_limit(params: &Map<String, Value>) -> Result<Duration, Failure> {
         return Ok(DEFAULT_TIMEOUT);
     };
     let parsed: Option<SignedDuration> = text.parse().ok();
-    parsed
+    let limit = parsed
         .and_then(|limit| Duration::try_from(limit).ok())
         .filter(|limit| !limit.is_zero())
         .ok_or_else(|| {
             Failure::Refused(format!(
-                "`timeout` is `{text}`: give a duration such as `90s` or `2h`"
+                "`timeout` is `{}`: give a duration such as `90s` or `2h`",
+                shortened(text)
             ))
-        })
+        })?;
+    if limit > LONGEST_TIMEOUT {
+        return Err(Failure::Refused(format!(
+            "`timeout` is `{}`: give at most `24h`, since no hook runs in the meantime; what the \
+             command has started goes on in Velero",
+            shortened(text)
+        )));
+    }
+    Ok(limit)
+}
+
+/// Enough of a user's text to recognise it.
+fn shortened(text: &str) -> String {
+    let mut letters = text.chars();
+    let head: String = letters.by_ref().take(40).collect();
+    if letters.next().is_none() {
+        head
+    } else {
+        format!("{head}...")
+    }
 }
 
 /// Without a location of ours, the CLI would only fail in words that help nobody.
@@ -131,32 +226,31 @@ async fn storage_is_configured(cluster: &Cluster, charm: &Charm) -> Result<(), F
 }
 
 /// Passes on what the CLI prints until it ends or the deadline passes.
-async fn pump(
-    charm: &Charm,
-    child: &mut Child,
-    output: &mut Tail,
-    errors: &mut Tail,
-    deadline: Instant,
-) -> Result<End, Failure> {
+async fn listen(charm: &Charm, child: &mut Child, deadline: Instant) -> Result<Heard, Failure> {
     let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(CliError::Answer("its output is not connected".into()).into());
     };
-    let mut batch = Batch::default();
+    let mut output = Hearing::new(Tail::of_output());
+    let mut errors = Hearing::new(Tail::of_error());
     let mut tick = interval(LOG_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut out_open, mut err_open) = (true, true);
     let mut out_chunk = vec![0; 8192];
     let mut err_chunk = vec![0; 8192];
-    while out_open || err_open {
+    let end = loop {
+        if !out_open && !err_open {
+            break tokio::select! {
+                status = child.wait() => End::Exit(status.map_err(CliError::from)?),
+                () = sleep_until(deadline) => End::Deadline,
+            };
+        }
         tokio::select! {
             count = read(&mut stdout, &mut out_chunk), if out_open => match count {
                 0 => out_open = false,
                 count => {
-                    let bytes = out_chunk.get(..count).unwrap_or_default();
-                    output.push(bytes);
-                    batch.push(bytes);
-                    if batch.is_full() {
-                        log(charm, batch.take()).await?;
+                    output.push(out_chunk.get(..count).unwrap_or_default());
+                    if output.batch.is_full() {
+                        log(charm, output.batch.take()).await?;
                     }
                 }
             },
@@ -164,23 +258,59 @@ async fn pump(
                 0 => err_open = false,
                 count => errors.push(err_chunk.get(..count).unwrap_or_default()),
             },
-            _ = tick.tick() => log(charm, batch.take()).await?,
-            () = sleep_until(deadline) => {
-                stop(child).await?;
-                log(charm, batch.finish()).await?;
-                return Ok(End::Deadline);
-            }
-        }
-    }
-    log(charm, batch.finish()).await?;
-    let status = tokio::select! {
-        status = child.wait() => status.map_err(CliError::from)?,
-        () = sleep_until(deadline) => {
-            stop(child).await?;
-            return Ok(End::Deadline);
+            _ = tick.tick() => log(charm, output.batch.take()).await?,
+            () = sleep_until(deadline) => break End::Deadline,
         }
     };
-    Ok(End::Exit(status))
+    if matches!(end, End::Deadline) {
+        stop(child).await?;
+    }
+    output.finish();
+    errors.finish();
+    log(charm, output.batch.take()).await?;
+    Ok(Heard {
+        end,
+        output: output.tail,
+        errors: errors.tail,
+        started: output.started,
+    })
+}
+
+/// One of the CLI's outputs.
+struct Hearing {
+    lines: Lines,
+    batch: Batch,
+    tail: Tail,
+    started: Option<Started>,
+}
+
+impl Hearing {
+    fn new(tail: Tail) -> Self {
+        Self {
+            lines: Lines::default(),
+            batch: Batch::default(),
+            tail,
+            started: None,
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        for line in self.lines.push(bytes) {
+            self.hear(&line);
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(line) = std::mem::take(&mut self.lines).finish() {
+            self.hear(&line);
+        }
+    }
+
+    fn hear(&mut self, line: &str) {
+        self.started = self.started.take().or_else(|| Started::from_line(line));
+        self.batch.push(line);
+        self.tail.push(line);
+    }
 }
 
 /// A pipe that cannot be read has ended.
@@ -223,14 +353,91 @@ fn exit_text(status: ExitStatus, errors: Tail) -> String {
     }
 }
 
-fn deadline_text(words: &Words, limit: Duration, charm: &Charm) -> String {
+fn deadline_text(
+    command: &Command,
+    started: Option<&Started>,
+    limit: Duration,
+    unit: &str,
+) -> String {
     let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
-    match words.follow_up() {
-        Some(command) => format!(
-            "not finished after {limit:#}: it goes on in Velero; follow it with `juju run {} run \
-             command=\"{command}\"`, or give a longer `timeout`",
-            charm.unit.name
+    let kind = command.kind();
+    match started {
+        Some(started) => format!(
+            "not finished after {limit:#}: {} `{}` goes on in Velero; follow it with `juju run \
+             {unit} run command=\"{}\"`, or give a longer `timeout`",
+            started.kind,
+            started.name,
+            started.description()
+        ),
+        None if command.creates(kind) => format!(
+            "not finished after {limit:#}, and the CLI has not said whether the {kind} was made: \
+             look with `juju run {unit} run command=\"{kind} get\"`, or give a longer `timeout`"
         ),
         None => format!("not finished after {limit:#}: give a longer `timeout`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(text: &str) -> Result<Duration, String> {
+        let params = Map::from_iter([("timeout".to_owned(), text.into())]);
+        time_limit(&params).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_time_limit_is_sane_or_refused_in_words() {
+        assert_eq!(limit("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(limit(""), Ok(DEFAULT_TIMEOUT));
+        assert_eq!(limit("24h"), Ok(LONGEST_TIMEOUT));
+        for text in ["soon", "0s", "-5m", "5", "1ns1h", "9223372036854775808s"] {
+            let fault = limit(text).unwrap_err();
+            assert!(fault.contains("give a duration such as"), "{text}: {fault}");
+        }
+        for text in ["2562047788015215h", "24h1ns", "9223372036854775807s", "P7D"] {
+            let fault = limit(text).unwrap_err();
+            assert!(fault.starts_with("`timeout` is `"), "{text}: {fault}");
+        }
+        assert!(limit("25h").unwrap_err().contains("at most `24h`"));
+        assert!(limit(&"9".repeat(5000)).unwrap_err().len() < 150);
+    }
+
+    #[test]
+    fn the_deadline_names_what_the_cli_printed() {
+        let started = |kind, name: &str| {
+            Some(Started {
+                kind,
+                name: name.to_owned(),
+            })
+        };
+        for (command, started, told) in [
+            (
+                "restore create --from-backup nightly --wait",
+                started("restore", "nightly-20261125120000"),
+                "restore `nightly-20261125120000` goes on in Velero; follow it with `juju run v/0 \
+                 run command=\"restore describe nightly-20261125120000\"`",
+            ),
+            (
+                "backup create --include-namespaces shop x",
+                None,
+                "whether the backup was made: look with `juju run v/0 run command=\"backup get\"`",
+            ),
+            (
+                "backup logs x",
+                None,
+                "not finished after 1m: give a longer",
+            ),
+            (
+                "backup create x -o yaml",
+                None,
+                "not finished after 1m: give a longer",
+            ),
+        ] {
+            let command = Command::parse(command).unwrap();
+            let limit = Duration::from_mins(1);
+            let text = deadline_text(&command, started.as_ref(), limit, "v/0");
+            assert!(text.contains(told), "{text}");
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The bundled Velero CLI.
 //!
 //! **Invariant:** it runs by its absolute path, in a process group of its own, with an empty folder
-//! as home and working directory and nothing in its environment but the way to the API server. No
-//! secret is ever an argument.
+//! as home and working directory and nothing in its environment but the way to the API server and a
+//! wish for plain text. It ends with the charm. No secret is ever an argument.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,10 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::manifests::{NodeAgent, VolumeBackups, Workload};
+use super::{
+    companion,
+    manifests::{NodeAgent, VolumeBackups, Workload},
+};
 use crate::juju;
 
 /// Rendering takes a tenth of a second and sends no request.
@@ -65,14 +68,17 @@ impl Cli {
     /// A command of the CLI, in our namespace.
     pub(crate) fn prepare(&self, arguments: &[impl AsRef<str>]) -> Result<Prepared, CliError> {
         let home = tempfile::Builder::new().prefix("velero-cli-").tempdir()?;
-        let mut command = Command::new(&self.path);
+        let mut command = companion::command(&self.path)?;
         command
             // Before the user's words: after them it could be taken for the value of a flag.
             .arg(format!("--namespace={}", self.namespace))
+            .arg("--colorized=false")
             .args(arguments.iter().map(AsRef::as_ref))
             .env_clear()
             .envs(juju::env::in_cluster())
             .env("HOME", home.path())
+            .env("NO_COLOR", "1")
+            .env("TERM", "dumb")
             .current_dir(home.path())
             .process_group(0)
             .stdin(Stdio::null())

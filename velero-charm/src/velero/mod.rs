@@ -4,6 +4,7 @@
 //! charm decides about it stands elsewhere.
 
 pub(crate) mod cli;
+pub(crate) mod companion;
 pub(crate) mod credential;
 pub(crate) mod definitions;
 pub(crate) mod location;
