@@ -79,10 +79,9 @@ async fn the_run_action_gives_output_errors_and_time_limits() {
     );
 
     let shop = Shop::open(&world.stack, "shop-actions").await.unwrap();
-    world.config("use-node-agent", "true").await.unwrap();
+    world.back_up_files().await.unwrap();
     let slow = json!({
-        "command": "backup create slow --include-namespaces shop-actions \
-                    --default-volumes-to-fs-backup --wait",
+        "command": "backup create slow --include-namespaces shop-actions --wait",
         "timeout": "1s",
     });
     let outcome = run_with(&mut world, "run", slow).await;
