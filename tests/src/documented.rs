@@ -123,15 +123,15 @@ fn lines_of(readme: &str, integrator: &str) -> Result<Vec<Line>> {
         !section.contains("```"),
         "commands of the README are indented, not fenced"
     );
-    let others = [S3, AZURE].into_iter().filter(|name| *name != integrator);
-    let others: Vec<_> = others.collect();
+    let others = [S3, AZURE].map(|name| (name != integrator).then_some(name));
     let mut lines = Vec::new();
     for paragraph in section.split("\n\n") {
         let code: Vec<_> = paragraph
             .lines()
             .filter_map(|line| line.strip_prefix("    "))
             .collect();
-        if !others.iter().any(|other| code.join("\n").contains(other)) {
+        let code_of_another = |name: &&str| code.iter().any(|line| line.contains(*name));
+        if !others.iter().flatten().any(code_of_another) {
             for line in code {
                 lines.push(Line::understood(line)?);
             }
