@@ -14,6 +14,7 @@ use kube::discovery::ApiResource;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::documented;
 use crate::juju::{CharmSource, Cluster, DeployOptions, HookRun, Juju, S3Settings};
 use crate::kubectl::Kubectl;
 use crate::operator::{self, APP, S3, UNIT};
@@ -108,6 +109,16 @@ impl CharmedModel {
     /// Changes an option of the charm and lets it come to rest.
     pub async fn config(&mut self, option: &str, value: &str) -> Result<()> {
         self.juju.config(APP, &[(option, value)])?;
+        self.settle().await
+    }
+
+    /// Sets what the README sets so that backups have the files of volumes, and lets the charm come to rest.
+    pub async fn back_up_files(&mut self) -> Result<()> {
+        let options = documented::options()?;
+        let options = options
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        self.juju.config(APP, &options.collect::<Vec<_>>())?;
         self.settle().await
     }
 

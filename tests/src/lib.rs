@@ -2,6 +2,7 @@
 
 pub mod charmed;
 pub mod dice;
+pub mod documented;
 pub mod figures;
 pub mod juju;
 pub mod kubectl;

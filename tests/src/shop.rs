@@ -1,4 +1,4 @@
-//! Something to lose: a namespace with a pod, a volume and settings.
+//! Something to lose: a namespace with a pod, the volume of a claim, and settings.
 //!
 //! Invariant: what is compared after a restore is what the pod's own file system says.
 
@@ -18,7 +18,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Opens a shop: a pod with three megabytes of random files on a volume, and a ConfigMap.
+    /// Opens a shop: a pod with three megabytes of random files on the volume of a claim, and a ConfigMap.
     pub async fn open(stack: &Stack, namespace: &str) -> Result<Self> {
         let shop = Self {
             stack: stack.clone(),
@@ -57,9 +57,21 @@ impl Shop {
         .await
     }
 
-    /// Deletes it all and waits until it is gone.
+    /// Deletes it all, and waits until the files are gone from the node, too.
     pub async fn lose(&self) -> Result<()> {
-        delete_namespace(&self.stack, &self.namespace).await
+        let claim = [
+            "-n",
+            &self.namespace,
+            "get",
+            "persistentvolumeclaim",
+            "data",
+        ];
+        let name = ["-o", "jsonpath={.spec.volumeName}"];
+        let volume = self.kubectl(&[&claim[..], &name].concat(), "").await?;
+        delete_namespace(&self.stack, &self.namespace).await?;
+        let volume = format!("persistentvolume/{volume}");
+        let gone = ["wait", &volume, "--for=delete", "--timeout=60s"];
+        self.kubectl(&gone, "").await.map(drop)
     }
 
     /// From now on a backup of the shop runs until it is let go: Velero runs a command in the pod first,
@@ -145,6 +157,13 @@ metadata: {{name: shop, namespace: {namespace}}}
 data: {{motto: never lose anything}}
 ---
 apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: data, namespace: {namespace}}}
+spec:
+  accessModes: [ReadWriteOnce]
+  resources: {{requests: {{storage: 16Mi}}}}
+---
+apiVersion: v1
 kind: Pod
 metadata: {{name: shop, namespace: {namespace}}}
 spec:
@@ -156,7 +175,7 @@ spec:
     command: [/bin/sh, -c, 'exec sleep 2147483647']
     volumeMounts: [{{name: data, mountPath: /data}}]
   volumes:
-  - {{name: data, emptyDir: {{}}}}
+  - {{name: data, persistentVolumeClaim: {{claimName: data}}}}
 "
     )
 }

@@ -12,6 +12,7 @@ use kube::{Api, ResourceExt as _};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::charmed::CharmedModel;
+use crate::documented::SHOP;
 use crate::juju::{Cluster, DeployOptions};
 use crate::kubectl::Kubectl;
 use crate::operator::{self, APP};
@@ -86,12 +87,13 @@ impl DerefMut for World {
     }
 }
 
-/// Deletes every namespace of a world, and waits until all are gone.
+/// Deletes every namespace of a world and every shop, and waits until all are gone.
 async fn clear(stack: &Stack, client: &kube::Client) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     for namespace in namespaces.list(&ListParams::default()).await? {
         let name = namespace.name_any();
-        if !name.starts_with(PREFIX) && !name.starts_with("shop-") {
+        let is_shop = name == SHOP || name.starts_with("shop-");
+        if !is_shop && !name.starts_with(PREFIX) {
             continue;
         }
         let_go(stack, &name).await?;

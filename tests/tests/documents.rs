@@ -82,6 +82,28 @@ fn every_link_between_documents_leads_somewhere() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// One way is documented that keeps the files of volumes: two options, set together.
+#[test]
+fn documents_save_files_of_volumes_by_the_same_options() {
+    let mut documents = vec![workspace().join("charmcraft.yaml")];
+    markdown(workspace(), &mut documents);
+    let recordings = workspace().join("tests");
+    for document in documents
+        .iter()
+        .filter(|file| !file.starts_with(&recordings))
+    {
+        let text = fs::read_to_string(document).unwrap();
+        let name = document.display();
+        let flag = "--default-volumes-to-fs-backup";
+        assert!(!text.contains(flag), "{name} has files by a flag");
+        for line in text.lines().filter(|line| line.contains("juju config")) {
+            let one = line.contains("use-node-agent=true");
+            let other = line.contains("default-volumes-to-fs-backup=true");
+            assert_eq!(one, other, "{name}: {line}");
+        }
+    }
+}
+
 fn markdown(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -9,6 +9,7 @@
 
 use std::process::Stdio;
 
+use tests::documented;
 use tests::juju::DeployOptions;
 use tests::operator::{self, APP, S3, run_well};
 use tests::past::PythonCharm;
@@ -36,11 +37,11 @@ async fn python(world: &mut World) -> PythonCharm {
     let config = [
         ("velero-image", versions::velero_image()),
         ("velero-aws-plugin-image", versions::plugin_aws_image()),
-        ("use-node-agent", "true".to_owned()),
     ];
     let mut options = DeployOptions::trusted();
     let config = config.map(|(key, value)| (key.to_owned(), value));
     options.config.extend(config);
+    options.config.extend(documented::options().unwrap());
     // This server needs its own; the Python charm leaves alone what is there.
     velero(world, &["install", "--crds-only"]).await;
     let python = PythonCharm::deploy(&mut world.juju, options).await.unwrap();
@@ -117,7 +118,6 @@ async fn a_backup_of_the_python_charm_is_restored_after_the_refresh() {
         "create",
         "before",
         "--include-namespaces=shop-past",
-        "--default-volumes-to-fs-backup",
         "--wait",
     ];
     velero(&world, &backup).await;
@@ -144,8 +144,7 @@ async fn a_backup_of_the_python_charm_is_restored_after_the_refresh() {
     shop.ready().await.unwrap();
     assert_eq!(shop.checksums().await.unwrap(), files);
     assert_eq!(shop.motto().await.unwrap(), "never lose anything");
-    let next = "backup create after --include-namespaces shop-past \
-                --default-volumes-to-fs-backup --wait";
+    let next = "backup create after --include-namespaces shop-past --wait";
     let outcome = run_well(&mut world.juju, next).await.unwrap();
     let output = outcome.results["output"].as_str().unwrap();
     assert!(

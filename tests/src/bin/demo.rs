@@ -1,24 +1,31 @@
-//! `cargo demo`: one backup, lost and restored, on real parts.
+//! `cargo demo`: the README's commands, from an empty model to a restored backup, on real parts.
 
 #![expect(clippy::print_stdout, reason = "a demo is there to be read")]
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
-use tests::juju::{DeployOptions, Juju};
-use tests::operator::{self, APP, S3, UNIT, run_well};
+use anyhow::{Context as _, Result, ensure};
+use tests::documented::{self, Hand, Line, Moment, SHOP};
+use tests::juju::{ActionOutcome, Juju};
+use tests::operator::{self, S3, UNIT};
 use tests::shop::{self, Shop};
 use tests::stack::{Progress, Stack};
+use tests::store::Store;
 
 const MODEL: &str = "backups";
 const BUCKET: &str = "demo";
-const SHOP: &str = "shop";
 
 /// Prints a line per step, and remembers how long each took.
+#[derive(Default)]
 struct Steps {
-    number: u32,
-    times: Vec<(&'static str, f64)>,
+    times: Vec<(String, f64)>,
+}
+
+/// A shop, and the checksums of its files.
+struct AtStake {
+    shop: Shop,
+    files: String,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -35,7 +42,7 @@ async fn main() -> ExitCode {
 async fn demo() -> Result<()> {
     let begun = Instant::now();
     let progress = Progress::to_stderr();
-    println!("One backup, lost and restored: real Kubernetes, real Velero, a real S3 store.");
+    println!("The commands of README.md: real Kubernetes, real Velero, a real S3 store.");
     let stack = Box::pin(Stack::up(&progress)).await?;
     progress
         .step("build the charm", operator::program())
@@ -45,10 +52,7 @@ async fn demo() -> Result<()> {
     stack.s3().create_bucket(BUCKET).await?;
 
     let mut juju = fresh_model(&stack).await?;
-    let mut steps = Steps {
-        number: 0,
-        times: Vec::new(),
-    };
+    let mut steps = Steps::default();
     let files = Box::pin(story(&stack, &mut juju, &mut steps)).await?;
 
     println!("\nThe files came back as they were:\n{files}\n");
@@ -82,109 +86,70 @@ async fn fresh_model(stack: &Stack) -> Result<Juju> {
     operator::model(stack, &dir, MODEL).await
 }
 
+/// Gives the checksums of the files that came back.
 async fn story(stack: &Stack, juju: &mut Juju, steps: &mut Steps) -> Result<String> {
-    let begun = Instant::now();
-    operator::deploy(juju, DeployOptions::default()).await?;
-    steps.say(&format!("juju deploy {APP}"), begun, juju);
+    let store = Store::S3(stack.s3());
+    let mut hand = Hand::new(operator::charm().await?, &store, BUCKET);
+    let mut at_stake = None;
+    for line in documented::lines(S3)? {
+        match line.moment() {
+            Moment::BackUp => at_stake = Some(open_shop(stack).await?),
+            Moment::Restore => lose(stack, at_stake.as_ref()).await?,
+            Moment::Integrate | Moment::Other => {}
+        }
+        let begun = Instant::now();
+        let outcome = hand.carry_out(juju, &line).await?;
+        steps.tell(&line, begun, juju, outcome.as_ref());
+    }
+    let at_stake = at_stake.context("the README makes no backup")?;
+    came_back(&at_stake).await?;
 
     let begun = Instant::now();
-    juju.trust(APP).await?;
-    juju.settle().await?;
-    steps.timed(
-        "install Velero",
-        &format!("juju trust {APP} --scope=cluster"),
-        begun,
-        juju,
-    );
+    juju.update_status(UNIT).await?;
+    steps.time("a hook with nothing to do".to_owned(), begun);
+    Ok(at_stake.files)
+}
 
-    let begun = Instant::now();
-    juju.config(APP, &[("use-node-agent", "true")])?;
-    juju.settle().await?;
-    steps.timed(
-        "start the node agent",
-        "juju config use-node-agent=true",
-        begun,
-        juju,
-    );
-
-    let begun = Instant::now();
-    juju.deploy_s3_integrator(S3, operator::s3_settings(&stack.s3(), BUCKET))?;
-    juju.integrate(APP, S3)?;
-    juju.settle().await?;
-    steps.timed(
-        "connect the store",
-        &format!("juju integrate {APP} {S3}"),
-        begun,
-        juju,
-    );
-    ensure!(
-        operator::status(juju) == "active: ",
-        "the charm is not active"
-    );
-
+async fn open_shop(stack: &Stack) -> Result<AtStake> {
     let shop = Shop::open(stack, SHOP).await?;
     let files = shop.checksums().await?;
-    println!("    A namespace `shop` opens, with 3 MiB of random files on a volume.");
+    println!("  A namespace `{SHOP}` opens, with 3 MiB of random files on a volume.");
+    Ok(AtStake { shop, files })
+}
 
-    let begun = Instant::now();
-    let command =
-        "backup create nightly --include-namespaces shop --default-volumes-to-fs-backup --wait";
-    run_well(juju, command).await?;
-    steps.timed(
-        "back up",
-        &format!("juju run {UNIT} run command='{command}'"),
-        begun,
-        juju,
-    );
+async fn lose(stack: &Stack, at_stake: Option<&AtStake>) -> Result<()> {
     let objects = stack.s3().list(BUCKET, "").await?;
-    println!(
-        "    The bucket holds {} objects of this backup.",
-        objects.len()
-    );
+    println!("  The bucket holds {} objects.", objects.len());
+    let at_stake = at_stake.context("the README restores what it has not backed up")?;
+    at_stake.shop.lose().await?;
+    println!("  The namespace is deleted, with its volume and all files on it.");
+    Ok(())
+}
 
-    shop.lose().await?;
-    println!("    The namespace is deleted, with all that was in it.");
-
-    let begun = Instant::now();
-    let command = "restore create --from-backup nightly --wait";
-    run_well(juju, command).await?;
+async fn came_back(at_stake: &AtStake) -> Result<()> {
+    let AtStake { shop, files } = at_stake;
     shop.ready().await?;
-    steps.timed(
-        "restore",
-        &format!("juju run {UNIT} run command='{command}'"),
-        begun,
-        juju,
-    );
-    ensure!(shop.checksums().await? == files, "the files differ");
+    ensure!(shop.checksums().await? == *files, "the files differ");
     ensure!(
         shop.motto().await? == "never lose anything",
         "the ConfigMap differs"
     );
-
-    let begun = Instant::now();
-    juju.update_status(UNIT).await?;
-    steps.timed(
-        "a hook with nothing to do",
-        "(update-status, by itself)",
-        begun,
-        juju,
-    );
-    Ok(files)
+    Ok(())
 }
 
 impl Steps {
-    fn say(&mut self, command: &str, begun: Instant, juju: &Juju) {
-        self.number += 1;
+    fn tell(&mut self, line: &Line, begun: Instant, juju: &Juju, said: Option<&ActionOutcome>) {
+        println!("$ {line}");
+        let output = said.and_then(|outcome| outcome.results.get("output")?.as_str());
+        for line in output.unwrap_or_default().lines() {
+            println!("  | {line}");
+        }
         let seconds = begun.elapsed().as_secs_f64();
-        println!(
-            "{:2}. {command}\n    {seconds:.1} s → {}",
-            self.number,
-            operator::status(juju)
-        );
+        println!("  {seconds:.1} s → {}", operator::status(juju));
+        self.time(line.to_string(), begun);
     }
 
-    fn timed(&mut self, what: &'static str, command: &str, begun: Instant, juju: &Juju) {
+    fn time(&mut self, what: String, begun: Instant) {
         self.times.push((what, begun.elapsed().as_secs_f64()));
-        self.say(command, begun, juju);
     }
 }

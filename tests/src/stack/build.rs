@@ -14,7 +14,9 @@ use super::command;
 use super::layout::{Layout, modules};
 use super::lock::Lock;
 use super::progress::Progress;
-use super::versions::{CRANE, ETCD, KUBERNETES, PLUGIN_AWS, PLUGIN_AZURE, VELERO};
+use super::versions::{
+    CRANE, ETCD, KUBERNETES, LOCAL_PATH_PROVISIONER, PLUGIN_AWS, PLUGIN_AZURE, VELERO,
+};
 
 /// Programs that come from one Go module.
 struct Component {
@@ -26,7 +28,7 @@ struct Component {
     programs: &'static [(&'static str, &'static str)],
 }
 
-fn components() -> [Component; 6] {
+fn components() -> [Component; 7] {
     let kubernetes = [
         format!("gitVersion=v{KUBERNETES}"),
         "gitMajor=1".to_owned(),
@@ -64,6 +66,13 @@ fn components() -> [Component; 6] {
             title: format!("crane {CRANE}"),
             ldflags: String::from(" "),
             programs: &[("crane", "crane")],
+        },
+        Component {
+            // Its libraries have Kubernetes' versions, so most of it is compiled already.
+            module: "local-path-provisioner",
+            title: format!("local-path-provisioner {LOCAL_PATH_PROVISIONER}"),
+            ldflags: String::from(" "),
+            programs: &[("local-path-provisioner", "local-path-provisioner")],
         },
         Component {
             module: "velero",

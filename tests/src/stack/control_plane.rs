@@ -327,6 +327,7 @@ fn audit_policy() -> serde_json::Value {
                 "system:kube-controller-manager",
                 "system:kube-scheduler",
                 "system:kube-proxy",
+                pki::PROVISIONER,
             ]},
             {"level": "None", "userGroups": ["system:nodes", "system:serviceaccounts:kube-system"]},
             {"level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/healthz*"]},

@@ -1,4 +1,5 @@
-//! The real stack: etcd, Kubernetes with a node, Velero, an image registry, an S3 and an Azure store.
+//! The real stack: etcd, Kubernetes with a node and volumes, Velero, an image registry, an S3 and an Azure
+//! store.
 //!
 //! Invariant: there is one stack per machine, and it is either adopted whole or started afresh. A fresh
 //! start keeps programs and images and nothing else: no object, pod or bucket of an earlier run.
@@ -26,6 +27,7 @@ mod registry;
 mod s3;
 mod teardown;
 pub mod versions;
+mod volumes;
 mod wait;
 
 use std::fs;
@@ -52,7 +54,7 @@ pub fn folder() -> Result<PathBuf> {
 }
 
 /// Processes of a whole stack.
-const WHOLE: usize = 11;
+const WHOLE: usize = 12;
 
 const SERVES_WITHIN: Duration = Duration::from_secs(30);
 
@@ -278,6 +280,12 @@ impl Stack {
             ),
         )?;
         progress
+            .step(
+                "start the provisioner of volumes",
+                volumes::start(&self.layout, &self.control_plane),
+            )
+            .await?;
+        progress
             .step("start the node", node.join(&self.control_plane))
             .await
     }
@@ -332,6 +340,7 @@ fn fingerprint() -> Result<u64> {
         include_str!("pki.rs"),
         include_str!("s3.rs"),
         include_str!("versions.rs"),
+        include_str!("volumes.rs"),
     ] {
         source.hash(&mut hasher);
     }

@@ -19,6 +19,7 @@ pub(super) const CONTROLLER_MANAGER: &str = "controller-manager";
 pub(super) const SCHEDULER: &str = "scheduler";
 pub(super) const KUBE_PROXY: &str = "kube-proxy";
 pub(super) const KUBELET: &str = "kubelet";
+pub(super) const PROVISIONER: &str = "local-path-provisioner";
 pub(super) const API_SERVER: &str = "apiserver";
 /// The API server's key again, with a certificate whose time is over.
 pub(super) const EXPIRED: &str = "expired";
@@ -62,6 +63,7 @@ impl Pki {
             (CONTROLLER_MANAGER, "/CN=system:kube-controller-manager"),
             (SCHEDULER, "/CN=system:kube-scheduler"),
             (KUBE_PROXY, "/CN=system:kube-proxy"),
+            (PROVISIONER, "/O=system:masters/CN=local-path-provisioner"),
         ];
         for (name, subject) in subjects {
             self.signed(name, subject, &names).await?;
@@ -174,7 +176,14 @@ impl Pki {
 
     /// Writes the configurations of all clients.
     pub(super) fn write_kubeconfigs(&self, server: &str) -> Result<()> {
-        for name in [ADMIN, CONTROLLER_MANAGER, SCHEDULER, KUBE_PROXY, KUBELET] {
+        for name in [
+            ADMIN,
+            CONTROLLER_MANAGER,
+            SCHEDULER,
+            KUBE_PROXY,
+            KUBELET,
+            PROVISIONER,
+        ] {
             let user = json!({
                 "client-certificate": self.certificate_of(name),
                 "client-key": self.key_of(name),

@@ -9,6 +9,8 @@ pub const KUBERNETES: &str = "1.35.4";
 pub const ETCD: &str = "3.7.3";
 /// crane, which is also the image registry.
 pub const CRANE: &str = "0.22.1";
+/// What makes volumes for claims.
+pub const LOCAL_PATH_PROVISIONER: &str = "0.0.30";
 /// Velero: server, command line and helpers.
 pub const VELERO: &str = "1.18.3";
 /// Velero's plugin for AWS and S3.
@@ -64,6 +66,11 @@ mod tests {
                 include_str!("../../stack/crane/go.mod"),
                 "github.com/google/go-containerregistry",
                 CRANE,
+            ),
+            (
+                include_str!("../../stack/local-path-provisioner/go.mod"),
+                "github.com/rancher/local-path-provisioner",
+                LOCAL_PATH_PROVISIONER,
             ),
             (
                 include_str!("../../stack/velero/go.mod"),

@@ -83,16 +83,14 @@ async fn the_run_action_gives_output_errors_and_time_limits() {
     let outcome = run_with(&mut world, "run", plain).await;
     let output = outcome.results["output"].as_str().unwrap();
     assert!(output.contains("Backup completed with status: Completed"));
-    let told =
-        "WARNING: backup `plain` holds no data of 1 of 1 volumes:\n  shop-actions/shop:data\n";
+    let told = "WARNING: backup `plain` holds no data of 1 of 1 volumes:\n  shop-actions/data\n";
     assert!(output.contains(told), "{output}");
     assert_eq!(outcome.results["volumes"], "0 of 1");
 
-    world.config("use-node-agent", "true").await.unwrap();
+    world.back_up_files().await.unwrap();
     shop.detain_backups().await.unwrap();
     let slow = json!({
-        "command": "backup create slow --include-namespaces shop-actions \
-                    --default-volumes-to-fs-backup --wait",
+        "command": "backup create slow --include-namespaces shop-actions --wait",
         "timeout": "5s",
     });
     let outcome = run_with(&mut world, "run", slow).await;

@@ -49,9 +49,7 @@ async fn change(world: &mut World, from: &Store, to: &Store) {
 }
 
 async fn back_up(world: &mut World, name: &str) {
-    let backup = format!(
-        "backup create {name} --include-namespaces {SHOP} --default-volumes-to-fs-backup --wait"
-    );
+    let backup = format!("backup create {name} --include-namespaces {SHOP} --wait");
     let outcome = run_well(&mut world.juju, &backup).await.unwrap();
     let output = outcome.results["output"].as_str().unwrap();
     assert!(
@@ -88,7 +86,7 @@ async fn each_change_of_store_costs_one_restart_and_brings_back_its_backups() {
     let s3 = Store::S3(world.stack.s3());
     let azure = Store::Azure(world.stack.azure());
     azure.make_bucket(&world.bucket).await.unwrap();
-    world.config("use-node-agent", "true").await.unwrap();
+    world.back_up_files().await.unwrap();
     world.integrate_with(&s3).await.unwrap();
     let_it_look_at_start(&world).await;
     let shop = Shop::open(&world.stack, SHOP).await.unwrap();
@@ -126,7 +124,7 @@ async fn a_change_of_store_that_velero_did_not_see_leaves_no_repository_behind()
     let s3 = Store::S3(world.stack.s3());
     let azure = Store::Azure(world.stack.azure());
     azure.make_bucket(&world.bucket).await.unwrap();
-    world.config("use-node-agent", "true").await.unwrap();
+    world.back_up_files().await.unwrap();
     world.integrate_with(&s3).await.unwrap();
     let shop = Shop::open(&world.stack, SHOP).await.unwrap();
     back_up(&mut world, "in-s3").await;

@@ -21,12 +21,11 @@ async fn applied_by_an_earlier_charm(world: &World) {
 #[tokio::test]
 async fn whatever_would_restart_velero_waits_for_the_backup_that_runs() {
     let mut world = World::connected("in-flight").await.unwrap();
-    world.config("use-node-agent", "true").await.unwrap();
+    world.back_up_files().await.unwrap();
     let shop = Shop::open(&world.stack, "shop-in-flight").await.unwrap();
     shop.detain_backups().await.unwrap();
     let backup = json!({
-        "command": "backup create slow --include-namespaces shop-in-flight \
-                    --default-volumes-to-fs-backup --wait",
+        "command": "backup create slow --include-namespaces shop-in-flight --wait",
         "timeout": "2s",
     });
     run_with(&mut world, "run", backup).await;
@@ -41,13 +40,22 @@ async fn whatever_would_restart_velero_waits_for_the_backup_that_runs() {
             "velero/velero-plugin-for-aws:v1.14.2",
             plugin.as_str(),
         ),
-        ("use-node-agent", "false", "true"),
+        ("default-volumes-to-fs-backup", "false", "true"),
     ] {
         world.config(option, changed).await.unwrap();
         world.expect_status(held).unwrap();
         world.config(option, original).await.unwrap();
         world.expect_status("active: ").unwrap();
     }
+    let nothing_of_files = [
+        ("use-node-agent", "false"),
+        ("default-volumes-to-fs-backup", "false"),
+    ];
+    world.juju.config(APP, &nothing_of_files).unwrap();
+    world.settle().await.unwrap();
+    world.expect_status(held).unwrap();
+    world.back_up_files().await.unwrap();
+    world.expect_status("active: ").unwrap();
     world.juju.remove_relation(APP, S3).unwrap();
     world.juju.settle().await.unwrap();
     let message = [" (and 1 more)"];
@@ -65,7 +73,7 @@ async fn whatever_would_restart_velero_waits_for_the_backup_that_runs() {
         .unwrap();
     world.expect_status(held).unwrap();
     world
-        .config("default-volumes-to-fs-backup", "true")
+        .config("default-volumes-to-fs-backup", "false")
         .await
         .unwrap();
     world.expect_status(held).unwrap();
@@ -81,7 +89,7 @@ async fn whatever_would_restart_velero_waits_for_the_backup_that_runs() {
     let arguments = "jsonpath={.spec.template.spec.containers[0].args}";
     let arguments = kubectl(&world, &["get", "deployment", "velero", "-o", arguments]).await;
     assert!(
-        arguments.contains("--default-volumes-to-fs-backup=true"),
+        arguments.contains("--default-volumes-to-fs-backup=false"),
         "{arguments}"
     );
     shop.lose().await.unwrap();

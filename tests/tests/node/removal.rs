@@ -47,7 +47,7 @@ async fn removal_in_the_middle_of_a_backup_leaves_the_cluster_as_it_was() {
     let shop = Shop::open(&world.stack, "shop-removal").await.unwrap();
     let before = everything(&world).await;
     world.deploy(DeployOptions::trusted()).await.unwrap();
-    world.config("use-node-agent", "true").await.unwrap();
+    world.back_up_files().await.unwrap();
     let settings = world.settings();
     world.integrate(settings).await.unwrap();
     for command in [

@@ -1,9 +1,10 @@
-//! From nothing to a restored backup, and away again.
+//! From nothing to a restored backup, as the README says, and away again.
 
-use tests::juju::DeployOptions;
-use tests::operator::{APP, UNIT, run_well};
+use tests::documented::{self, Hand, Moment, SHOP};
+use tests::juju::{ActionOutcome, DeployOptions};
+use tests::operator::{APP, UNIT};
 use tests::shop::Shop;
-use tests::stack::versions;
+use tests::stack::{StoredObject, versions};
 use tests::store::Store;
 use tests::world::World;
 
@@ -49,49 +50,8 @@ async fn one_backup_lost_and_restored_in_azure() {
 }
 
 async fn lose_and_restore(mut world: World, store: &Store) {
-    world.deploy(DeployOptions::default()).await.unwrap();
-    world
-        .expect_status("blocked: not trusted: run `juju trust velero-operator --scope=cluster`")
-        .unwrap();
-
-    world.juju.trust(APP).await.unwrap();
-    world.juju.settle().await.unwrap();
-    world.expect_status(NO_STORE).unwrap();
+    follow_the_readme(&mut world, store).await;
     assert_eq!(world.juju.workload_version(APP), Some(versions::VELERO));
-
-    world.config("use-node-agent", "true").await.unwrap();
-    world.integrate_with(store).await.unwrap();
-    world.expect_status("active: ").unwrap();
-
-    let shop = Shop::open(&world.stack, "shop-whole-way").await.unwrap();
-    let files = shop.checksums().await.unwrap();
-    let backup = "backup create nightly --include-namespaces shop-whole-way \
-                  --default-volumes-to-fs-backup --wait";
-    let outcome = run_well(&mut world.juju, backup).await.unwrap();
-    assert!(outcome.log.len() >= 2, "the output is logged while it runs");
-    let output = outcome.results["output"].as_str().unwrap();
-    assert!(
-        output.contains("completed with status: Completed"),
-        "{output}"
-    );
-    let objects = store.list(&world.bucket).await.unwrap();
-    assert!(
-        objects
-            .iter()
-            .any(|object| object.key.starts_with("kopia/")),
-        "{objects:?}"
-    );
-
-    shop.lose().await.unwrap();
-    run_well(
-        &mut world.juju,
-        "restore create --from-backup nightly --wait",
-    )
-    .await
-    .unwrap();
-    shop.ready().await.unwrap();
-    assert_eq!(shop.checksums().await.unwrap(), files);
-    assert_eq!(shop.motto().await.unwrap(), "never lose anything");
 
     world.juju.remove_relation(APP, store.integrator()).unwrap();
     world.juju.settle().await.unwrap();
@@ -114,6 +74,49 @@ async fn lose_and_restore(mut world: World, store: &Store) {
     for secret in store.secrets() {
         assert!(!said.contains(secret), "a key was said");
     }
+}
+
+/// Carries out the README's commands, and loses what they are to bring back.
+async fn follow_the_readme(world: &mut World, store: &Store) {
+    let mut hand = Hand::new(world.charm().await.unwrap(), store, &world.bucket);
+    let mut at_stake = None;
+    for line in documented::lines(store.integrator()).unwrap() {
+        match line.moment() {
+            Moment::BackUp => {
+                world.expect_status("active: ").unwrap();
+                let shop = Shop::open(&world.stack, SHOP).await.unwrap();
+                let files = shop.checksums().await.unwrap();
+                at_stake = Some((shop, files));
+            }
+            Moment::Restore => {
+                has_files(&store.list(&world.bucket).await.unwrap());
+                let (shop, _) = at_stake.as_ref().unwrap();
+                shop.lose().await.unwrap();
+            }
+            Moment::Integrate => world.expect_status(NO_STORE).unwrap(),
+            Moment::Other => {}
+        }
+        let outcome = hand.carry_out(&mut world.juju, &line).await.unwrap();
+        if let Some(outcome) = outcome {
+            is_complete(&outcome);
+        }
+    }
+    let (shop, files) = at_stake.unwrap();
+    shop.ready().await.unwrap();
+    assert_eq!(shop.checksums().await.unwrap(), files);
+    assert_eq!(shop.motto().await.unwrap(), "never lose anything");
+}
+
+fn has_files(objects: &[StoredObject]) {
+    let of_files = |object: &StoredObject| object.key.starts_with("kopia/");
+    assert!(objects.iter().any(of_files), "{objects:?}");
+}
+
+fn is_complete(outcome: &ActionOutcome) {
+    assert!(outcome.log.len() >= 2, "the output is logged while it runs");
+    let output = outcome.results["output"].as_str().unwrap();
+    let complete = "completed with status: Completed";
+    assert!(output.contains(complete), "{output}");
 }
 
 /// Right after a CRD was made, the API server is too busy for its objects for a moment.
