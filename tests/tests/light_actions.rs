@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use tests::juju::ActionOutcome;
 use tests::kubectl::Kubectl;
 use tests::operator::{self, UNIT};
-use tests::plane::{LightWorld, Plane};
+use tests::plane::{LightWorld, NODE, Plane};
 use tokio::time::timeout;
 
 async fn run(world: &mut LightWorld, command: &str) -> ActionOutcome {
@@ -514,7 +514,7 @@ async fn complete(kubectl: &Kubectl, space: &str, name: &str, saved: &[(&str, &s
             },
             "spec": {
                 "backupStorageLocation": "default",
-                "node": "node-by-hand",
+                "node": NODE,
                 "pod": {"namespace": namespace, "name": pod},
                 "repoIdentifier": "",
                 "volume": volume,
@@ -573,28 +573,30 @@ async fn open_shop(world: &LightWorld, shop: &str) {
             },
         });
         world.apply(&object).await.unwrap();
+        // No controller of the plane binds claims.
+        let bound = json!({"status": {"phase": "Bound"}}).to_string();
+        let patch = [
+            "-n",
+            shop,
+            "patch",
+            "pvc",
+            claim,
+            "--subresource=status",
+            "-p",
+            &bound,
+        ];
+        world.kubectl(&patch).await.unwrap();
     }
     world.apply(&pod(shop, "cart", "data")).await.unwrap();
     world.apply(&pod(shop, "till", "local")).await.unwrap();
-    for wait in [
-        [
-            "pvc/data",
-            "pvc/idle",
-            "pvc/local",
-            "--for=jsonpath={.status.phase}=Bound",
-        ],
-        [
-            "pod/cart",
-            "pod/till",
-            "--timeout=60s",
-            "--for=condition=Ready",
-        ],
-    ] {
-        world
-            .kubectl(&[&["-n", shop, "wait"], &wait[..]].concat())
-            .await
-            .unwrap();
-    }
+    let ready = [
+        "pod/cart",
+        "pod/till",
+        "--timeout=60s",
+        "--for=condition=Ready",
+    ];
+    let wait = [&["-n", shop, "wait"], &ready[..]].concat();
+    world.kubectl(&wait).await.unwrap();
 }
 
 fn pod(shop: &str, name: &str, claim: &str) -> Value {
@@ -615,6 +617,7 @@ fn pod(shop: &str, name: &str, claim: &str) -> Value {
         "metadata": {"name": name, "namespace": shop, "labels": {"app": name}},
         "spec": {
             "automountServiceAccountToken": false,
+            "nodeName": NODE,
             "containers": [{"name": "shop", "image": "shop", "volumeMounts": mounts}],
             "volumes": volumes,
         },

@@ -62,9 +62,7 @@ struct Heard {
 pub(super) async fn run(charm: &Charm) -> Result<(), Failure> {
     let begun = Instant::now();
     let params = charm.tools.action_params().await?;
-    let command = params.get("command").and_then(Value::as_str);
-    let command = Command::parse(command.unwrap_or_default())?;
-    let limit = time_limit(&params)?;
+    let (command, limit) = understand(&params)?;
     let cluster = Cluster::connect().map_err(crate::reconcile::Error::from)?;
     storage_is_configured(&cluster, charm).await?;
     let obstacles = obstacles(&cluster, &command, &charm.unit.application).await?;
@@ -83,7 +81,7 @@ pub(super) async fn run(charm: &Charm) -> Result<(), Failure> {
         _ => None,
     };
     let mut output = heard.output.into_text();
-    if let Some(remark) = remark {
+    if let Some(remark) = remark.map(|remark| plain(&remark)) {
         charm.tools.action_log(&remark).await?;
         output = format!("{output}\n\n{remark}");
     }
@@ -145,9 +143,18 @@ async fn remark(
         let key = "volumes-without-data";
         charm.tools.action_set(key, &missing).await?;
     }
-    Ok(report
-        .warning(&charm.unit.application)
-        .map(|text| plain(&text)))
+    Ok(report.warning(&charm.unit.application))
+}
+
+/// Both parameters, or what is wrong with both.
+fn understand(params: &Map<String, Value>) -> Result<(Command, Duration), Failure> {
+    let command = params.get("command").and_then(Value::as_str);
+    let command = Command::parse(command.unwrap_or_default());
+    match (command, time_limit(params)) {
+        (Ok(command), Ok(limit)) => Ok((command, limit)),
+        (Err(one), Err(other)) => Err(Failure::Refused(format!("{one}; {other}"))),
+        (Err(fault), Ok(_)) | (Ok(_), Err(fault)) => Err(fault),
+    }
 }
 
 fn time_limit(params: &Map<String, Value>) -> Result<Duration, Failure> {
@@ -379,6 +386,8 @@ fn deadline_text(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn limit(text: &str) -> Result<Duration, String> {
@@ -401,6 +410,17 @@ mod tests {
         }
         assert!(limit("25h").unwrap_err().contains("at most `24h`"));
         assert!(limit(&"9".repeat(5000)).unwrap_err().len() < 150);
+    }
+
+    #[test]
+    fn faults_of_both_parameters_are_told() {
+        let params = json!({"command": "backup get -n x", "timeout": "soon"});
+        let fault = understand(params.as_object().unwrap()).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "`-n` is not allowed: the charm works in the namespace of its model; `timeout` is \
+             `soon`: give a duration such as `90s` or `2h`"
+        );
     }
 
     #[test]
