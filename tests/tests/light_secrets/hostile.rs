@@ -87,7 +87,7 @@ fn secret_of(world: &mut LightWorld, content: &[(&str, &str)]) -> String {
     let mut secret = Secret::new(Owner::Application(S3.to_owned()), encode(&content)).unwrap();
     let model = world.juju.model_mut();
     secret.grants.push(Grant {
-        relation: *model.relations.keys().next().unwrap(),
+        relation: model.relations.keys().next().copied(),
         app: APP.to_owned(),
         unit: None,
     });

@@ -26,8 +26,8 @@ use super::{
     volumes::read::{obstacles, report},
 };
 use crate::{
-    cluster::{Cluster, ask, present},
-    reconcile::Charm,
+    cluster::{Cluster, ClusterError, ask, present},
+    reconcile::{Charm, trust},
     velero::{
         self,
         cli::{Cli, CliError},
@@ -199,12 +199,12 @@ fn shortened(text: &str) -> String {
 /// Without a location of ours, the CLI would only fail in words that help nobody.
 async fn storage_is_configured(cluster: &Cluster, charm: &Charm) -> Result<(), Failure> {
     let locations = cluster.dynamic(&velero::kind("BackupStorageLocation"));
-    let live = present(
+    let read = || {
         ask("read the BackupStorageLocation", || {
             locations.get(velero::LOCATION)
         })
-        .await,
-    )?;
+    };
+    let live = present(trust::patiently(read, ClusterError::is_forbidden).await)?;
     match live {
         // One of somebody else's belongs to their Velero.
         Some(location)

@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** one algorithm for all providers, driven by their descriptors. Secrets are fetched
 //! here and nowhere else, and only where what was read before may no longer be the newest: see
-//! [`Sealed::open`].
+//! [`Sealed::open`]. A relation that is over is not there, whatever Juju still
+//! lists.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,10 @@ use provider_api::{
 };
 use secrecy::ExposeSecret as _;
 
+use tracing::warn;
+
 use super::{
-    JujuError, Leadership, News, Tools,
+    JujuError, Leadership, News, Tools, Unit,
     secret::{Address, Content, Note, Reading, Readings},
 };
 
@@ -82,7 +85,7 @@ pub(crate) struct Sealed {
 #[derive(Clone, Copy, Debug)]
 struct Reader<'a> {
     tools: &'a Tools,
-    own_app: &'a str,
+    unit: &'a Unit,
     leadership: Leadership,
 }
 
@@ -138,12 +141,12 @@ impl Relation {
 pub(crate) async fn read(
     tools: &Tools,
     registry: &Registry,
-    own_app: &str,
+    unit: &Unit,
     leadership: Leadership,
 ) -> Result<Vec<StorageRelation<Sealed>>, JujuError> {
     let reader = Reader {
         tools,
-        own_app,
+        unit,
         leadership,
     };
     let mut relations = Vec::new();
@@ -234,7 +237,15 @@ impl Reader<'_> {
     async fn read(&self, endpoint: &Endpoint) -> Result<Vec<Sealed>, JujuError> {
         let mut relations = Vec::new();
         for id in self.tools.relation_ids(endpoint.name).await? {
-            relations.push(self.read_one(id, endpoint.handshake).await?);
+            if self.unit.broken_relation.as_ref() == Some(&id) {
+                continue;
+            }
+            match self.read_one(id, endpoint.handshake).await {
+                Ok(relation) => relations.push(relation),
+                // Removed by force: the controller has forgotten what the unit's agent still lists.
+                Err(error) if error.is_relation_gone() => warn!("{error}; it counts as removed."),
+                Err(error) => return Err(error),
+            }
         }
         Ok(relations)
     }
@@ -242,7 +253,7 @@ impl Reader<'_> {
     async fn read_one(&self, id: String, handshake: Handshake) -> Result<Sealed, JujuError> {
         let Self {
             tools,
-            own_app,
+            unit,
             leadership,
         } = *self;
         let remote_app = tools.remote_app(&id).await?.filter(|app| !app.is_empty());
@@ -251,7 +262,7 @@ impl Reader<'_> {
             None => BTreeMap::new(),
         };
         let ours = match leadership {
-            Leadership::Leader => Some(tools.data_bag(&id, own_app).await?),
+            Leadership::Leader => Some(tools.data_bag(&id, &unit.application).await?),
             // Others may not write it, and with some versions of Juju not even read it.
             Leadership::Follower => None,
         };
