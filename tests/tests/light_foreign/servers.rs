@@ -28,7 +28,7 @@ async fn theirs(world: &LightWorld) -> Vec<Value> {
     found
 }
 
-async fn status_of(world: &LightWorld, unit: &str) -> String {
+fn status_of(world: &LightWorld, unit: &str) -> String {
     let status = world.juju.unit_status(unit).unwrap();
     format!("{}: {}", status.level, status.message)
 }
@@ -185,7 +185,7 @@ async fn second_application_of_this_charm_touches_nothing() {
     world.juju.deploy(&source, SECOND, options).await.unwrap();
     world.settle().await.unwrap();
 
-    let told = status_of(&world, "other/0").await;
+    let told = status_of(&world, "other/0");
     let wanted = "blocked: namespace `light-two` has the Velero of application `velero-operator` \
                   (Deployment `velero`): remove `velero-operator`, or deploy into another model";
     assert!(told.starts_with(wanted), "{told}");
@@ -219,6 +219,6 @@ async fn second_application_begins_when_the_first_has_gone() {
     assert_eq!(world.belongings().await.unwrap(), "");
     assert_eq!(world.velero_object("Schedule", "left").await.unwrap(), None);
     world.juju.update_status("other/0").await.unwrap();
-    let told = status_of(&world, "other/0").await;
+    let told = status_of(&world, "other/0");
     assert!(told.starts_with("blocked: no object store"), "{told}");
 }

@@ -64,6 +64,13 @@ pub(crate) async fn foreign(plane: &Plane) -> Rows {
     world.deploy(DeployOptions::trusted()).await.unwrap();
     let situation = "The namespace has a Velero that this charm did not install";
     rows.take(&world, Section::Setup, "blocked", situation);
+
+    let mut world = plane.world("namesake").await.unwrap();
+    let account = ["create", "serviceaccount", "velero", "-n", &world.namespace];
+    world.kubectl(&account).await.unwrap();
+    world.deploy(DeployOptions::trusted()).await.unwrap();
+    let situation = "An object of somebody else's has a name that this charm uses";
+    rows.take(&world, Section::Setup, "blocked", situation);
     rows
 }
 

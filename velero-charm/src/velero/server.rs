@@ -27,7 +27,7 @@ pub(crate) fn is_deployment(deployment: &Deployment) -> bool {
     is_labelled(deployment.labels()) || template.is_some_and(is_template)
 }
 
-/// The StatefulSet is a server's.
+/// The `StatefulSet` is a server's.
 pub(crate) fn is_stateful_set(set: &StatefulSet) -> bool {
     let template = set.spec.as_ref().map(|spec| &spec.template);
     is_labelled(set.labels()) || template.is_some_and(is_template)
@@ -112,7 +112,7 @@ mod tests {
         is_server(&serde_json::from_value(container).unwrap())
     }
 
-    fn deployment(labels: Value, pod_labels: Value) -> bool {
+    fn deployment(labels: &Value, pod_labels: &Value) -> bool {
         let deployment = json!({
             "metadata": {"name": "x", "labels": labels},
             "spec": {"selector": {}, "template": {
@@ -170,9 +170,9 @@ mod tests {
     #[test]
     fn server_is_known_by_its_labels() {
         for (key, value) in LABELS {
-            assert!(deployment(json!({key: value}), json!({})), "{key}");
-            assert!(deployment(json!({}), json!({key: value})), "{key}");
+            assert!(deployment(&json!({key: value}), &json!({})), "{key}");
+            assert!(deployment(&json!({}), &json!({key: value})), "{key}");
         }
-        assert!(!deployment(json!({"app": "velero"}), json!({})));
+        assert!(!deployment(&json!({"app": "velero"}), &json!({})));
     }
 }

@@ -178,7 +178,7 @@ fn world(core: &Core, intent: Intent) -> Live {
             .map(|(_, kind)| ((*kind).to_owned(), made_for(BUNDLED)))
             .collect(),
         account: serde_json::from_value(labelled).unwrap(),
-        bindings: vec![binding("velero-ns-m", json!([subject("ns")]))],
+        bindings: vec![binding("velero-ns-m", &json!([subject("ns")]))],
         record: Some(config_map(&record)),
         credentials: secrets,
         snapshot_locations: vec![],
@@ -190,7 +190,7 @@ fn world(core: &Core, intent: Intent) -> Live {
     }
 }
 
-fn binding(name: &str, subjects: Value) -> ClusterRoleBinding {
+fn binding(name: &str, subjects: &Value) -> ClusterRoleBinding {
     serde_json::from_value(json!({
         "metadata": {"name": name, "labels": owner().labels()},
         "roleRef": {"apiGroup": "", "kind": "ClusterRole", "name": "cluster-admin"},
@@ -389,7 +389,7 @@ fn binding_names_our_account_and_nobody_else() {
         live.bindings = bindings;
         planned(core(), Intent::None, &live).install
     };
-    let ours = || binding("velero-ns-m", json!([subject("ns")]));
+    let ours = || binding("velero-ns-m", &json!([subject("ns")]));
     assert!(binds(vec![ours()]).is_none());
     for subjects in [
         json!([]),
@@ -398,7 +398,7 @@ fn binding_names_our_account_and_nobody_else() {
         json!([{"kind": "User", "name": "velero", "namespace": "ns"}]),
         json!([{"kind": "ServiceAccount", "name": "default", "namespace": "ns"}]),
     ] {
-        let install = binds(vec![binding("velero-ns-m", subjects.clone())]);
+        let install = binds(vec![binding("velero-ns-m", &subjects)]);
         let install = install.unwrap_or_else(|| panic!("{subjects} is accepted"));
         assert_eq!(install.misbound, None, "an apply is enough");
         assert_eq!(install.effect, Effect::Harmless);
@@ -416,7 +416,7 @@ fn binding_to_another_role_is_made_again() {
 #[test]
 fn binding_of_an_earlier_release_goes_and_nothing_restarts() {
     let mut live = world(&core(), Intent::None);
-    live.bindings = vec![binding("velero-ns", json!([subject("ns")]))];
+    live.bindings = vec![binding("velero-ns", &json!([subject("ns")]))];
     let install = planned(core(), Intent::None, &live).install.unwrap();
     assert_eq!(install.former_bindings, ["velero-ns"]);
     assert_eq!(install.effect, Effect::Harmless);
