@@ -52,7 +52,7 @@ async fn files(world: &LightWorld) -> Vec<String> {
     let secrets = secrets.list(&role).await.unwrap().items;
     let files = secrets
         .into_iter()
-        .map(|secret| secret.data.unwrap()["cloud"].0.clone());
+        .filter_map(|secret| Some(secret.data?.get("cloud")?.0.clone()));
     files.map(|file| String::from_utf8(file).unwrap()).collect()
 }
 

@@ -144,7 +144,7 @@ async fn huge_and_odd_fields_fail_no_hook() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "huge").await.unwrap();
     let before = world.location().await.unwrap();
-    let huge = "[".repeat(4 << 20);
+    let huge = "[".repeat(1 << 20);
     for (field, value) in [
         ("bucket", huge.as_str()),
         ("endpoint", &huge),

@@ -4,6 +4,7 @@
 //! secret is ever an argument of one.
 
 pub(crate) mod env;
+mod handshake;
 pub(crate) mod log;
 pub(crate) mod relation;
 pub(crate) mod secret;
