@@ -16,9 +16,10 @@ use tests::store::Store;
 const MODEL: &str = "backups";
 const BUCKET: &str = "demo";
 
-/// Prints a line per step, and remembers how long each took.
+/// Prints each step with what came of it, and remembers how long it took.
 #[derive(Default)]
 struct Steps {
+    status: String,
     times: Vec<(String, f64)>,
 }
 
@@ -144,8 +145,12 @@ impl Steps {
         for line in output.unwrap_or_default().lines() {
             println!("  | {line}");
         }
-        let seconds = begun.elapsed().as_secs_f64();
-        println!("  {seconds:.1} s → {}", operator::status(juju));
+        let status = operator::status(juju);
+        if status != self.status {
+            let seconds = begun.elapsed().as_secs_f64();
+            println!("  {seconds:.1} s → {status}");
+            self.status = status;
+        }
         self.time(line.to_string(), begun);
     }
 

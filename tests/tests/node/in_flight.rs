@@ -89,7 +89,7 @@ async fn whatever_would_restart_velero_waits_for_the_backup_that_runs() {
     let arguments = "jsonpath={.spec.template.spec.containers[0].args}";
     let arguments = kubectl(&world, &["get", "deployment", "velero", "-o", arguments]).await;
     assert!(
-        arguments.contains("--default-volumes-to-fs-backup=false"),
+        !arguments.contains("--default-volumes-to-fs-backup"),
         "{arguments}"
     );
     shop.lose().await.unwrap();
