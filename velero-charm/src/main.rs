@@ -13,6 +13,7 @@ mod velero;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use tracing::info;
 
 use crate::{
     juju::{Event, Unit, log},
@@ -44,15 +45,14 @@ fn dispatch(event: Event) -> anyhow::Result<()> {
         match event {
             Event::Action(name) => actions::run(&charm, &name).await?,
             Event::Remove => charm.remove().await?,
-            Event::Parting(_) => {
-                let dying = charm.tools.goal_state().await?.is_dying(&charm.unit.name);
-                let tenure = if dying {
-                    Tenure::Leaving
-                } else {
-                    Tenure::Staying
-                };
-                charm.reconcile(tenure).await?;
-            }
+            Event::Parting(_) => match charm.tools.goal_state(&charm.unit.name).await? {
+                Some(goal) if goal.is_dying(&charm.unit.name) => {
+                    charm.reconcile(Tenure::Leaving).await?;
+                }
+                Some(_) => charm.reconcile(Tenure::Staying).await?,
+                // It may not act, and nobody would read its status.
+                None => info!("Juju has forgotten this unit: nothing is done."),
+            },
             Event::Hook(_) => charm.reconcile(Tenure::Staying).await?,
         }
         Ok(())

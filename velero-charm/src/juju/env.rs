@@ -9,6 +9,10 @@ const DISPATCH_PATH: &str = "JUJU_DISPATCH_PATH";
 const UNIT_NAME: &str = "JUJU_UNIT_NAME";
 const MODEL_UUID: &str = "JUJU_MODEL_UUID";
 const CHARM_DIR: &str = "JUJU_CHARM_DIR";
+const RELATION_ID: &str = "JUJU_RELATION_ID";
+
+/// How the last hook of a relation ends.
+const BROKEN: &str = "-relation-broken";
 
 /// What a program of ours needs to find the API server from inside a pod.
 pub(crate) const IN_CLUSTER: [&str; 2] = ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
@@ -37,6 +41,9 @@ pub(crate) struct Unit {
     pub(crate) model_uuid: String,
     /// Where the charm is unpacked.
     pub(crate) charm_dir: PathBuf,
+    /// The relation whose last hook this is. It is over, though Juju still lists it and its data can still
+    /// be read.
+    pub(crate) broken_relation: Option<String>,
 }
 
 /// A variable without which the hook cannot be understood.
@@ -57,7 +64,7 @@ impl Event {
         }
         match name {
             "remove" => Self::Remove,
-            _ if name == "stop" || name.ends_with("-relation-broken") => Self::Parting(name.into()),
+            _ if name == "stop" || name.ends_with(BROKEN) => Self::Parting(name.into()),
             _ => Self::Hook(name.into()),
         }
     }
@@ -72,8 +79,17 @@ impl Unit {
             name,
             model_uuid: get(MODEL_UUID)?,
             charm_dir: get(CHARM_DIR)?.into(),
+            broken_relation: broken_relation(
+                &get(DISPATCH_PATH)?,
+                env::var(RELATION_ID).unwrap_or_default(),
+            ),
         })
     }
+}
+
+fn broken_relation(dispatch_path: &str, relation: String) -> Option<String> {
+    let broken = dispatch_path.starts_with("hooks/") && dispatch_path.ends_with(BROKEN);
+    Some(relation).filter(|id| broken && !id.is_empty())
 }
 
 /// The variables of [`IN_CLUSTER`] as they are set here.
@@ -100,5 +116,18 @@ mod tests {
         assert_eq!(Event::parse("hooks/stop"), Event::Parting("stop".into()));
         assert_eq!(Event::parse("hooks/remove"), Event::Remove);
         assert_eq!(Event::parse("actions/run"), Event::Action("run".into()));
+    }
+
+    #[test]
+    fn only_a_broken_hook_takes_its_relation_away() {
+        let broken = |path| broken_relation(path, "tape:7".into());
+
+        assert_eq!(broken("hooks/tape-relation-broken"), Some("tape:7".into()));
+        assert_eq!(broken("hooks/tape-relation-departed"), None);
+        assert_eq!(broken("hooks/config-changed"), None);
+        assert_eq!(
+            broken_relation("hooks/tape-relation-broken", String::new()),
+            None
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The storage relations: what integrators sent, and the word that makes them send it.
 //!
 //! **Invariant:** one algorithm for all providers, driven by their descriptors. Secrets are fetched
-//! here and nowhere else.
+//! here and nowhere else. A relation that is over is not there, whatever Juju still lists.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,9 @@ use provider_api::{
     Value,
 };
 
-use super::{JujuError, Leadership, Tools};
+use tracing::warn;
+
+use super::{JujuError, Leadership, Tools, Unit};
 
 /// Where integrators put the address of the Juju secret.
 const SECRET_ADDRESS: &str = "secret-extra";
@@ -41,7 +43,7 @@ pub(crate) struct Relation {
 #[derive(Clone, Copy, Debug)]
 struct Reader<'a> {
     tools: &'a Tools,
-    own_app: &'a str,
+    unit: &'a Unit,
     leadership: Leadership,
 }
 
@@ -65,12 +67,12 @@ impl StorageRelation {
 pub(crate) async fn read(
     tools: &Tools,
     registry: &Registry,
-    own_app: &str,
+    unit: &Unit,
     leadership: Leadership,
 ) -> Result<Vec<StorageRelation>, JujuError> {
     let reader = Reader {
         tools,
-        own_app,
+        unit,
         leadership,
     };
     let mut relations = Vec::new();
@@ -96,7 +98,15 @@ impl Reader<'_> {
     async fn read(&self, endpoint: &Endpoint) -> Result<Vec<Relation>, JujuError> {
         let mut relations = Vec::new();
         for id in self.tools.relation_ids(endpoint.name).await? {
-            relations.push(self.read_one(id, endpoint.handshake).await?);
+            if self.unit.broken_relation.as_ref() == Some(&id) {
+                continue;
+            }
+            match self.read_one(id, endpoint.handshake).await {
+                Ok(relation) => relations.push(relation),
+                // Removed by force: the controller has forgotten what the unit's agent still lists.
+                Err(error) if error.is_relation_gone() => warn!("{error}; it counts as removed."),
+                Err(error) => return Err(error),
+            }
         }
         Ok(relations)
     }
@@ -104,7 +114,7 @@ impl Reader<'_> {
     async fn read_one(&self, id: String, handshake: Handshake) -> Result<Relation, JujuError> {
         let Self {
             tools,
-            own_app,
+            unit,
             leadership,
         } = *self;
         let remote_app = tools.remote_app(&id).await?.filter(|app| !app.is_empty());
@@ -114,7 +124,8 @@ impl Reader<'_> {
         };
         let missing = match leadership {
             Leadership::Leader => {
-                missing_words(handshake, &id, &bag, &tools.data_bag(&id, own_app).await?)
+                let ours = tools.data_bag(&id, &unit.application).await?;
+                missing_words(handshake, &id, &bag, &ours)
             }
             // Others may not write it, and with some versions of Juju not even read it.
             Leadership::Follower => BTreeMap::new(),

@@ -88,6 +88,23 @@ impl JujuError {
         matches!(self, Self::Failed { message, .. } if message.contains("not found"))
     }
 
+    /// The controller has no such relation any more.
+    pub(crate) fn is_relation_gone(&self) -> bool {
+        matches!(self, Self::Failed { tool, message }
+            if tool.starts_with("relation-") && message.contains("relation not found"))
+    }
+
+    /// The controller has no such unit any more, or not even its application.
+    fn is_forgotten(&self, unit: &str) -> bool {
+        let application = unit.split('/').next().unwrap_or(unit);
+        let missing = [
+            format!("unit \"{unit}\" not found"),
+            format!("application \"{application}\" not found"),
+        ];
+        matches!(self, Self::Failed { message, .. }
+            if missing.iter().any(|text| message.contains(text)))
+    }
+
     /// Juju said that this application may not see it.
     pub(crate) fn is_denied(&self) -> bool {
         matches!(self, Self::Failed { message, .. }
@@ -126,8 +143,14 @@ impl Tools {
         self.json("config-get", &[]).await
     }
 
-    pub(crate) async fn goal_state(&self) -> Result<GoalState, JujuError> {
-        self.json("goal-state", &[]).await
+    /// None if Juju has forgotten the unit, as it does before the unit's last hooks when a removal is forced
+    /// or the whole model goes.
+    pub(crate) async fn goal_state(&self, unit: &str) -> Result<Option<GoalState>, JujuError> {
+        match self.json("goal-state", &[]).await {
+            Ok(goal) => Ok(Some(goal)),
+            Err(error) if error.is_forgotten(unit) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) async fn relation_ids(&self, endpoint: &str) -> Result<Vec<String>, JujuError> {
@@ -317,10 +340,38 @@ mod tests {
     }
 
     #[test]
+    fn a_forgotten_unit_is_told_from_anything_else_that_is_missing() {
+        let failed = |message: &str| JujuError::Failed {
+            tool: "goal-state",
+            message: message.into(),
+        };
+
+        assert!(failed("unit \"v/0\" not found").is_forgotten("v/0"));
+        assert!(failed("application \"v\" not found").is_forgotten("v/0"));
+        assert!(!failed("unit \"s3/0\" not found").is_forgotten("v/0"));
+        assert!(!failed("relation not found").is_forgotten("v/0"));
+    }
+
+    #[test]
     fn a_long_text_is_cut_between_characters() {
         let text = "ä".repeat(LONGEST_ARGUMENT);
         assert_eq!(head(&text).len(), LONGEST_ARGUMENT - 1);
         assert_eq!(head("short"), "short");
+    }
+
+    #[test]
+    fn a_relation_that_is_gone_is_told_from_a_unit_that_is() {
+        let failed = |tool, message: &str| JujuError::Failed {
+            tool,
+            message: message.into(),
+        };
+
+        let gone = "getting regular relation by key: relation not found";
+        assert!(failed("relation-get", gone).is_relation_gone());
+        let gone = "invalid value \"tape:7\" for option -r: relation not found";
+        assert!(failed("relation-list", gone).is_relation_gone());
+        assert!(!failed("relation-get", "relation unit not found").is_relation_gone());
+        assert!(!failed("secret-get", "relation not found").is_relation_gone());
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub(crate) async fn observe(
     let juju = async {
         let leadership = tools.leadership().await?;
         let config = tools.config().await?;
-        let relations = relation::read(tools, registry, &unit.application, leadership).await?;
+        let relations = relation::read(tools, registry, unit, leadership).await?;
         let wanted = relations.iter().flat_map(StorageRelation::facts);
         let facts = facts::read(cluster, wanted).await?;
         Ok::<_, Error>((leadership, config, relations, facts))

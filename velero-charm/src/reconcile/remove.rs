@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** the order cannot hang and cannot reach into the object store: locations go before
 //! Restores, and Restores before the server that must let go of them. Every wait is bounded, and the
-//! hook fails only if Juju does not tell who stays, since a failing `remove` holds the application.
+//! hook fails only if Juju does not tell who stays, since a failing `remove` holds the application. Where
+//! Juju has forgotten the unit, nobody knows who stays, and nothing is taken away.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -53,12 +54,15 @@ enum Gone {
 impl Charm {
     /// Takes away what the application made, if no unit of it stays.
     pub(crate) async fn remove(&self) -> Result<(), Error> {
-        if self
-            .tools
-            .goal_state()
-            .await?
-            .has_other_survivor(&self.unit.name)
-        {
+        let Some(goal) = self.tools.goal_state(&self.unit.name).await? else {
+            warn!(
+                "Juju has forgotten this unit, so that other units may need Velero: it stays. If none does, \
+                 deploy `{}` once more and remove it without `--force`.",
+                self.unit.application
+            );
+            return Ok(());
+        };
+        if goal.has_other_survivor(&self.unit.name) {
             info!("Another unit stays: Velero stays too.");
             return Ok(());
         }

@@ -44,6 +44,7 @@ fn unit() -> Unit {
         application: "velero".into(),
         model_uuid: "m".into(),
         charm_dir: "/charm".into(),
+        broken_relation: None,
     }
 }
 
