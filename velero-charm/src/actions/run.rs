@@ -24,8 +24,8 @@ use super::{
     output::{Batch, Tail},
 };
 use crate::{
-    cluster::{Cluster, ask, present},
-    reconcile::Charm,
+    cluster::{Cluster, ClusterError, ask, present},
+    reconcile::{Charm, trust},
     velero::{
         self,
         cli::{Cli, CliError},
@@ -97,12 +97,12 @@ fn time_limit(params: &Map<String, Value>) -> Result<Duration, Failure> {
 /// Without a location of ours, the CLI would only fail in words that help nobody.
 async fn storage_is_configured(cluster: &Cluster, charm: &Charm) -> Result<(), Failure> {
     let locations = cluster.dynamic(&velero::kind("BackupStorageLocation"));
-    let live = present(
+    let read = || {
         ask("read the BackupStorageLocation", || {
             locations.get(velero::LOCATION)
         })
-        .await,
-    )?;
+    };
+    let live = present(trust::patiently(read, ClusterError::is_forbidden).await)?;
     match live {
         Some(location) if location.metadata.deletion_timestamp.is_none() => {
             tracing::debug!("Using location `{}`.", location.name_any());

@@ -11,6 +11,7 @@ mod plan;
 mod record;
 pub(crate) mod remove;
 pub(crate) mod status;
+pub(crate) mod trust;
 mod validate;
 
 use std::{ops::ControlFlow, time::Duration};
@@ -70,6 +71,15 @@ pub(crate) enum Error {
 impl Error {
     pub(crate) fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(source.into())
+    }
+
+    /// The cluster refuses what it grants to whoever is trusted.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::NotTrusted => true,
+            Self::Cluster(error) => error.is_forbidden(),
+            _ => false,
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use tokio::try_join;
 use super::{
     Error,
     record::{self, Seen},
+    trust::patiently,
 };
 use crate::{
     cluster::{Cluster, ClusterError, ask, facts, follow::Running, list, present},
@@ -76,11 +77,13 @@ pub(crate) async fn observe(
         let leadership = tools.leadership().await?;
         let config = tools.config().await?;
         let relations = relation::read(tools, registry, unit, leadership).await?;
-        let wanted = relations.iter().flat_map(StorageRelation::facts);
-        let facts = facts::read(cluster, wanted).await?;
+        let wanted = || relations.iter().flat_map(StorageRelation::facts);
+        let facts = || facts::read(cluster, wanted());
+        let facts = patiently(facts, ClusterError::is_forbidden).await?;
         Ok::<_, Error>((leadership, config, relations, facts))
     };
-    let (juju, live) = tokio::join!(juju, Live::read(cluster, owner));
+    let live = patiently(|| Live::read(cluster, owner), Error::is_refusal);
+    let (juju, live) = tokio::join!(juju, live);
     // First what tells that the charm is not trusted: without trust there are no facts either.
     let live = live?;
     let (leadership, config, relations, facts) = juju?;
