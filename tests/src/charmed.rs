@@ -6,7 +6,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use kube::Api;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
@@ -109,6 +109,12 @@ impl CharmedModel {
     pub async fn config(&mut self, option: &str, value: &str) -> Result<()> {
         self.juju.config(APP, &[(option, value)])?;
         self.settle().await
+    }
+
+    /// Sets options of the charm back. Juju runs no hook for it, so the next update-status finds it.
+    pub async fn reset(&mut self, options: &[&str]) -> Result<()> {
+        self.juju.reset_config(APP, options)?;
+        self.update_status().await.map(drop)
     }
 
     /// Changes an option of the integrator and lets the charm come to rest.
@@ -221,6 +227,12 @@ impl CharmedModel {
             lines.extend(names.map(|name| format!("{}/{name}", kind.to_lowercase())));
         }
         Ok(lines.join("\n"))
+    }
+
+    /// How many `ServiceAccount`s, and roles and bindings as many, readings of secrets have left.
+    pub async fn secret_consumers(&self) -> Result<usize> {
+        let cluster = self.juju.cluster().context("no cluster")?;
+        cluster.secret_consumers(&self.namespace).await
     }
 
     /// Applies an object as an admin.

@@ -100,7 +100,7 @@ async fn trust_decides_what_a_charm_may_do() {
     let runs = juju.settle().await.unwrap();
     assert_eq!(
         runs.iter().map(|run| &*run.hook).collect::<Vec<_>>(),
-        ["config-changed"]
+        ["config-changed", "config-changed"]
     );
     assert_eq!(read(&juju, "codes"), TRUSTED);
     juju.untrust("asker").await.unwrap();
@@ -240,14 +240,14 @@ async fn what_a_charm_makes_is_labelled_at_once_and_swept_after_its_end() {
     let far = Api::<ConfigMap>::namespaced(client.clone(), "elsewhere");
     assert!(far.get_opt("far").await.unwrap().is_some());
     let kept = Api::<Secret>::namespaced(client.clone(), "swept");
-    assert!(kept.get_opt("kept").await.unwrap().is_some());
+    assert!(kept.get_opt("kept").await.unwrap().is_none());
     let crds = Api::<CustomResourceDefinition>::all(client);
     let crd = crds.get_opt("things.test.io").await.unwrap();
     assert!(crd.is_none_or(|crd| crd.metadata.deletion_timestamp.is_some()));
 }
 
 #[tokio::test]
-async fn force_takes_the_rights_away_before_the_last_hooks() {
+async fn force_waits_for_no_hook_and_leaves_what_is_there() {
     let plane = ControlPlaneOnly::start().await.unwrap();
     let cluster = Cluster::of_control_plane(&plane).await.unwrap();
     let (client, dir) = (cluster.client.clone(), tempfile::tempdir().unwrap());
@@ -271,16 +271,14 @@ async fn force_takes_the_rights_away_before_the_last_hooks() {
     let token = credential["credential"]["attrs"]["Token"].as_str();
     assert!(token.is_some_and(|token| token.len() > 100), "{credential}");
 
-    juju.remove_application_by_force("asker").await.unwrap();
+    juju.remove_application_by_force("asker").unwrap();
     juju.settle().await.unwrap();
     assert!(juju.model().applications.is_empty());
     let codes = |hook: &str| fs::read_to_string(kept.join(hook)).unwrap();
-    assert_eq!(codes("start"), TRUSTED);
-    assert!(
-        codes("remove").lines().all(|code| code == "403"),
-        "{}",
-        codes("remove")
-    );
-    let accounts = Api::<ServiceAccount>::namespaced(client, "forced");
-    assert!(accounts.get_opt("asker").await.unwrap().is_none());
+    assert_eq!(codes("stop"), TRUSTED);
+    assert!(!kept.join("remove").exists(), "`stop` has failed");
+    let accounts = Api::<ServiceAccount>::namespaced(client.clone(), "forced");
+    assert!(accounts.get_opt("asker").await.unwrap().is_some());
+    let bindings = Api::<ClusterRoleBinding>::all(client);
+    assert!(bindings.get_opt("forced-asker").await.unwrap().is_some());
 }

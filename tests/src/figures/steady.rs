@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -24,14 +23,12 @@ use super::site::Site;
 use super::stages::{by_stage, timeline};
 use super::{milliseconds, number};
 use crate::charmed::CharmedModel;
-use crate::juju::{HookRun, ToolCall, helper};
+use crate::juju::{HookRun, Pace, ToolCall, helper};
 use crate::operator::{APP, UNIT};
 use crate::stack::AuditEvent;
 
 /// The calls that the bare program makes, in its charm directory.
 pub const CALLS: &str = "bare-calls";
-/// What a hook tool takes longer than the emulator's own, so that it is as slow as Juju's.
-const AS_SLOW_AS_JUJU: Duration = Duration::from_millis(10);
 const NO_SLOWER_THAN_BARE: f64 = 1.5;
 const MEGABYTES: f64 = 15.0;
 const TOOL_CALLS: f64 = 9.0;
@@ -67,15 +64,15 @@ async fn one(
 ) -> Result<()> {
     sheet.heading(title);
     // Not measured: whatever is cached is cached now.
-    turn(site, programs, Duration::ZERO).await?;
+    turn(site, programs, Pace::Emulators).await?;
     let (mut as_is, mut slow) = (Vec::new(), Vec::new());
     for _ in 0..turns {
-        as_is.push(turn(site, programs, Duration::ZERO).await?);
-        slow.push(turn(site, programs, AS_SLOW_AS_JUJU).await?);
+        as_is.push(turn(site, programs, Pace::Emulators).await?);
+        slow.push(turn(site, programs, Pace::Jujus).await?);
     }
     sheet.note("hook tools as fast as the emulator's:");
     let met = compare(sheet, &as_is);
-    sheet.note("hook tools 10 ms slower each:");
+    sheet.note("hook tools at real Juju's pace, each as long as there:");
     compare(sheet, &slow);
     let quick = |which| as_is.iter().filter_map(move |turn| turn.get(which));
     let memory = quick(CHARM).map(|run| number(run.max_rss) / 1e6).collect();
@@ -122,8 +119,8 @@ fn compare(sheet: &mut Sheet, turns: &[Vec<HookRun>]) -> bool {
 }
 
 /// A run of each program, one after the other.
-async fn turn(site: &mut Site, programs: &Programs, delay: Duration) -> Result<Vec<HookRun>> {
-    site.juju.slow_tools(delay);
+async fn turn(site: &mut Site, programs: &Programs, pace: Pace) -> Result<Vec<HookRun>> {
+    site.juju.keep_pace(pace);
     let mut runs = Vec::new();
     for program in &programs.all {
         programs.put(program)?;
@@ -141,7 +138,7 @@ async fn counts(
     sheet: &mut Sheet,
 ) -> Result<(HookRun, Vec<AuditEvent>)> {
     programs.put(&programs.all[CHARM])?;
-    site.juju.slow_tools(Duration::ZERO);
+    site.juju.keep_pace(Pace::Emulators);
     let relay = Relay::to(site.api()).await?;
     let direct = site.api().clone();
     site.juju.lead_to(relay.api());

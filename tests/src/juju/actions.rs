@@ -30,7 +30,10 @@ pub(crate) fn parameters(
         .cloned()
         .unwrap_or_default();
     let invalid = |why: String| refuse(&format!("validation failed: {why}"));
-    check(spec, &properties, juju_version, given).map_err(invalid)?;
+    let faults = faults(spec, &properties, juju_version, given);
+    if !faults.is_empty() {
+        return Err(invalid(faults.join("; ")));
+    }
     let mut merged = given.clone();
     for (key, property) in &properties {
         if let Some(default) = property.get("default") {
@@ -40,12 +43,14 @@ pub(crate) fn parameters(
     Ok(merged)
 }
 
-fn check(
+/// All that is wrong.
+fn faults(
     spec: &Map<String, Value>,
     properties: &Map<String, Value>,
     juju_version: &str,
     given: &Map<String, Value>,
-) -> Result<(), String> {
+) -> Vec<String> {
+    let mut faults = Vec::new();
     let all = Value::Object(given.clone());
     for key in spec
         .get("required")
@@ -55,7 +60,7 @@ fn check(
     {
         if let Some(key) = key.as_str().filter(|key| !given.contains_key(*key)) {
             let why = format!("\"{key}\" property is missing and required, given {all}");
-            return Err(format!("(root) : {why}"));
+            faults.push(format!("(root) : {why}"));
         }
     }
     // Juju 4 lets nothing in that is not declared, unless the charm says otherwise.
@@ -64,19 +69,22 @@ fn check(
         .get("additionalProperties")
         .and_then(Value::as_bool)
         .unwrap_or(default);
-    if let Some(key) = given
+    let unknown = given
         .keys()
-        .find(|key| !open && !properties.contains_key(*key))
-    {
+        .filter(|key| !open && !properties.contains_key(*key));
+    faults.extend(unknown.map(|key| {
         let why = format!("additional property \"{key}\" is not allowed, given {all}");
-        return Err(format!("(root) : {why}"));
-    }
+        format!("(root) : {why}")
+    }));
     for (key, value) in given {
-        if let Some(property) = properties.get(key) {
-            check_one(property, value).map_err(|why| format!("(root).{key} : {why}"))?;
+        if let Some(Err(why)) = properties
+            .get(key)
+            .map(|property| check_one(property, value))
+        {
+            faults.push(format!("(root).{key} : {why}"));
         }
     }
-    Ok(())
+    faults
 }
 
 fn check_one(property: &Value, value: &Value) -> Result<(), String> {
@@ -159,9 +167,6 @@ pub(crate) fn outcome(id: u32, unit: &str, ended: Ended) -> ActionOutcome {
 fn verdict(exit: &Exit, unit: &str, failure: Option<String>) -> (&'static str, String) {
     if *exit == Exit::Missing {
         return ("failed", format!("action not implemented on unit {unit:?}"));
-    }
-    if *exit == Exit::Interrupted(Interruption::Cancelled) {
-        return ("aborted", "terminated".to_owned());
     }
     if matches!(exit, Exit::NotCommitted(_)) {
         let message = failure.unwrap_or_else(|| "committing requested changes failed".to_owned());

@@ -17,6 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::process::{Child, Command};
 
 use super::charm::{Handler, handler};
+use super::cluster::Cluster;
 use super::context::{ActionSoFar, HookContext, Pending, Record};
 use super::environment;
 use super::event::Event;
@@ -25,6 +26,7 @@ use super::killer::{Killer, kill_charm};
 use super::lifecycle::Plan;
 use super::lines::Lines;
 use super::model::Model;
+use super::pace::Pace;
 use super::paths::{UnitPaths, helper};
 use super::run::{Exit, HookRun, ToolCall};
 use super::sabotage::{self, Sabotage, Saboteur};
@@ -45,10 +47,10 @@ pub(crate) struct Start<'a> {
     pub unit: String,
     /// What for.
     pub event: Event,
-    /// Variables by which a pod finds its cluster; none without one.
-    pub cluster: Vec<(String, String)>,
-    /// What each tool call takes longer.
-    pub delay: Option<Duration>,
+    /// The cluster that its pod is in, if there is one.
+    pub cluster: Option<&'a Cluster>,
+    /// How fast its tools answer.
+    pub pace: Pace,
     /// What stops it in the middle.
     pub plan: Option<Plan>,
     /// Which of its tool calls goes wrong.
@@ -71,9 +73,10 @@ pub(crate) struct Ended {
     pub stderr: Vec<u8>,
 }
 
-/// What a test does to a run.
-struct Disturbance {
-    delay: Option<Duration>,
+/// What a run is exposed to besides what it asks for.
+struct Surroundings<'a> {
+    cluster: Option<&'a Cluster>,
+    pace: Pace,
     plan: Option<Plan>,
     saboteur: Saboteur,
     killer: Killer,
@@ -106,12 +109,13 @@ impl Output {
 /// Runs the charm and commits or drops what it asked for.
 pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
     let id = context_id(&start.unit, &start.event)?;
+    let variables = start.cluster.map(Cluster::variables).unwrap_or_default();
     let environment = environment::build(
         start.model,
         &start.unit,
         &start.paths,
         &start.event,
-        &start.cluster,
+        &variables,
         &id,
     );
     let mut context = HookContext {
@@ -121,7 +125,7 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
         id,
         data: start.paths.data.clone(),
         service_account: start.paths.service_account.clone(),
-        api_server: api_server(&start.cluster),
+        api_server: api_server(&variables),
         pending: Pending::default(),
         action: ActionSoFar::default(),
         record: Record::default(),
@@ -132,13 +136,14 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
         Handler::Missing => Output::none(Exit::Missing),
         Handler::Broken(why) => Output::none(Exit::NotStarted(why)),
         Handler::Dispatch => {
-            let disturbance = Disturbance {
-                delay: start.delay,
+            let surroundings = Surroundings {
+                cluster: start.cluster,
+                pace: start.pace,
                 plan: start.plan,
                 saboteur: Saboteur::with(start.sabotage),
                 killer: start.killer,
             };
-            dispatch(&mut context, &start.paths, &environment, disturbance).await?
+            dispatch(&mut context, &start.paths, &environment, surroundings).await?
         }
     };
     let mut output = output;
@@ -186,14 +191,14 @@ async fn dispatch(
     context: &mut HookContext<'_>,
     paths: &UnitPaths,
     environment: &BTreeMap<String, String>,
-    mut disturbance: Disturbance,
+    mut surroundings: Surroundings<'_>,
 ) -> Result<Output> {
-    let plan = disturbance.plan;
+    let plan = surroundings.plan;
     link_tools(&paths.tools(), &context.model.juju_version)?;
     let listener = listen(&paths.agent(), "agent.socket")?;
     let mut child = launch(paths, environment)?;
     let mut group = Group::of(&child);
-    let killer = disturbance.killer.clone();
+    let killer = surroundings.killer.clone();
     let _aim = killer.aim(&child);
     let mut stdout = Lines::new(child.stdout.take().context("no standard output")?);
     let mut stderr = Lines::new(child.stderr.take().context("no standard error")?);
@@ -210,7 +215,7 @@ async fn dispatch(
                     continue;
                 }
                 // A caller that was killed meanwhile is no concern of ours.
-                let _ = serve(accepted?.0, context, &mut disturbance).await;
+                let _ = serve(accepted?.0, context, &mut surroundings).await;
             }
             line = stdout.next(), if !stdout.is_over() => {
                 log_line(context, "DEBUG", &logger, line?.as_deref());
@@ -382,9 +387,9 @@ fn signal(number: i32) -> String {
 async fn serve(
     mut stream: UnixStream,
     context: &mut HookContext<'_>,
-    disturbance: &mut Disturbance,
+    surroundings: &mut Surroundings<'_>,
 ) -> Result<()> {
-    let saboteur = &mut disturbance.saboteur;
+    let saboteur = &mut surroundings.saboteur;
     if saboteur.is_hanging() {
         saboteur.keep(stream);
         return Ok(());
@@ -395,9 +400,6 @@ async fn serve(
     stream.read_exact(&mut body).await?;
     let (at, clock) = (SystemTime::now(), Instant::now());
     let request = Request::decode(&body)?;
-    if let Some(delay) = disturbance.delay {
-        tokio::time::sleep(delay).await;
-    }
     let call = Call {
         tool: request.tool,
         args: request.arguments,
@@ -413,6 +415,12 @@ async fn serve(
         None if request.context == context.id => tools::run(context, &call),
         None => stale(&request.context),
     };
+    if let (Some(cluster), "secret-get", Reply::Done { code: 0, .. }) =
+        (surroundings.cluster, call.tool.as_str(), &reply)
+    {
+        cluster.leave_secret_consumer(&context.model.name).await?;
+    }
+    take_time(surroundings.pace.answer(&call.tool), clock).await?;
     stream.write_all(&reply.encode()?).await?;
     if let Reply::Done { code, .. } = reply {
         context.record.tool_calls.push(ToolCall {
@@ -424,6 +432,15 @@ async fn serve(
         });
     }
     Ok(())
+}
+
+/// Waits until so much time has passed. The runtime's own timer counts in milliseconds, too coarse here.
+async fn take_time(least: Duration, since: Instant) -> Result<()> {
+    let left = least.saturating_sub(since.elapsed());
+    if left.is_zero() {
+        return Ok(());
+    }
+    Ok(tokio::task::spawn_blocking(move || std::thread::sleep(left)).await?)
 }
 
 fn stale(id: &str) -> Reply {

@@ -54,6 +54,9 @@ pub struct Endpoint {
     pub interface: String,
     /// Which end.
     pub role: Role,
+    /// How many relations it may have at most.
+    #[serde(default)]
+    pub limit: Option<usize>,
 }
 
 /// Which end of a relation an endpoint is.
@@ -95,6 +98,8 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Interface {
     interface: String,
+    #[serde(default)]
+    limit: Option<usize>,
 }
 
 #[derive(Deserialize, Default)]
@@ -191,7 +196,14 @@ fn endpoints(
     .into_iter()
     .flat_map(|(role, all)| {
         all.into_iter()
-            .map(move |(name, Interface { interface })| (name, Endpoint { interface, role }))
+            .map(move |(name, Interface { interface, limit })| {
+                let end = Endpoint {
+                    interface,
+                    role,
+                    limit,
+                };
+                (name, end)
+            })
     })
     .collect()
 }

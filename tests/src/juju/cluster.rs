@@ -13,15 +13,22 @@ use k8s_openapi::api::authorization::v1::{
 };
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::labels::{self, of_model};
 use super::model::Model;
+use super::operations::uuid;
 use super::paths::UnitPaths;
 use crate::stack::{ApiEndpoint, ControlPlaneOnly, Stack};
+
+/// The id of the controller.
+const CONTROLLER: &str = "5eedf00d-0bad-400d-8000-c0117201c0de";
+
+/// How the objects begin that each `secret-get` makes.
+pub const SECRET_CONSUMER: &str = "juju-secret-consumer-";
 
 /// How long the API server may take to judge by what was just written.
 const TAKEN_UP_WITHIN: Duration = Duration::from_secs(20);
@@ -46,6 +53,15 @@ pub(crate) enum Trust {
     Given,
     /// Not, or taken back.
     Withheld,
+}
+
+/// Whether the API server accepts a pod's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// It does.
+    Valid,
+    /// Not any more: the pod was deleted by force, though its containers still run.
+    Void,
 }
 
 impl From<bool> for Trust {
@@ -108,7 +124,10 @@ impl Cluster {
             "metadata": {
                 "name": model.name,
                 "labels": of_model(model),
-                "annotations": {"model.juju.is/id": model.uuid},
+                "annotations": {
+                    "controller.juju.is/id": CONTROLLER,
+                    "model.juju.is/id": model.uuid,
+                },
             },
         });
         apply(&api, &model.name, body).await?;
@@ -122,7 +141,10 @@ impl Cluster {
     /// The Kubernetes version, as a charm is told.
     pub(crate) async fn version(&self) -> Result<String> {
         let version = self.client.apiserver_version().await?.git_version;
-        Ok(version.trim_start_matches('v').to_owned())
+        let version = version.trim_start_matches('v');
+        // Juju drops the patch.
+        let minor: Vec<_> = version.split('.').take(2).collect();
+        Ok(format!("{}.0", minor.join(".")))
     }
 
     /// Makes an application's service account and roles, or brings its roles up to its trust.
@@ -168,8 +190,10 @@ impl Cluster {
 
     /// Waits until the API server labels what the application makes.
     async fn labelled(&self, model: &Model, app: &str) -> Result<()> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &model.name);
+        let uid = accounts.get(app).await?.metadata.uid.unwrap_or_default();
         let asked = async {
-            while !labels::in_force(&self.client, model, app).await? {
+            while !labels::in_force(&self.client, model, app, &uid).await? {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             anyhow::Ok(())
@@ -229,12 +253,76 @@ impl Cluster {
         delete::<ClusterRole>(&Api::all(client()), &wide).await
     }
 
+    /// Takes away the model's namespace and policy; the namespace goes by and by.
+    pub(crate) async fn remove_model(&self, model: &Model) -> Result<()> {
+        for (resource, name, _) in labels::policy(model).into_iter().rev() {
+            let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+            delete(&api, &name).await?;
+        }
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        match namespaces
+            .delete(&model.name, &DeleteParams::default())
+            .await
+        {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            other => other.map(drop).context("deleting the model's namespace"),
+        }
+    }
+
+    /// What each `secret-get` makes to read the secret, and nothing ever removes.
+    pub(crate) async fn leave_secret_consumer(&self, space: &str) -> Result<()> {
+        let name = format!("{SECRET_CONSUMER}{}", uuid()?);
+        let head = |version: &str, kind: &str| {
+            json!({
+                "apiVersion": version,
+                "kind": kind,
+                "metadata": {
+                    "name": name,
+                    "namespace": space,
+                    "labels": {"app.kubernetes.io/managed-by": "juju"},
+                },
+            })
+        };
+        let client = || self.client.clone();
+        let accounts: Api<ServiceAccount> = Api::namespaced(client(), space);
+        apply(&accounts, &name, head("v1", "ServiceAccount")).await?;
+        let rights = "rbac.authorization.k8s.io/v1";
+        let roles: Api<Role> = Api::namespaced(client(), space);
+        let mut role = head(rights, "Role");
+        role["rules"] = json!([
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": [name]},
+        ]);
+        apply(&roles, &name, role).await?;
+        let bindings: Api<RoleBinding> = Api::namespaced(client(), space);
+        let mut bound = head(rights, "RoleBinding");
+        if let (Some(bound), Value::Object(more)) =
+            (bound.as_object_mut(), binding(space, &name, "Role", &name))
+        {
+            bound.extend(more);
+        }
+        apply(&bindings, &name, bound).await
+    }
+
+    /// How many of these there are in a namespace: of each kind as many.
+    pub async fn secret_consumers(&self, space: &str) -> Result<usize> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), space);
+        let all = accounts.list_metadata(&ListParams::default()).await?;
+        let named = all
+            .items
+            .iter()
+            .filter_map(|one| one.metadata.name.as_ref());
+        Ok(named
+            .filter(|name| name.starts_with(SECRET_CONSUMER))
+            .count())
+    }
+
     /// Writes a unit's service-account files, with a fresh token.
     pub(crate) async fn write_account(
         &self,
         model: &Model,
         app: &str,
         paths: &UnitPaths,
+        standing: Token,
     ) -> Result<()> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &model.name);
         let request = TokenRequest {
@@ -251,6 +339,11 @@ impl Cluster {
             .status
             .context("a token request without an answer")?
             .token;
+        let token = match standing {
+            Token::Valid => token,
+            // Its signature fits no more, as if its pod were gone.
+            Token::Void => token.chars().rev().collect(),
+        };
         fs::create_dir_all(&paths.service_account)?;
         fs::write(paths.service_account.join("token"), token)?;
         fs::write(paths.service_account.join("namespace"), &model.name)?;

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 
 use super::event::{Event, RelationKind};
-use super::model::{Bag, Life, Model, Port, RelationSeen, Side, Status, split_unit};
+use super::model::{Bag, Model, Port, RelationSeen, Side, Status, split_unit};
 use super::run::{LogLine, ToolCall};
 use super::secret_changes::{self, SecretChange};
 use super::secrets::Secret;
@@ -143,36 +143,26 @@ impl HookContext<'_> {
         self.model.unit(&self.unit)?.agent.relations.get(&id)
     }
 
-    /// Ids of the relations of an endpoint that are not over.
+    /// Ids of the relations of an endpoint, as the agent remembers them: also of one whose broken hook
+    /// this is, and of one that the controller has forgotten.
     pub(crate) fn relation_ids(&self, endpoint: &str) -> Vec<String> {
-        let listed = |id: &u32| {
-            let broken = self
-                .event
-                .relation()
-                .is_some_and(|event| event.id == *id && event.kind == RelationKind::Broken);
-            let dying = self
-                .model
-                .relations
-                .get(id)
-                .is_none_or(|r| r.life == Life::Dying);
-            let hidden = broken || (dying && self.members(*id).is_empty());
-            !hidden
-        };
-        let on_endpoint = |id: &u32| {
-            self.local(*id)
-                .is_some_and(|side| side.endpoint == endpoint)
+        let listed = |id: &u32, seen: &RelationSeen| {
+            let hidden = seen.dying_from_the_start && self.members(*id).is_empty();
+            seen.endpoint == endpoint && !hidden
         };
         let Some(unit) = self.model.unit(&self.unit) else {
             return Vec::new();
         };
-        let ids = unit
-            .agent
-            .relations
-            .keys()
-            .filter(|id| on_endpoint(id) && listed(id));
+        let all = unit.agent.relations.iter();
+        let ids = all.filter(|(id, seen)| listed(id, seen));
         // Juju sorts them as text.
-        let sorted: BTreeSet<String> = ids.map(|id| format!("{endpoint}:{id}")).collect();
+        let sorted: BTreeSet<String> = ids.map(|(id, _)| format!("{endpoint}:{id}")).collect();
         sorted.into_iter().collect()
+    }
+
+    /// Whether the controller has forgotten a relation that the agent still knows.
+    pub(crate) fn is_gone(&self, id: u32) -> bool {
+        self.model.relations.get(&id).is_none_or(|r| r.gone)
     }
 
     /// The remote units that have joined, as this hook sees them.

@@ -37,10 +37,6 @@ pub(crate) fn build(
         ("JUJU_API_ADDRESSES", &model.api_addresses),
         ("JUJU_AVAILABILITY_ZONE", ""),
         ("JUJU_CHARM_DIR", &charm),
-        ("JUJU_CHARM_FTP_PROXY", ""),
-        ("JUJU_CHARM_HTTPS_PROXY", ""),
-        ("JUJU_CHARM_HTTP_PROXY", ""),
-        ("JUJU_CHARM_NO_PROXY", ""),
         ("JUJU_CONTEXT_ID", context_id),
         ("JUJU_MACHINE_ID", ""),
         ("JUJU_MODEL_NAME", &model.name),
@@ -55,6 +51,7 @@ pub(crate) fn build(
     let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     let mut all: BTreeMap<String, String> = fixed.iter().map(own).collect();
     all.extend(by_version(model).iter().map(own));
+    all.extend(proxies(model));
     all.extend(
         event
             .variables()
@@ -62,6 +59,27 @@ pub(crate) fn build(
             .map(|(key, value)| (key.to_owned(), value)),
     );
     all.extend(cluster.iter().cloned());
+    all
+}
+
+/// The proxies for charms are always told; those of old only if the model has them.
+fn proxies(model: &Model) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for kind in ["http", "https", "ftp", "no"] {
+        let default = if kind == "no" {
+            "127.0.0.1,localhost,::1"
+        } else {
+            ""
+        };
+        let set = model.proxies.get(&format!("juju-{kind}-proxy"));
+        let value = set.map_or(default, String::as_str).to_owned();
+        let upper = kind.to_uppercase();
+        all.insert(format!("JUJU_CHARM_{upper}_PROXY"), value);
+        if let Some(value) = model.proxies.get(&format!("{kind}-proxy")) {
+            all.insert(format!("{kind}_proxy"), value.clone());
+            all.insert(format!("{upper}_PROXY"), value.clone());
+        }
+    }
     all
 }
 

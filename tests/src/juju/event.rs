@@ -184,8 +184,14 @@ impl RelationEvent {
 
 impl SecretEvent {
     fn variables(&self) -> Vec<(&'static str, String)> {
+        // Whoever is told of a revision to remove owns the secret, and needs no more than its id.
+        let id = if self.kind == "remove" {
+            self.id.clone()
+        } else {
+            format!("secret:{}", self.id)
+        };
         let mut all = vec![
-            ("JUJU_SECRET_ID", format!("secret:{}", self.id)),
+            ("JUJU_SECRET_ID", id),
             ("JUJU_SECRET_LABEL", self.label.clone()),
         ];
         all.extend(

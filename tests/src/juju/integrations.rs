@@ -19,6 +19,8 @@ impl Juju {
         if self.find_relation(a, b).is_some() {
             bail!("relation {}:{} {}:{} already exists", a.0, a.1, b.0, b.1);
         }
+        self.require_room(a)?;
+        self.require_room(b)?;
         let sides = vec![side(&a.0, &a.1), side(&b.0, &b.1)];
         let id = self.add_relation(interface, sides);
         for app in [&a.0, &b.0] {
@@ -26,6 +28,23 @@ impl Juju {
         }
         self.save()?;
         Ok(id)
+    }
+
+    /// A relation takes up room until it is gone altogether.
+    fn require_room(&self, (app, endpoint): &AppEnd) -> Result<()> {
+        let charm = self.model.applications.get(app).and_then(|app| app.charm());
+        let limit = charm.and_then(|charm| charm.endpoints.get(endpoint)?.limit);
+        let here = |relation: &&Relation| {
+            let side = relation.local(app);
+            side.is_some_and(|side| side.endpoint == *endpoint)
+        };
+        let taken = self.model.relations.values().filter(here).count();
+        if let Some(limit) = limit.filter(|limit| taken >= *limit) {
+            bail!(
+                "establishing a new relation for {app}:{endpoint} would exceed its maximum relation limit of {limit}"
+            );
+        }
+        Ok(())
     }
 
     /// Adds a relation between ends that fit.
@@ -37,6 +56,7 @@ impl Juju {
             interface,
             life: Life::Alive,
             sides,
+            gone: false,
         };
         self.model.relations.insert(id, relation);
         id
@@ -53,15 +73,16 @@ impl Juju {
         let units: Vec<_> = application
             .units
             .values()
-            .map(|unit| (application.unit_name(unit.number), unit.address.clone()))
+            .map(|unit| application.unit_name(unit.number))
             .collect();
+        let address = application.service_address.clone();
         if let Some(side) = self
             .model
             .relations
             .get_mut(&id)
             .and_then(|r| r.local_mut(app))
         {
-            for (name, address) in units {
+            for name in units {
                 side.enter(&name, &address);
             }
         }

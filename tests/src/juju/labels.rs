@@ -8,10 +8,10 @@
 //! server evaluates itself: in the same place of the same request, with the same selectors, so a charm
 //! sees the same answers and field owners. It needs no server of ours with a certificate that the API
 //! server must reach, and it cannot be late, as labels that the emulator patched on afterwards would
-//! be. Like Juju's, it knows a model's applications by their service accounts, which are its parameters.
-//! Unlike Juju's, whose failure is ignored, it refuses a write that it cannot label.
+//! be. Like Juju's, it knows a model's applications by the UIDs of their service accounts, which are its
+//! parameters, it is not asked again when others have changed an object, and its failure is ignored.
 //!
-//! Secrets are not swept: Juju does so only in part, and a charm must not count on it.
+//! The sweep takes what is labelled in every namespace. Jobs, claims and webhook configurations stay.
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -27,13 +27,47 @@ pub const OPT_OUT: &str = "model.juju.is/disable-webhook";
 /// The application whose ServiceAccount made an object.
 pub const CREATED_BY: &str = "app.juju.is/created-by";
 
-/// Group, kind and plural of what Juju sweeps; definitions last, as their objects go with them.
-const SWEPT: [(&str, &str, &str); 12] = [
+/// Group and plurals of what Juju labels: these kinds of Kubernetes, and of other kinds their definitions
+/// alone. Webhook configurations are on its list too, but no webhook is called for them.
+const LABELLED: [(&str, &[&str]); 5] = [
+    (
+        "",
+        &[
+            "configmaps",
+            "pods",
+            "secrets",
+            "serviceaccounts",
+            "services",
+        ],
+    ),
+    ("apps", &["daemonsets", "deployments", "statefulsets"]),
+    ("networking.k8s.io", &["ingresses"]),
+    (
+        "rbac.authorization.k8s.io",
+        &[
+            "clusterrolebindings",
+            "clusterroles",
+            "rolebindings",
+            "roles",
+        ],
+    ),
+    ("apiextensions.k8s.io", &["customresourcedefinitions"]),
+];
+
+/// Group, kind and plural of what Juju sweeps; definitions first, with all objects of theirs.
+const SWEPT: [(&str, &str, &str); 13] = [
+    (
+        "apiextensions.k8s.io",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+    ),
     ("apps", "Deployment", "deployments"),
     ("apps", "DaemonSet", "daemonsets"),
     ("apps", "StatefulSet", "statefulsets"),
     ("", "Service", "services"),
+    ("", "Secret", "secrets"),
     ("", "ConfigMap", "configmaps"),
+    ("networking.k8s.io", "Ingress", "ingresses"),
     ("", "ServiceAccount", "serviceaccounts"),
     ("rbac.authorization.k8s.io", "Role", "roles"),
     ("rbac.authorization.k8s.io", "RoleBinding", "rolebindings"),
@@ -42,16 +76,6 @@ const SWEPT: [(&str, &str, &str); 12] = [
         "rbac.authorization.k8s.io",
         "ClusterRoleBinding",
         "clusterrolebindings",
-    ),
-    (
-        "admissionregistration.k8s.io",
-        "MutatingWebhookConfiguration",
-        "mutatingwebhookconfigurations",
-    ),
-    (
-        "apiextensions.k8s.io",
-        "CustomResourceDefinition",
-        "customresourcedefinitions",
     ),
 ];
 
@@ -76,25 +100,24 @@ pub(crate) fn policy(model: &Model) -> [(ApiResource, String, Value); 2] {
         ApiResource::from_gvk(&version)
     };
     let spec = json!({
-        "failurePolicy": "Fail",
-        "reinvocationPolicy": "IfNeeded",
+        "failurePolicy": "Ignore",
+        "reinvocationPolicy": "Never",
         "paramKind": {"apiVersion": "v1", "kind": "ServiceAccount"},
         "matchConstraints": {
             "matchPolicy": "Equivalent",
             "namespaceSelector": {"matchLabels": {"model.juju.is/name": model.name}},
             "objectSelector": {"matchExpressions": [{"key": OPT_OUT, "operator": "DoesNotExist"}]},
-            "resourceRules": [{
-                "apiGroups": ["*"],
+            "resourceRules": LABELLED.map(|(group, resources)| json!({
+                "apiGroups": [group],
                 "apiVersions": ["*"],
                 "operations": ["CREATE", "UPDATE"],
-                "resources": ["*"],
+                "resources": resources,
                 "scope": "*",
-            }],
+            })),
         },
         "matchConditions": [{
             "name": "made-by-the-application",
-            "expression": "request.userInfo.username == 'system:serviceaccount:' \
-                           + params.metadata.namespace + ':' + params.metadata.name",
+            "expression": "request.userInfo.uid == params.metadata.uid",
         }],
         "mutations": [{
             "patchType": "JSONPatch",
@@ -173,6 +196,9 @@ pub(crate) async fn sweep(client: &Client, model: &Model, app: &str) -> Result<(
         let resource = plural(&ApiResource::from_gvk(&version), plural_name);
         let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
         for object in all.list(&params).await.context(kind)?.items {
+            if kind == "CustomResourceDefinition" {
+                sweep_objects_of(client, &object).await?;
+            }
             let api: Api<DynamicObject> = match &object.metadata.namespace {
                 Some(space) => Api::namespaced_with(client.clone(), space, &resource),
                 None => Api::all_with(client.clone(), &resource),
@@ -187,8 +213,42 @@ pub(crate) async fn sweep(client: &Client, model: &Model, app: &str) -> Result<(
     Ok(())
 }
 
+/// Deletes every object of a definition, in whatever namespace.
+async fn sweep_objects_of(client: &Client, definition: &DynamicObject) -> Result<()> {
+    let text = |path: &str| {
+        let found = definition.data.pointer(path).and_then(Value::as_str);
+        found.unwrap_or_default().to_owned()
+    };
+    let version = text("/spec/versions/0/name");
+    let gvk = GroupVersionKind::gvk(&text("/spec/group"), &version, &text("/spec/names/kind"));
+    let resource = plural(&ApiResource::from_gvk(&gvk), &text("/spec/names/plural"));
+    let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    let found = match all.list(&ListParams::default()).await {
+        // Not served any more.
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        found => found?.items,
+    };
+    for object in found {
+        let api: Api<DynamicObject> = match &object.metadata.namespace {
+            Some(space) => Api::namespaced_with(client.clone(), space, &resource),
+            None => all.clone(),
+        };
+        let name = object.metadata.name.unwrap_or_default();
+        match api.delete(&name, &DeleteParams::background()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            other => other.map(drop)?,
+        }
+    }
+    Ok(())
+}
+
 /// Whether the API server labels what this application would make now, asked without making it.
-pub(crate) async fn in_force(client: &Client, model: &Model, app: &str) -> Result<bool> {
+pub(crate) async fn in_force(
+    client: &Client,
+    model: &Model,
+    app: &str,
+    account: &str,
+) -> Result<bool> {
     let space = &model.name;
     let path = format!("/api/v1/namespaces/{space}/configmaps?dryRun=All");
     let body = json!({
@@ -202,6 +262,7 @@ pub(crate) async fn in_force(client: &Client, model: &Model, app: &str) -> Resul
             "Impersonate-User",
             format!("system:serviceaccount:{space}:{app}"),
         )
+        .header("Impersonate-Uid", account)
         .body(serde_json::to_vec(&body)?)?;
     let made: ConfigMap = client.request(request).await?;
     let labels = made.metadata.labels.unwrap_or_default();

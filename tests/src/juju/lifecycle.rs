@@ -26,6 +26,8 @@ const UPDATE_STATUS: Duration = Duration::from_mins(5);
 pub enum PodLoss {
     /// It was told to go: the charm runs `stop` in it first.
     Drained,
+    /// It was deleted by force: the charm still runs `stop`, but its token is void.
+    Deleted,
     /// Its node failed, say: nothing ran.
     Killed,
 }
@@ -35,8 +37,6 @@ pub enum PodLoss {
 pub enum Interruption {
     /// Its process is killed. A hook runs again; an action has failed.
     Killed,
-    /// `juju cancel-task`, for an action.
-    Cancelled,
     /// Its pod goes, and the agent with it. A hook runs again; an action does not.
     AgentLost,
 }
@@ -169,10 +169,12 @@ impl Juju {
     /// A unit's pod is replaced: its charm directory and all that the charm kept there is lost.
     pub fn replace_pod(&mut self, unit: &str, how: PodLoss) -> Result<()> {
         self.require_unit(unit)?;
+        resolver::agent_starts(&mut self.model, unit);
         if let Some(unit) = self.model.unit_mut(unit) {
             let agent = &mut unit.agent;
             agent.charm_lost = agent.installed;
             agent.stopped |= how == PodLoss::Killed;
+            agent.token_void = how == PodLoss::Deleted;
         }
         if how == PodLoss::Killed {
             self.paths(unit).remove()?;
@@ -183,6 +185,7 @@ impl Juju {
     /// A unit's charm container is restarted in its pod; the charm directory stays.
     pub fn restart_container(&mut self, unit: &str) -> Result<()> {
         self.require_unit(unit)?;
+        resolver::agent_starts(&mut self.model, unit);
         if let Some(unit) = self.model.unit_mut(unit) {
             unit.agent.started = false;
         }
@@ -221,6 +224,7 @@ impl Juju {
                 let leader = app.and_then(|app| Some(app.unit_name(app.leader?)));
                 leader.context("its owner has no leader")?
             }
+            Owner::User => bail!("nothing comes due for a user's secret"),
         };
         let (kind, revision) = match what {
             SecretDue::Rotate => ("rotate", None),

@@ -7,8 +7,9 @@
 //! `unit-exec` program and serves its tools ([`tools`]), [`context`] holds what it asks for and
 //! commits it. The state is the plain data of [`model`], written down after each operation.
 //!
-//! What users do is in [`operations`] and [`integrations`], what befalls units in [`lifecycle`]; the
-//! side of Kubernetes is in [`cluster`] and [`labels`]. [`foreign`] holds charms that are not ours.
+//! What users do is in [`operations`], [`integrations`], [`trust`], [`user_secrets`] and [`ending`], what
+//! befalls units in [`lifecycle`]; where Juju has several ways, a test chooses by [`courses`]. The side of
+//! Kubernetes is in [`cluster`] and [`labels`]. [`foreign`] holds charms that are not ours.
 
 mod actions;
 mod agent;
@@ -17,6 +18,8 @@ pub mod azure_auth;
 pub mod charm;
 mod cluster;
 mod context;
+mod courses;
+mod ending;
 mod environment;
 pub mod event;
 pub mod exec;
@@ -28,6 +31,7 @@ mod lifecycle;
 mod lines;
 pub mod model;
 mod operations;
+mod pace;
 mod paths;
 mod resolver;
 mod run;
@@ -38,29 +42,34 @@ mod secret_changes;
 pub mod secrets;
 mod store;
 mod tools;
+mod trust;
+mod user_secrets;
 pub mod views;
 pub mod wire;
 mod yaml;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
 pub use azure::AzureSettings;
 pub use charm::CharmSource;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, SECRET_CONSUMER};
+pub use courses::{Echo, LastHooks};
 pub use killer::Killer;
 pub use lifecycle::{Interruption, PodLoss, SecretDue};
-pub use operations::{DeployOptions, Removal};
+pub use operations::DeployOptions;
+pub use pace::Pace;
 pub use paths::helper;
 pub use run::{ActionOutcome, Exit, HookRun, LogLine, ToolCall};
 pub use s3::{Dialect, S3Settings};
 pub use sabotage::ToolFault;
 
 use agent::{Ended, Start};
+use cluster::Token;
 use event::{ActionEvent, Event};
 use model::{Kind, Life, Model, Status};
 use paths::UnitPaths;
@@ -77,7 +86,8 @@ pub struct Juju {
     store: Store,
     cluster: Option<Cluster>,
     runs: Vec<HookRun>,
-    delay: Option<Duration>,
+    pace: Pace,
+    echoes: courses::Echoes,
     plan: Option<lifecycle::Plan>,
     sabotage: Option<sabotage::Sabotage>,
     killer: Killer,
@@ -142,16 +152,22 @@ impl Juju {
             store,
             cluster,
             runs: Vec::new(),
-            delay: None,
+            pace: Pace::default(),
+            echoes: courses::Echoes::default(),
             plan: None,
             sabotage: None,
             killer: Killer::default(),
         }
     }
 
-    /// Lets each hook tool take this much longer; real Juju needs about 10 ms.
-    pub fn slow_tools(&mut self, delay: Duration) {
-        self.delay = Some(delay).filter(|delay| !delay.is_zero());
+    /// Lets hook tools answer this fast from now on.
+    pub const fn keep_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
+    /// How often `config-changed` runs for a setting.
+    pub const fn play_config(&mut self, echo: Echo) {
+        self.echoes.config = echo;
     }
 
     /// From now on the charm finds the API server there; so the way to it can lead through something.
@@ -195,6 +211,7 @@ impl Juju {
                 bail!("{RESTLESS} hooks have run and still more are due");
             }
         }
+        self.bring_roles_up().await?;
         self.save()?;
         Ok(self.runs.get(first..).unwrap_or_default().to_vec())
     }
@@ -211,6 +228,7 @@ impl Juju {
                 }
             }
             if !reaped {
+                self.bring_roles_up().await?;
                 self.save()?;
                 return Ok(None);
             }
@@ -247,10 +265,16 @@ impl Juju {
         resolver::prepare(&mut self.model, unit, &event);
         self.announce(unit, &event);
         self.unpack(unit, &event)?;
+        let echo = self.echo_of(unit, &event);
         let ended = self.start(unit, event.clone(), &mut |_, _| {}).await?;
         let forced = self.model.app_of(unit).is_some_and(|app| app.forced);
-        if ended.run.exit.is_success() || forced {
+        if ended.run.exit.is_success() {
             resolver::succeeded(&mut self.model, unit, &event);
+            if let Some(unit) = self.model.unit_mut(unit) {
+                unit.agent.echo = echo == Echo::Twice;
+            }
+        } else if forced {
+            self.forget(unit);
         } else if !ended.run.exit.is_terminated() {
             self.failed(unit, event);
         } else if let Some(unit) = self.model.unit_mut(unit) {
@@ -258,6 +282,19 @@ impl Juju {
         }
         self.save()?;
         Ok(ended.run)
+    }
+
+    /// Whether a hook that is due is to be followed by another of its kind.
+    fn echo_of(&self, unit: &str, event: &Event) -> Echo {
+        let news = match event {
+            Event::Hook(name) if name == "config-changed" => resolver::news(&self.model, unit),
+            _ => None,
+        };
+        match news {
+            Some(resolver::News::Trust) => self.echoes.trust,
+            Some(resolver::News::Settings) => self.echoes.config,
+            None => Echo::Once,
+        }
     }
 
     /// What Juju itself says of a unit around some hooks.
@@ -304,31 +341,40 @@ impl Juju {
     ) -> Result<Ended> {
         let paths = self.paths(unit);
         paths.create()?;
+        let late = self.late_role(unit);
         if let (Some(cluster), Some(app)) = (&self.cluster, self.model.app_of(unit)) {
             cluster
-                .write_account(&self.model, &app.name, &paths)
+                .write_account(&self.model, &app.name, &paths, self.token(unit))
                 .await?;
         }
-        let cluster = self
-            .cluster
-            .as_ref()
-            .map(Cluster::variables)
-            .unwrap_or_default();
-        let ended = agent::run(Start {
+        let running = agent::run(Start {
             model: &mut self.model,
             paths,
             unit: unit.to_owned(),
             event,
-            cluster,
-            delay: self.delay,
+            cluster: self.cluster.as_ref(),
+            pace: self.pace,
             plan: self.plan.take(),
             sabotage: self.sabotage.take(),
             killer: self.killer.clone(),
             listener,
-        })
-        .await?;
+        });
+        let arriving = async {
+            match late {
+                Some(role) => role.arrive().await,
+                None => Ok(()),
+            }
+        };
+        let (ended, arrived) = tokio::join!(running, arriving);
+        let ended = ended?;
+        arrived?;
         self.runs.push(ended.run.clone());
         Ok(ended)
+    }
+
+    fn token(&self, unit: &str) -> Token {
+        let void = self.model.unit(unit).is_some_and(|u| u.agent.token_void);
+        if void { Token::Void } else { Token::Valid }
     }
 
     /// Runs one hook with exactly this event, whether it is due or not; the agent does not remember
@@ -508,7 +554,13 @@ impl Juju {
             .map(|app| app.name.clone())
             .collect();
         for app in &gone {
-            if let Some(cluster) = &self.cluster {
+            // What a removal by force leaves is there for good, or for the next of this name.
+            let forced = self
+                .model
+                .applications
+                .get(app)
+                .is_some_and(|app| app.forced);
+            if let Some(cluster) = self.cluster.as_ref().filter(|_| !forced) {
                 cluster.remove_application(&self.model, app).await?;
             }
             operations::forget_application(&mut self.model, app);

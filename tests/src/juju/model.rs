@@ -32,6 +32,9 @@ pub struct Model {
     pub on_cluster: bool,
     /// The Kubernetes version that the charm is told.
     pub cloud_api_version: String,
+    /// `juju-http-proxy` and the like of the model's config, as far as set.
+    #[serde(default)]
+    pub proxies: Bag,
     /// The controllers' addresses that the charm is told.
     pub api_addresses: String,
     /// Applications by name.
@@ -122,7 +125,7 @@ pub struct Application {
     pub kind: Kind,
     /// What the user has set.
     pub config: BTreeMap<String, Value>,
-    /// Counts the changes of `config`.
+    /// Counts how often something was set in `config`.
     pub config_version: u64,
     /// Counts the charms that it has had.
     pub charm_revision: u32,
@@ -130,9 +133,13 @@ pub struct Application {
     pub trusted: bool,
     /// Whether it stays.
     pub life: Life,
-    /// Whether it was removed with `--force`: what fails is passed over.
+    /// Whether it was removed with `--force`: a unit whose hook fails is forgotten, and what is in the
+    /// cluster stays there.
     #[serde(default)]
     pub forced: bool,
+    /// Its role in the cluster is yet to be brought up to `trusted`.
+    #[serde(default)]
+    pub role_is_late: bool,
     /// The unit that leads.
     pub leader: Option<u32>,
     /// Its units by number.
@@ -170,10 +177,16 @@ pub struct Unit {
     pub number: u32,
     /// Whether it stays.
     pub life: Life,
+    /// The controller has no record of it any more, which its agent has yet to learn.
+    #[serde(default)]
+    pub forgotten: bool,
     /// What it says of its workload, newest last.
     pub status: Vec<Status>,
     /// The address of its pod.
     pub address: String,
+    /// What `network-get` calls the pod's network.
+    #[serde(default)]
+    pub interface: String,
     /// What it has put down with `state-set`.
     #[serde(default)]
     pub state: Bag,
@@ -207,6 +220,9 @@ pub struct Agent {
     pub charm_revision: u32,
     /// The settings that `config-changed` has last told of.
     pub config: Option<ConfigSeen>,
+    /// `config-changed` is to run once more for the same change.
+    #[serde(default)]
+    pub echo: bool,
     /// The relations that it has entered.
     pub relations: BTreeMap<u32, RelationSeen>,
     /// Hooks that were asked for by name.
@@ -225,6 +241,9 @@ pub struct Agent {
     /// When `update-status` was last due.
     #[serde(default)]
     pub updated_at: Duration,
+    /// The pod was deleted by force: what still runs in it has a token that nobody accepts.
+    #[serde(default)]
+    pub token_void: bool,
     /// The pod was replaced, and the charm directory with it.
     #[serde(default)]
     pub charm_lost: bool,
@@ -233,20 +252,31 @@ pub struct Agent {
     pub obsolete: BTreeSet<(String, u32)>,
 }
 
-/// What makes `config-changed` run when it differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What makes `config-changed` run when it differs. Settings count only if something was set since: a
+/// reset alone tells no agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConfigSeen {
     /// The application's `config_version`.
     pub version: u64,
+    /// Its settings.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Value>,
     /// Its trust.
     pub trusted: bool,
     /// The unit's address.
     pub address: String,
 }
 
-/// How far a unit has followed a relation.
+/// How far a unit has followed a relation, and what its agent remembers of it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RelationSeen {
+    /// The unit's own endpoint.
+    #[serde(default)]
+    pub endpoint: String,
+    /// It was dying already when the agent was started. Such a one is listed no more once its last member
+    /// has gone; all others are, until the end of their broken hook.
+    #[serde(default)]
+    pub dying_from_the_start: bool,
     /// Remote units that have joined, with the version of their bag last told; none: `joined` was
     /// told and `changed` is due.
     pub members: BTreeMap<String, Option<u64>>,
@@ -265,6 +295,9 @@ pub struct Relation {
     pub life: Life,
     /// Its two ends; one, for a peer relation.
     pub sides: Vec<Side>,
+    /// It was removed by force: the controller has forgotten it, which agents learn later.
+    #[serde(default)]
+    pub gone: bool,
 }
 
 /// One end of a relation.
@@ -375,12 +408,11 @@ impl Side {
         self.units.get(unit).map(|unit| &unit.bag.data)
     }
 
-    /// Lets a unit in, with the keys that Juju writes by itself.
+    /// Lets a unit in, with the keys that Juju writes by itself: its application's address.
     pub fn enter(&mut self, unit: &str, address: &str) {
         let defaults = [
             ("egress-subnets", format!("{address}/32")),
             ("ingress-address", address.to_owned()),
-            ("private-address", address.to_owned()),
         ];
         let entry = self.units.entry(unit.to_owned()).or_default();
         entry.present = true;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::Juju;
 use super::azure::{AzureIntegrator, AzureSettings};
 use super::azure_auth::AzureAuthIntegrator;
 use super::charm::{Charm, CharmSource, Role};
@@ -16,8 +17,7 @@ use super::integrations::side;
 use super::model::{Application, Counters, Kind, Life, Model, Relation, Status, Unit, split_unit};
 use super::s3::{Dialect, S3Integrator, S3Settings};
 use super::scripted::Peer;
-use super::secrets::random;
-use super::{Juju, resolver};
+use super::secrets::{parse_uri, random};
 
 /// How an application is deployed.
 #[derive(Debug, Clone)]
@@ -65,11 +65,9 @@ impl Juju {
             std::fs::remove_dir_all(&directory)?;
         }
         let charm = Charm::unpack(source, &directory)?;
-        let config = options
-            .config
-            .iter()
-            .map(|(key, value)| Ok((key.clone(), typed(&charm, key, value)?)));
-        let config = config.collect::<Result<_>>()?;
+        let given = options.config.iter();
+        let given = given.map(|(key, value)| (key.as_str(), value.as_str()));
+        let config = all_typed(&charm, given)?;
         if let Some(cluster) = &self.cluster {
             cluster
                 .ensure_application(&self.model, app, Trust::from(options.trust))
@@ -155,6 +153,7 @@ impl Juju {
         let unit = Unit {
             number,
             address: address(app, number),
+            interface: format!("placeholder for \"{app}/{number}\" cloud container"),
             status: vec![Status::now("waiting", "installing agent")],
             ..Unit::default()
         };
@@ -169,15 +168,21 @@ impl Juju {
         found.with_context(|| format!("application {app:?} not found"))
     }
 
+    /// `juju model-config key=value` for a proxy: `juju-http-proxy`, `no-proxy` and so on.
+    pub fn model_proxy(&mut self, key: &str, value: &str) -> Result<()> {
+        if !key.ends_with("-proxy") {
+            bail!("{key:?} is no proxy");
+        }
+        self.model.proxies.insert(key.to_owned(), value.to_owned());
+        self.save()
+    }
+
     /// `juju config app key=value …`.
     pub fn config(&mut self, app: &str, settings: &[(&str, &str)]) -> Result<()> {
         let application = self.application_mut(app)?;
         match &mut application.kind {
             Kind::Charm(charm) => {
-                let typed: BTreeMap<String, Value> = settings
-                    .iter()
-                    .map(|(key, value)| Ok(((*key).to_owned(), typed(charm, key, value)?)))
-                    .collect::<Result<_>>()?;
+                let typed = all_typed(charm, settings.iter().copied())?;
                 let before = application.config.clone();
                 application.config.extend(typed);
                 application.config_version += u64::from(before != application.config);
@@ -191,30 +196,12 @@ impl Juju {
         self.save()
     }
 
-    /// `juju config app --reset key,…`.
+    /// `juju config app --reset key,…`. No hook tells of it; the next one finds it.
     pub fn reset_config(&mut self, app: &str, keys: &[&str]) -> Result<()> {
         let application = self.application_mut(app)?;
-        for key in keys {
-            application.config_version += u64::from(application.config.remove(*key).is_some());
-        }
-        self.save()
-    }
-
-    /// `juju trust app --scope=cluster`.
-    pub async fn trust(&mut self, app: &str) -> Result<()> {
-        self.set_trust(app, Trust::Given).await
-    }
-
-    /// `juju trust app --remove --scope=cluster`.
-    pub async fn untrust(&mut self, app: &str) -> Result<()> {
-        self.set_trust(app, Trust::Withheld).await
-    }
-
-    async fn set_trust(&mut self, app: &str, trust: Trust) -> Result<()> {
-        self.application_mut(app)?.trusted = trust == Trust::Given;
-        if let Some(cluster) = &self.cluster {
-            cluster.ensure_application(&self.model, app, trust).await?;
-        }
+        application
+            .config
+            .retain(|key, _| !keys.contains(&key.as_str()));
         self.save()
     }
 
@@ -275,22 +262,14 @@ impl Juju {
 
     /// `juju remove-application`.
     pub fn remove_application(&mut self, app: &str) -> Result<()> {
-        self.let_die(app, Removal::Orderly)
+        self.let_die(app)?;
+        self.save()
     }
 
-    /// `juju remove-application --force`: hooks run, but their failure holds nothing back; and what Juju
-    /// made in the cluster for the application may be gone before they do, as it is here.
-    pub async fn remove_application_by_force(&mut self, app: &str) -> Result<()> {
-        if let Some(cluster) = &self.cluster {
-            cluster.remove_roles(&self.model, app).await?;
-        }
-        self.let_die(app, Removal::Forced)
-    }
-
-    fn let_die(&mut self, app: &str, how: Removal) -> Result<()> {
+    /// An application begins to go, with its units and relations.
+    pub(super) fn let_die(&mut self, app: &str) -> Result<()> {
         let application = self.application_mut(app)?;
         application.life = Life::Dying;
-        application.forced |= how == Removal::Forced;
         for unit in application.units.values_mut() {
             unit.life = Life::Dying;
         }
@@ -303,25 +282,6 @@ impl Juju {
                 relation.life = Life::Dying;
             }
         }
-        if how == Removal::Forced {
-            self.pass_over(app)?;
-        }
-        self.save()
-    }
-
-    /// What units are stuck with counts as done, like what is to fail from now on.
-    fn pass_over(&mut self, app: &str) -> Result<()> {
-        let application = self.application_mut(app)?;
-        let mut stuck = Vec::new();
-        for unit in application.units.values_mut() {
-            let name = format!("{app}/{}", unit.number);
-            let agent = &mut unit.agent;
-            let event = agent.failed.take().or_else(|| agent.pending.take());
-            stuck.extend(event.map(|event| (name, event)));
-        }
-        for (unit, event) in stuck {
-            resolver::succeeded(&mut self.model, &unit, &event);
-        }
         Ok(())
     }
 }
@@ -333,17 +293,8 @@ pub(crate) const fn is_stillborn(unit: &Unit) -> bool {
     matches!(unit.life, Life::Dying) && !begun
 }
 
-/// How an application goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removal {
-    /// Once all its units have run their last hooks with success.
-    Orderly,
-    /// Whether they succeed or not.
-    Forced,
-}
-
-/// An empty model.
-pub(crate) fn new_model(name: &str) -> Result<Model> {
+/// A random UUID.
+pub(crate) fn uuid() -> Result<String> {
     let mut bytes = random()?;
     // The marks of a random UUID.
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
@@ -354,12 +305,18 @@ pub(crate) fn new_model(name: &str) -> Result<Model> {
         .into_iter()
         .map(|n| letters.by_ref().take(n).collect())
         .collect();
+    Ok(parts.join("-"))
+}
+
+/// An empty model.
+pub(crate) fn new_model(name: &str) -> Result<Model> {
     Ok(Model {
         name: name.to_owned(),
-        uuid: parts.join("-"),
+        uuid: uuid()?,
         juju_version: "4.0.15".to_owned(),
         on_cluster: false,
         cloud_api_version: String::new(),
+        proxies: BTreeMap::new(),
         api_addresses: "10.152.183.10:17070".to_owned(),
         applications: BTreeMap::new(),
         relations: BTreeMap::new(),
@@ -382,6 +339,7 @@ fn application(name: &str, kind: Kind) -> Application {
         trusted: false,
         life: Life::Alive,
         forced: false,
+        role_is_late: false,
         leader: None,
         units: BTreeMap::new(),
         next_unit: 0,
@@ -405,6 +363,24 @@ fn service_address(app: &str) -> String {
     format!("10.152.183.{}", sum % 250 + 1)
 }
 
+/// Settings in the types of their options, or all that is wrong with them.
+fn all_typed<'a>(
+    charm: &Charm,
+    settings: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<BTreeMap<String, Value>> {
+    let (mut good, mut bad) = (BTreeMap::new(), Vec::new());
+    for (key, value) in settings {
+        match typed(charm, key, value) {
+            Ok(value) => drop(good.insert(key.to_owned(), value)),
+            Err(why) => bad.push(why.to_string()),
+        }
+    }
+    if !bad.is_empty() {
+        bail!("{}", bad.join("; "));
+    }
+    Ok(good)
+}
+
 /// A setting in the type of its option.
 fn typed(charm: &Charm, key: &str, value: &str) -> Result<Value> {
     let option = charm
@@ -416,6 +392,9 @@ fn typed(charm: &Charm, key: &str, value: &str) -> Result<Value> {
         "int" => Value::from(value.parse::<i64>().with_context(wrong)?),
         "float" => Value::from(value.parse::<f64>().with_context(wrong)?),
         "boolean" => Value::from(value.to_lowercase().parse::<bool>().with_context(wrong)?),
+        "secret" if !value.is_empty() => {
+            Value::from(parse_uri(value).map(|_| value).with_context(wrong)?)
+        }
         _ => Value::from(value),
     })
 }
@@ -453,10 +432,14 @@ impl Juju {
 /// Forgets an application and its secrets.
 pub(crate) fn forget_application(model: &mut Model, app: &str) {
     model.applications.remove(app);
+    for secret in model.secrets.values_mut() {
+        secret.grants.retain(|grant| grant.app != app);
+    }
     let own = |name: &str| split_unit(name).is_some_and(|(owner, _)| owner == app);
     model.secrets.retain(|_, secret| match &secret.owner {
         super::secrets::Owner::Application(name) => name != app,
         super::secrets::Owner::Unit(name) => !own(name),
+        super::secrets::Owner::User => true,
     });
     model
         .relations

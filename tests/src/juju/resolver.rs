@@ -26,6 +26,9 @@ pub(crate) fn next(model: &Model, name: &str) -> Option<Event> {
     if agent.installed && agent.charm_revision != app.charm_revision {
         return Some(upgrade(agent));
     }
+    if agent.echo && unit.life == Life::Alive {
+        return Some(Event::hook("config-changed"));
+    }
     if agent.installed && unit.life == Life::Alive {
         let early = created(model, app, agent)
             .or_else(|| leadership(app, unit))
@@ -42,7 +45,7 @@ pub(crate) fn next(model: &Model, name: &str) -> Option<Event> {
     if !agent.installed {
         return Some(Event::hook("install"));
     }
-    if agent.config.as_ref() != Some(&config_now(app, unit)) {
+    if has_news(agent.config.as_ref(), &config_now(app, unit)) {
         return Some(Event::hook("config-changed"));
     }
     if !agent.started {
@@ -105,6 +108,7 @@ fn secret_obsolete(model: &Model, unit: &str, agent: &Agent) -> Option<Event> {
     let speaks = |secret: &super::secrets::Secret| match &secret.owner {
         Owner::Unit(name) => name == unit,
         Owner::Application(_) => secret.is_owned_by(unit) && model.is_leader(unit),
+        Owner::User => false,
     };
     let own = model.secrets.values().filter(|secret| speaks(secret));
     own.flat_map(|secret| secret.obsolete().map(move |revision| (secret, revision)))
@@ -125,7 +129,12 @@ fn departure(model: &Model, name: &str, unit: &Unit) -> Event {
     } else {
         "remove"
     };
-    relation_event(model, name, unit).unwrap_or_else(|| Event::hook(word))
+    let forced = model.app_of(name).is_some_and(|app| app.forced);
+    // To a unit that goes by force nothing is told of relations: they are gone before it.
+    let parting = (!forced)
+        .then(|| relation_event(model, name, unit))
+        .flatten();
+    parting.unwrap_or_else(|| Event::hook(word))
 }
 
 /// The next hook of any relation, peers last.
@@ -213,11 +222,61 @@ fn relation_hook(
     }))
 }
 
+/// Why `config-changed` is due for a unit that has run it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Trust was given or taken.
+    Trust,
+    /// A setting, or an address.
+    Settings,
+}
+
+/// See [`News`].
+pub(crate) fn news(model: &Model, name: &str) -> Option<News> {
+    let (app, unit) = (model.app_of(name)?, model.unit(name)?);
+    let seen = unit.agent.config.as_ref()?;
+    if !unit.agent.started {
+        return None;
+    }
+    if seen.trusted != app.trusted {
+        return Some(News::Trust);
+    }
+    has_news(Some(seen), &config_now(app, unit)).then_some(News::Settings)
+}
+
+/// An agent that is told of a setting compares all of them with what it knows.
+fn has_news(seen: Option<&ConfigSeen>, now: &ConfigSeen) -> bool {
+    seen.is_none_or(|seen| {
+        let told = seen.version != now.version;
+        (told && seen.settings != now.settings)
+            || seen.trusted != now.trusted
+            || seen.address != now.address
+    })
+}
+
 fn config_now(app: &Application, unit: &Unit) -> ConfigSeen {
     ConfigSeen {
         version: app.config_version,
+        settings: app.config.clone(),
         trusted: app.trusted,
         address: unit.address.clone(),
+    }
+}
+
+/// An agent is started: of the relations of its unit it knows what they are now.
+pub(crate) fn agent_starts(model: &mut Model, name: &str) {
+    let dying: Vec<u32> = model
+        .relations
+        .values()
+        .filter(|relation| relation.life == Life::Dying)
+        .map(|relation| relation.id)
+        .collect();
+    if let Some(unit) = model.unit_mut(name) {
+        for id in dying {
+            if let Some(seen) = unit.agent.relations.get_mut(&id) {
+                seen.dying_from_the_start = true;
+            }
+        }
     }
 }
 
@@ -232,11 +291,14 @@ pub(crate) fn prepare(model: &mut Model, name: &str, event: &Event) {
     let Some(unit) = model.unit_mut(name) else {
         return;
     };
-    unit.agent.relations.entry(event.id).or_default();
-    let address = unit.address.clone();
+    let seen = unit.agent.relations.entry(event.id).or_default();
+    seen.endpoint.clone_from(&event.endpoint);
     let app = super::model::split_unit(name)
         .map(|(app, _)| app.to_owned())
         .unwrap_or_default();
+    let address = model.applications.get(&app);
+    let address = address.map(|app| app.service_address.clone());
+    let address = address.unwrap_or_default();
     if let Some(side) = model
         .relations
         .get_mut(&event.id)
@@ -297,7 +359,10 @@ fn hook_succeeded(model: &mut Model, name: &str, hook: &str) {
             agent.started = false;
             agent.stopped = false;
         }
-        "config-changed" => agent.config = config,
+        "config-changed" => {
+            agent.config = config;
+            agent.echo = false;
+        }
         "leader-elected" => agent.led = true,
         "start" => {
             agent.started = true;
@@ -305,7 +370,10 @@ fn hook_succeeded(model: &mut Model, name: &str, hook: &str) {
                 unit.status.push(Status::now("unknown", ""));
             }
         }
-        "stop" => agent.stopped = true,
+        "stop" => {
+            agent.stopped = true;
+            agent.token_void = false;
+        }
         "remove" => agent.removed = true,
         _ => {}
     }

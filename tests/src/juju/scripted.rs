@@ -12,7 +12,7 @@ use super::azure::AzureIntegrator;
 use super::azure_auth::AzureAuthIntegrator;
 use super::model::{Bag, Life, Model};
 use super::s3::S3Integrator;
-use super::secrets::{Content, Grant, Owner, Secret};
+use super::secrets::{Content, Grant, Owner, Secret, address};
 
 /// A player. All of them are here, so that a model can be written down and read back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -133,15 +133,15 @@ fn keep_secret(
         .map(str::to_owned);
     if let Some(secret) = known.and_then(|id| model.secrets.get_mut(&id)) {
         secret.update(content);
-        return Ok(format!("secret:{}", secret.id));
+        return Ok(address(&model.uuid, &secret.id));
     }
     let mut secret = Secret::new(Owner::Application(app.to_owned()), content)?;
     secret.grants.push(Grant {
-        relation,
+        relation: Some(relation),
         app: consumer.to_owned(),
         unit: None,
     });
-    let uri = format!("secret:{}", secret.id);
+    let uri = address(&model.uuid, &secret.id);
     model.secrets.insert(secret.id.clone(), secret);
     Ok(uri)
 }

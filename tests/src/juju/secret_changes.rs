@@ -53,7 +53,7 @@ pub(crate) enum Withdrawal {
 impl Withdrawal {
     fn covers(&self, grant: &Grant) -> bool {
         match self {
-            Self::Relation(id) => grant.relation == *id,
+            Self::Relation(id) => grant.relation == Some(*id),
             Self::App(app) => grant.unit.is_none() && grant.app == *app,
             Self::Unit(unit) => grant.unit.as_ref() == Some(unit),
         }

@@ -54,13 +54,15 @@ pub enum Owner {
     Application(String),
     /// A unit.
     Unit(String),
+    /// The model's user.
+    User,
 }
 
-/// A permission to read, for as long as the relation lives.
+/// A permission to read, for as long as the relation lives; a user's grant hangs on none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The relation.
-    pub relation: u32,
+    pub relation: Option<u32>,
     /// The application that may read.
     pub app: String,
     /// The one unit of it that may read, if not all.
@@ -142,6 +144,7 @@ impl Secret {
         match &self.owner {
             Owner::Unit(name) => name == unit,
             Owner::Application(name) => split_unit(unit).is_some_and(|(app, _)| app == name),
+            Owner::User => false,
         }
     }
 
@@ -173,7 +176,8 @@ impl Model {
     #[must_use]
     pub fn may_read(&self, unit: &str, secret: &Secret) -> bool {
         let granted = |grant: &Grant| {
-            self.relations.contains_key(&grant.relation)
+            let lives = |id| self.relations.get(&id).is_some_and(|one| !one.gone);
+            grant.relation.is_none_or(lives)
                 && split_unit(unit).is_some_and(|(app, _)| app == grant.app)
                 && grant.unit.as_ref().is_none_or(|only| only == unit)
         };
@@ -197,7 +201,9 @@ impl Model {
     /// Takes back what a relation had granted.
     pub(crate) fn drop_grants(&mut self, relation: u32) {
         for secret in self.secrets.values_mut() {
-            secret.grants.retain(|grant| grant.relation != relation);
+            secret
+                .grants
+                .retain(|grant| grant.relation != Some(relation));
         }
     }
 }
@@ -215,6 +221,12 @@ pub fn encode(content: &BTreeMap<String, String>) -> Content {
 #[must_use]
 pub fn decode(value: &str) -> Vec<u8> {
     STANDARD.decode(value).unwrap_or_default()
+}
+
+/// What a secret is called outside of its model, and by `secret-add`.
+#[must_use]
+pub(crate) fn address(model: &str, id: &str) -> String {
+    format!("secret://{model}/{id}")
 }
 
 /// The id in any of the forms that Juju accepts.

@@ -296,7 +296,7 @@ fn relation_info(relation: &Relation, app: &str, name: &str) -> Option<Out> {
         ("relation-id", Out::Number(f64::from(relation.id))),
         ("endpoint", Out::text(local.endpoint.clone())),
         ("related-endpoint", Out::text(remote.endpoint.clone())),
-        ("application-data", bag(&remote.bag.data)),
+        ("application-data", bag(&local.bag.data)),
     ];
     if let Some(own) = local.units.get(name).filter(|_| relation.is_peer()) {
         entries.push(("local-unit", unit(own)));

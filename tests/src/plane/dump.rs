@@ -15,6 +15,7 @@ use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
+use crate::juju::SECRET_CONSUMER;
 use crate::operator::APP;
 
 /// Kinds that tell what happened, not what is.
@@ -33,7 +34,7 @@ const GIVEN: [(&str, &str); 2] = [
     ("ServiceAccount", "default"),
 ];
 
-/// What Juju gives each application.
+/// What Juju gives each application, and makes for each reading of a secret.
 const JUJUS: [&str; 3] = ["ServiceAccount", "Role", "RoleBinding"];
 
 /// Fields that differ though nothing else does.
@@ -214,7 +215,8 @@ fn typed(mut object: DynamicObject, api_version: &str, kind: &str) -> DynamicObj
 }
 
 fn is_given(kind: &str, name: &str) -> bool {
-    GIVEN.contains(&(kind, name)) || (JUJUS.contains(&kind) && name == APP)
+    let jujus = JUJUS.contains(&kind) && (name == APP || name.starts_with(SECRET_CONSUMER));
+    GIVEN.contains(&(kind, name)) || jujus
 }
 
 /// Names that were made up at random, and what stands for them.

@@ -191,6 +191,7 @@ fn check_secrets(juju: &Juju, commits: &[Value], at: &str) {
         let owner = match &secret.owner {
             Owner::Application(name) => format!("application-{name}"),
             Owner::Unit(name) => format!("unit-{}", name.replace('/', "-")),
+            Owner::User => format!("model-{}", juju.model().uuid),
         };
         assert_eq!(Some(&*owner), change["owner-tag"].as_str(), "{at}");
     }

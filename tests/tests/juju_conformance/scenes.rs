@@ -107,11 +107,22 @@ pub(crate) fn scenes() -> Vec<Scene> {
             about(RelationKind::Departed, Some("kubeflow-velero/0")),
             as_is,
         ),
-        scene("t4", (149, 163), about(RelationKind::Broken, None), as_is),
+        // The recorded agents had been started when these relations were dying already.
+        scene(
+            "t4",
+            (149, 163),
+            about(RelationKind::Broken, None),
+            |model| {
+                let agent = &mut model.unit_mut(UNIT).unwrap().agent;
+                agent.relations.get_mut(&3).unwrap().dying_from_the_start = true;
+            },
+        ),
         scene("t5", (1, 13), hook(), as_is),
         scene("t5", (14, 18), about_s3(), as_is),
         scene("t5", (19, 22), hook(), |model| {
             model.relations.get_mut(&7).unwrap().life = Life::Dying;
+            let agent = &mut model.unit_mut(UNIT).unwrap().agent;
+            agent.relations.get_mut(&7).unwrap().dying_from_the_start = true;
         }),
         scene("t5", (23, 26), action(), as_is),
         scene("t7", (1, 20), hook(), as_is),
@@ -255,6 +266,7 @@ pub(crate) fn furnish(model: &mut Model) {
         interface: interface.to_owned(),
         life: Life::Alive,
         sides,
+        gone: false,
     };
     let spec = bag(&[("app", "x"), ("spec", "{\"a\":1}")]);
     let velero = vec![
@@ -276,15 +288,15 @@ pub(crate) fn furnish(model: &mut Model) {
     model.relations.insert(7, relation(7, "s3", s3));
     let agent = &mut model.unit_mut(UNIT).unwrap().agent;
     let member = ("kubeflow-velero/0".to_owned(), Some(1));
-    agent
-        .relations
-        .entry(3)
-        .or_default()
-        .members
-        .extend([member]);
-    agent.relations.entry(7).or_default();
-    let address = "10.1.2.3";
-    address.clone_into(&mut model.unit_mut(UNIT).unwrap().address);
+    let seen = agent.relations.entry(3).or_default();
+    seen.members.extend([member]);
+    "velero-backups".clone_into(&mut seen.endpoint);
+    let seen = agent.relations.entry(7).or_default();
+    "s3-credentials".clone_into(&mut seen.endpoint);
+    let unit = model.unit_mut(UNIT).unwrap();
+    "10.1.2.3".clone_into(&mut unit.address);
+    // The recorded controller knew no name for the network.
+    unit.interface.clear();
     let app = model.applications.get_mut("velero-operator").unwrap();
     "10.152.183.9".clone_into(&mut app.service_address);
     let id = |number: u32| format!("9m4e2mr0ui3e8a21100{number}");
@@ -296,7 +308,7 @@ pub(crate) fn add_secrets(model: &mut Model) {
     let own = Owner::Application("velero-operator".to_owned());
     let other = Owner::Application("kubeflow-velero".to_owned());
     let grant = Grant {
-        relation: 3,
+        relation: Some(3),
         app: "velero-operator".to_owned(),
         unit: None,
     };

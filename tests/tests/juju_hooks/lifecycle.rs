@@ -98,7 +98,6 @@ async fn an_action_that_is_stopped_does_not_run_again() {
     world.script("action-set a=1; action-log here; action-set b=2; state-set k=v");
     let rows = [
         (Interruption::Killed, "failed", "terminated", Some(-1)),
-        (Interruption::Cancelled, "aborted", "terminated", None),
         (Interruption::AgentLost, "failed", "action terminated", None),
     ];
     for (how, status, message, code) in rows {
@@ -279,7 +278,7 @@ async fn a_failing_remove_holds_the_application_until_force() {
     );
     assert!(world.juju.model().applications.contains_key("app"));
     assert_eq!(world.juju.unit_status("app/0").unwrap().level, "error");
-    world.juju.remove_application_by_force("app").await.unwrap();
+    world.juju.remove_application_by_force("app").unwrap();
     let runs = world.juju.settle().await.unwrap();
     assert!(
         runs.is_empty(),

@@ -18,6 +18,7 @@ mod order;
 mod person;
 mod relations;
 mod secrets;
+mod unkind;
 mod views;
 
 use std::fs;
@@ -50,6 +51,7 @@ const CONFIG: &str = r"
 options:
   word: {type: string, default: hello}
   number: {type: int}
+  key: {type: secret}
 ";
 
 struct World {

@@ -34,7 +34,7 @@ async fn deploy_runs_the_hooks_in_juju_s_order() {
     world.juju.trust("app").await.unwrap();
     assert_eq!(
         names(&world.juju.settle().await.unwrap()),
-        ["config-changed"]
+        ["config-changed", "config-changed"]
     );
     let run = world.juju.update_status("app/0").await.unwrap();
     assert_eq!(run.hook, "update-status");

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use tests::juju::model::{Life, Model};
+use tests::juju::secrets::parse_uri;
 use tests::juju::{HookRun, Juju};
 
 use crate::steps::app_of;
@@ -63,7 +64,8 @@ impl Rules {
         follow(seen, &due);
     }
 
-    /// An application goes by force: what fails there counts as done.
+    /// An application goes by force: what its units were stuck with counts as done, its relations are over
+    /// at once, and a hook that fails is a unit's last.
     pub(crate) fn forced(&mut self, app: &str) {
         self.forced.insert(app.to_owned());
         let own = |(unit, _): &(&String, &mut Seen)| app_of(unit) == app;
@@ -71,6 +73,7 @@ impl Rules {
             if let Some(due) = seen.due.take() {
                 follow(seen, &due);
             }
+            seen.relations.clear();
         }
     }
 
@@ -106,8 +109,10 @@ impl Rules {
         if well {
             seen.committed = run.statuses.last().map(|status| status.message.clone());
         }
-        if well || forced {
+        if well {
             follow(seen, &what);
+        } else if forced {
+            seen.over = true;
         } else if run.exit.is_terminated() {
             self.killed += 1;
             seen.due = Some(what);
@@ -184,7 +189,7 @@ impl Rules {
                 // Only an owner that never had a unit at work offers nothing.
                 continue;
             };
-            let secret = &model.secrets[uri.strip_prefix("secret:").unwrap()];
+            let secret = &model.secrets[parse_uri(uri).unwrap()];
             let file = kept.join(format!("token-{}-{id}", name.replace('/', "-")));
             let told = fs::read_to_string(file).unwrap_or_default();
             let token = &secret.content().unwrap()["token"];

@@ -230,7 +230,7 @@ impl World {
             Step::Trust(app) => juju.trust(&app).await.unwrap(),
             Step::Remove(app) => juju.remove_application(&app).unwrap(),
             Step::Force(app) => {
-                juju.remove_application_by_force(&app).await.unwrap();
+                juju.remove_application_by_force(&app).unwrap();
                 self.rules.forced(&app);
             }
             Step::Nothing => {}

@@ -18,6 +18,8 @@ const PARTS: [&str; 4] = [
 
 struct Addresses {
     pod: String,
+    /// What the pod's network is called, if it is.
+    interface: String,
     service: String,
 }
 
@@ -27,12 +29,15 @@ fn addresses(context: &HookContext<'_>) -> Addresses {
         .unit(&context.unit)
         .map(|unit| unit.address.clone())
         .unwrap_or_default();
+    let interface = context.model.unit(&context.unit);
+    let interface = interface.map(|unit| unit.interface.clone());
     let service = context.model.app_of(&context.unit);
     let service = service.map(|app| app.service_address.clone());
     Addresses {
         service: service
             .filter(|s| !s.is_empty())
             .unwrap_or_else(|| pod.clone()),
+        interface: interface.unwrap_or_default(),
         pod,
     }
 }
@@ -87,18 +92,25 @@ fn part(addresses: &Addresses, name: &str) -> Out {
 fn whole(addresses: &Addresses, parsed: &Parsed) -> Out {
     let json = parsed.get("format") == Some("json");
     let empty = || Out::text("");
+    // A controller gives a named network all of these, or none of them.
+    let (host, cidr) = if addresses.interface.is_empty() {
+        ("", "")
+    } else {
+        (addresses.pod.as_str(), "0.0.0.0/0")
+    };
     let mut address = vec![
-        ("hostname", empty()),
+        ("hostname", Out::text(host)),
         ("value", Out::text(addresses.pod.clone())),
-        ("cidr", empty()),
+        ("cidr", Out::text(cidr)),
     ];
-    let mut device = vec![("mac-address", empty()), ("interface-name", empty())];
+    let interface = || Out::text(addresses.interface.clone());
+    let mut device = vec![("mac-address", empty()), ("interface-name", interface())];
     if !json {
         address.push(("address", Out::text(addresses.pod.clone())));
     }
     device.push(("addresses", Out::List(vec![Out::map(address)])));
     if !json {
-        device.extend([("macaddress", empty()), ("interfacename", empty())]);
+        device.extend([("macaddress", empty()), ("interfacename", interface())]);
     }
     Out::map([
         ("bind-addresses", Out::List(vec![Out::map(device)])),

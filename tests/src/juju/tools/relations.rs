@@ -125,6 +125,10 @@ fn current_target(context: &HookContext<'_>, whose: Whose) -> Result<Target, Fai
 }
 
 fn bag(context: &HookContext<'_>, id: u32, target: &Target) -> Result<Bag, Failure> {
+    if context.is_gone(id) {
+        let why = "getting regular relation by key: relation not found";
+        return Err(Failure::run(why));
+    }
     match target {
         Target::Unit(name) if *name == context.unit => Ok(context.own_bag(id, Whose::Unit)),
         Target::Unit(name) => context

@@ -36,7 +36,7 @@ pub(super) fn grant(context: &mut HookContext<'_>, call: &Call) -> Outcome {
     parsed.finish()?;
     require_owned(context, &id)?;
     let grant = Grant {
-        relation,
+        relation: Some(relation),
         app,
         unit,
     };
@@ -129,6 +129,7 @@ fn described(model: &Model, secret: &Secret) -> Out {
     let owner = match secret.owner {
         Owner::Application(_) => "application",
         Owner::Unit(_) => "unit",
+        Owner::User => "model",
     };
     let rotation = secret.rotate.as_deref().unwrap_or("never");
     let mut entries = vec![("revision", Out::Number(f64::from(secret.latest())))];
@@ -153,7 +154,8 @@ fn access(model: &Model, grant: &Grant) -> Out {
         || format!("application-{}", grant.app),
         |unit| format!("unit-{}", unit.replace('/', "-")),
     );
-    let key = model.relations.get(&grant.relation).map(|relation| {
+    let relation = grant.relation.and_then(|id| model.relations.get(&id));
+    let key = relation.map(|relation| {
         let ends = relation.sides.iter();
         let mut ends: Vec<_> = ends.map(|s| format!("{}.{}", s.app, s.endpoint)).collect();
         ends.sort();

@@ -16,7 +16,7 @@ use super::secrets::parse_id;
 use super::{Call, Done, Failure, Outcome, parse, reason, silent};
 use crate::juju::context::HookContext;
 use crate::juju::secret_changes::{Details, SecretChange};
-use crate::juju::secrets::{Content, Owner, Secret};
+use crate::juju::secrets::{Content, Owner, Secret, address};
 
 const POLICIES: [&str; 7] = [
     "never",
@@ -60,7 +60,11 @@ pub(super) fn add(context: &mut HookContext<'_>, call: &Call) -> Outcome {
         return Err(Failure::run(why));
     }
     details.describe(&mut secret);
-    let stdout = format!("secret:{}\n", secret.id);
+    let stdout = if context.is_juju_3() {
+        format!("secret:{}\n", secret.id)
+    } else {
+        address(&context.model.uuid, &secret.id) + "\n"
+    };
     context
         .pending
         .secrets

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use super::flags::{OUTPUT, YAML, flag};
-use super::output::Out;
-use super::{Call, Outcome, parse, print};
+use super::output::{Out, quote};
+use super::{Call, Failure, Outcome, parse, print};
 use crate::juju::context::HookContext;
 use crate::juju::model::{Application, Life, Relation, Unit};
 use crate::juju::resolver::app_status;
@@ -17,6 +17,14 @@ use crate::juju::views::{shown, stamp};
 pub(super) fn goal_state(context: &mut HookContext<'_>, call: &Call) -> Outcome {
     let parsed = parse(context, call, &[flag("format", YAML), OUTPUT])?;
     parsed.finish()?;
+    if context
+        .model
+        .unit(&context.unit)
+        .is_none_or(|u| u.forgotten)
+    {
+        let why = format!("unit {} not found", quote(&context.unit));
+        return Err(Failure::run(why));
+    }
     let Some(app) = context.model.app_of(&context.unit) else {
         return print(context, call, &parsed, "yaml", &Out::Null);
     };
