@@ -135,8 +135,7 @@ async fn an_image_that_was_pinned_to_the_older_velero_is_named_and_nothing_break
     );
     assert!(exists(&world, "", "Secret", "cloud-credentials").await);
 
-    world.juju.reset_config(APP, &["velero-image"]).unwrap();
-    world.settle().await.unwrap();
+    world.reset(&["velero-image"]).await.unwrap();
     world.expect_status("active: ").unwrap();
     assert_ours(&world, &objects(&world).await);
     assert_up_to_date(&world).await;

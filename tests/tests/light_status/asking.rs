@@ -124,7 +124,7 @@ pub(crate) async fn config(plane: &Plane) -> Rows {
     for (option, value, situation) in options {
         world.config(option, value).await.unwrap();
         rows.take(&world, Section::Config, "blocked", situation);
-        world.juju.reset_config(APP, &[option]).unwrap();
+        world.reset(&[option]).await.unwrap();
     }
     let several = [
         ("velero-image", ""),
@@ -139,8 +139,7 @@ pub(crate) async fn config(plane: &Plane) -> Rows {
         "Several options are wrong",
     );
     let names = several.map(|(option, _)| option);
-    world.juju.reset_config(APP, &names).unwrap();
-    world.settle().await.unwrap();
+    world.reset(&names).await.unwrap();
     world.expect_status("active: ").unwrap();
     rows
 }

@@ -34,8 +34,7 @@ pub(crate) async fn pod_security(plane: &Plane) -> Rows {
     world.config("use-node-agent", "true").await.unwrap();
     let situation = "The namespace enforces `baseline`, and the node agent is wanted";
     rows.take(&world, Section::Velero, "blocked", situation);
-    world.juju.reset_config(APP, &["use-node-agent"]).unwrap();
-    world.settle().await.unwrap();
+    world.reset(&["use-node-agent"]).await.unwrap();
     world.expect_status("active: ").unwrap();
 
     enforce(&world, "restricted").await;

@@ -78,8 +78,7 @@ async fn images(world: &mut LightWorld, rows: &mut Rows) {
         world.let_containers(image, fate).await.unwrap();
         world.config(option, image).await.unwrap();
         rows.take(world, Section::Velero, "blocked", situation);
-        world.juju.reset_config(APP, &[option]).unwrap();
-        world.settle().await.unwrap();
+        world.reset(&[option]).await.unwrap();
         world.expect_status("active: ").unwrap();
     }
 }
