@@ -240,7 +240,7 @@ impl CharmedModel {
         Ok(lines.join("\n"))
     }
 
-    /// How many ServiceAccounts, and Roles and RoleBindings as many, readings of secrets have left.
+    /// How many `ServiceAccount`s, and roles and bindings as many, readings of secrets have left.
     pub async fn secret_consumers(&self) -> Result<usize> {
         let cluster = self.juju.cluster().context("no cluster")?;
         cluster.secret_consumers(&self.namespace).await

@@ -26,6 +26,9 @@ pub(crate) fn next(model: &Model, name: &str) -> Option<Event> {
     if agent.installed && agent.charm_revision != app.charm_revision {
         return Some(upgrade(agent));
     }
+    if agent.echo && unit.life == Life::Alive {
+        return Some(Event::hook("config-changed"));
+    }
     if agent.installed && unit.life == Life::Alive {
         let early = created(model, app, agent)
             .or_else(|| leadership(app, unit))
@@ -42,7 +45,7 @@ pub(crate) fn next(model: &Model, name: &str) -> Option<Event> {
     if !agent.installed {
         return Some(Event::hook("install"));
     }
-    if agent.echo || has_news(agent.config.as_ref(), &config_now(app, unit)) {
+    if has_news(agent.config.as_ref(), &config_now(app, unit)) {
         return Some(Event::hook("config-changed"));
     }
     if !agent.started {

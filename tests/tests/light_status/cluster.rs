@@ -5,7 +5,6 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 use tests::juju::DeployOptions;
-use tests::operator::APP;
 use tests::plane::{LightWorld, Plane};
 use tests::stack::ApiEndpoint;
 use tests::stack::proxy::{Asked, Face, Fault, Refusal, Rule};
