@@ -6,7 +6,8 @@
 use std::{process::ExitStatus, time::Duration};
 
 use jiff::SignedDuration;
-use kube::ResourceExt as _;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{ResourceExt as _, api::ListParams};
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
@@ -29,6 +30,7 @@ use crate::{
     velero::{
         self,
         cli::{Cli, CliError},
+        credential,
     },
 };
 
@@ -57,6 +59,10 @@ pub(super) async fn run(charm: &Charm) -> Result<(), Failure> {
     let limit = time_limit(&params)?;
     let cluster = Cluster::connect().map_err(crate::reconcile::Error::from)?;
     storage_is_configured(&cluster, charm).await?;
+    // The CLI may print what a store has repeated of them.
+    let select = ListParams::default().labels(&credential::selector(&charm.owner));
+    let secrets = cluster.list(&cluster.api::<Secret>(), &select).await?;
+    charm.keep_credentials(&secrets);
 
     let cli = Cli::new(&charm.unit.charm_dir, cluster.namespace());
     let mut prepared = cli.prepare(words.as_slice())?;

@@ -57,6 +57,12 @@ pub(crate) fn selector(owner: &Owner) -> String {
     format!("{},{label}={value}", owner.selector())
 }
 
+/// Everything that a Secret holds, as text.
+pub(crate) fn contents(secret: &Secret) -> impl Iterator<Item = SecretString> {
+    let values = secret.data.iter().flat_map(BTreeMap::values);
+    values.map(|value| String::from_utf8_lossy(&value.0).into_owned().into())
+}
+
 /// The Secret holds this file and nothing else.
 pub(crate) fn holds(secret: &Secret, file: &SecretString) -> bool {
     secret.immutable == Some(true)

@@ -8,6 +8,7 @@ pub(crate) mod credential;
 pub(crate) mod definitions;
 pub(crate) mod location;
 pub(crate) mod manifests;
+pub(crate) mod work;
 
 use std::collections::BTreeMap;
 
