@@ -360,3 +360,22 @@ async fn patch_location(world: &LightWorld, patch: &Value) {
     ];
     world.kubectl(&arguments).await.unwrap();
 }
+
+/// A word of a later Velero, which has definitions of its own too.
+pub(crate) async fn unknown_phase(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::connected(plane, "unknown-phase").await.unwrap();
+    let field = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/phase/enum";
+    let open = json!([{"op": "remove", "path": field}]).to_string();
+    let definition = "crd/backupstoragelocations.velero.io";
+    let patch = ["patch", definition, "--type=json", "-p", &open];
+    world.kubectl(&patch).await.unwrap();
+    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let message = "BackupStorageLocation \"default\" is unavailable: too many requests.";
+    let status = json!({"phase": "Throttled", "message": message, "lastValidationTime": now});
+    patch_location(&world, &json!({"status": status})).await;
+    world.update_status().await.unwrap();
+    let situation = "Velero says something that this charm does not know";
+    rows.take(&world, Section::Store, "blocked", situation);
+    rows
+}
