@@ -1,36 +1,13 @@
 //! From nothing to a restored backup, and away again.
 
 use tests::juju::DeployOptions;
-use tests::operator::{APP, UNIT, run_well};
+use tests::operator::{APP, run_well};
 use tests::shop::Shop;
 use tests::stack::versions;
 use tests::store::Store;
 use tests::world::World;
 
 use super::{NO_STORE, kubectl, writes};
-
-/// Everything that the charm said, asked or was given by a tool, but for what it read of secrets.
-fn everything_said(world: &World) -> String {
-    let runs = world.juju.hook_runs().iter();
-    let calls = runs.flat_map(|run| {
-        let environment = run
-            .environment
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"));
-        environment.chain(
-            run.tool_calls
-                .iter()
-                .map(|call| format!("{} {:?}", call.tool, call.args)),
-        )
-    });
-    let statuses = world
-        .juju
-        .status_history(UNIT)
-        .iter()
-        .map(|status| status.message.clone());
-    let said: Vec<_> = calls.chain(statuses).chain([world.log()]).collect();
-    said.join("\n")
-}
 
 #[tokio::test]
 async fn one_backup_lost_and_restored() {
@@ -110,7 +87,7 @@ async fn lose_and_restore(mut world: World, store: &Store) {
     let after = store.list(&world.bucket).await.unwrap();
     assert_eq!(after, before, "what is in the bucket stays");
 
-    let said = everything_said(&world);
+    let said = world.everything_said();
     for secret in store.secrets() {
         assert!(!said.contains(secret), "a key was said");
     }
