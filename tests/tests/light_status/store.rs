@@ -370,10 +370,12 @@ pub(crate) async fn unknown_phase(plane: &Plane) -> Rows {
     let definition = "crd/backupstoragelocations.velero.io";
     let patch = ["patch", definition, "--type=json", "-p", &open];
     world.kubectl(&patch).await.unwrap();
-    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let message = "BackupStorageLocation \"default\" is unavailable: too many requests.";
-    let status = json!({"phase": "Throttled", "message": message, "lastValidationTime": now});
-    patch_location(&world, &json!({"status": status})).await;
+    let verdict = Verdict::Other {
+        phase: "Throttled".into(),
+        cause: "too many requests.".into(),
+    };
+    let bucket = world.bucket.clone();
+    world.let_bucket(&bucket, verdict).await.unwrap();
     world.update_status().await.unwrap();
     let situation = "Velero says something that this charm does not know";
     rows.take(&world, Section::Store, "blocked", situation);
