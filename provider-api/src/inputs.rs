@@ -100,6 +100,14 @@ impl RelationData {
         (!text.trim().is_empty()).then(|| SecretString::from(text))
     }
 
+    /// Every credential in it, whether or not anybody asks for it by name.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        self.fields.values().filter_map(|value| match value {
+            Value::Secret(secret) => Some(secret),
+            Value::Plain(_) | Value::Echo(_) | Value::Unreadable(_) => None,
+        })
+    }
+
     /// A plain field that must be there.
     ///
     /// # Errors
@@ -216,6 +224,7 @@ mod tests {
         assert_eq!(data.plain("bucket"), None);
         assert_eq!(data.plain("region"), Some("eu"));
         assert!(data.secret("secret-key").is_some());
+        assert_eq!(data.secrets().count(), 1);
         assert!(!data.has_any(&["bucket"]) && data.has_any(&["bucket", "secret-key"]));
         assert!(!format!("{data:?}").contains("canary-4711"));
     }

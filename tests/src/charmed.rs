@@ -186,6 +186,31 @@ impl CharmedModel {
         lines.collect::<Vec<_>>().join("\n")
     }
 
+    /// Everything that the charm said, asked or was given by a tool, but for what it read of secrets; also
+    /// what actions gave.
+    #[must_use]
+    pub fn everything_said(&self) -> String {
+        let runs = self.juju.hook_runs().iter();
+        let calls = runs.flat_map(|run| {
+            let environment = run
+                .environment
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"));
+            environment.chain(
+                run.tool_calls
+                    .iter()
+                    .map(|call| format!("{} {:?}", call.tool, call.args)),
+            )
+        });
+        let statuses = self
+            .juju
+            .status_history(UNIT)
+            .iter()
+            .map(|status| status.message.clone());
+        let said: Vec<_> = calls.chain(statuses).chain([self.log()]).collect();
+        said.join("\n")
+    }
+
     /// The arguments of each start of the CLI so far.
     pub fn cli_starts(&self) -> Result<Vec<String>> {
         let calls = self.dir.path().join("cli-starts");

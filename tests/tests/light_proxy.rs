@@ -181,6 +181,16 @@ async fn refusals_are_in_the_words_of_the_api_server(
                 .to_owned()
         )
     );
+    assert_eq!(
+        refused(Refusal::Terminating).await,
+        (
+            403,
+            "Forbidden".to_owned(),
+            "configmaps is forbidden: unable to create new content in namespace default because it is \
+             being terminated"
+                .to_owned()
+        )
+    );
     assert_eq!(refused(Refusal::Conflict).await.0, 409);
     assert_eq!(refused(Refusal::Broken).await.0, 500);
     let busy = refused(Refusal::Busy).await;

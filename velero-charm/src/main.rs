@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use tracing::info;
 
 use crate::{
-    juju::{Event, Unit, log},
+    juju::{Event, Secrets, Unit, log},
     reconcile::{Charm, Tenure},
 };
 
@@ -24,8 +24,9 @@ fn main() -> ExitCode {
     let Some(event) = Event::from_env() else {
         return people::main();
     };
-    log::start(&event);
-    match dispatch(event) {
+    let secrets = Secrets::default();
+    log::start(&event, &secrets);
+    match dispatch(event, secrets) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -34,14 +35,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(event: Event) -> anyhow::Result<()> {
+fn dispatch(event: Event, secrets: Secrets) -> anyhow::Result<()> {
     let unit = Unit::from_env()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the async runtime does not start")?;
     runtime.block_on(async {
-        let charm = Charm::new(unit, event.news())?;
+        let charm = Charm::new(unit, event.news(), secrets)?;
         match event {
             Event::Action(name) => actions::run(&charm, &name).await?,
             Event::Remove => charm.remove().await?,

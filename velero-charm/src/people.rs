@@ -13,7 +13,11 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use provider_api::{Facts, Inputs, Problems, RelationData, Value, Verdict};
 
-use crate::velero::{self, Owner, companion::Companion, location};
+use crate::velero::{
+    self, Owner,
+    companion::Companion,
+    location::{self, Rank},
+};
 
 /// The Velero charm. Juju starts it for hooks and actions; by hand it only tells about itself.
 #[derive(Debug, Parser)]
@@ -132,6 +136,7 @@ fn render(wanted: Render) -> anyhow::Result<String> {
     let location = location::backup_location(
         descriptor.name,
         &storage.location,
+        Rank::Default,
         "SECRET",
         velero::SERVER,
         &owner,

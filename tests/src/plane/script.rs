@@ -38,6 +38,13 @@ pub enum Verdict {
     Available,
     /// It cannot, as the store's plugin says.
     Unavailable(String),
+    /// A word of a later Velero.
+    Other {
+        /// The word.
+        phase: String,
+        /// What the plugin says.
+        cause: String,
+    },
     /// The store takes the connection and is silent: while Velero waits for it, it judges no other location
     /// of its namespace either.
     Never,

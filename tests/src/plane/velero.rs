@@ -181,13 +181,14 @@ async fn write(api: &Api<DynamicObject>, object: &DynamicObject, patch: &Value) 
 
 fn status(name: &str, verdict: &Verdict) -> Value {
     let now = Timestamp::now().to_string();
+    let unavailable = |cause: &str| {
+        json!(format!(
+            "BackupStorageLocation \"{name}\" is unavailable: {cause}"
+        ))
+    };
     let (phase, message) = match verdict {
-        Verdict::Unavailable(cause) => (
-            "Unavailable",
-            json!(format!(
-                "BackupStorageLocation \"{name}\" is unavailable: {cause}"
-            )),
-        ),
+        Verdict::Unavailable(cause) => ("Unavailable", unavailable(cause)),
+        Verdict::Other { phase, cause } => (phase.as_str(), unavailable(cause)),
         Verdict::Available | Verdict::Never => ("Available", Value::Null),
     };
     json!({"phase": phase, "message": message, "lastValidationTime": now})

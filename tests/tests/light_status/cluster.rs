@@ -1,5 +1,7 @@
 //! The cluster: what it refuses, who else is in it, and an API server that is away or sick.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
@@ -11,6 +13,8 @@ use tests::stack::proxy::{Asked, Face, Fault, Refusal, Rule};
 
 use crate::table::{Rows, Section};
 
+/// As a rule it takes a second.
+const TAKEN_UP_WITHIN: Duration = Duration::from_mins(1);
 /// Nobody listens there.
 const DEAD_PORT: u16 = 1;
 
@@ -93,6 +97,101 @@ pub(crate) async fn busy(plane: &Plane) -> Rows {
     rows
 }
 
+pub(crate) async fn busy_agent(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::connected(plane, "busy-agent").await.unwrap();
+    world.config("use-node-agent", "true").await.unwrap();
+    let upload = json!({
+        "apiVersion": "velero.io/v2alpha1", "kind": "DataUpload",
+        "metadata": {"name": "nightly-x7k2p", "namespace": world.namespace},
+        "spec": {"backupStorageLocation": "default", "operationTimeout": "10m", "snapshotType": "CSI",
+                 "sourceNamespace": "shop", "sourcePVC": "files"},
+        "status": {"phase": "InProgress"},
+    });
+    world.apply(&upload).await.unwrap();
+    world.config("use-node-agent", "false").await.unwrap();
+    let situation = "An option would end the node agent while it moves the data of a volume";
+    rows.take(&world, Section::Velero, "waiting", situation);
+    rows
+}
+
+/// What others have laid down for the cluster stops the charm, trusted as it is.
+pub(crate) async fn refused(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::deployed(plane, "refused").await.unwrap();
+    let quota = json!({
+        "apiVersion": "v1", "kind": "ResourceQuota",
+        "metadata": {"name": "tiny", "namespace": world.namespace},
+        "spec": {"hard": {"count/secrets": "0"}},
+    });
+    world.apply(&quota).await.unwrap();
+    // What its controller, which is not there, would have counted.
+    let counted = json!({"status": {
+        "hard": {"count/secrets": "0"}, "used": {"count/secrets": "0"},
+    }})
+    .to_string();
+    let patch = ["patch", "resourcequota", "tiny", "--subresource=status"];
+    let with = ["-n", &world.namespace, "--type=merge", "-p", &counted];
+    world.kubectl(&[&patch[..], &with].concat()).await.unwrap();
+    let settings = world.settings();
+    world.integrate(settings).await.unwrap();
+    let situation = "A quota of the namespace is used up";
+    rows.take(&world, Section::Cluster, "blocked", situation);
+    let delete = ["-n", &world.namespace, "delete", "resourcequota", "tiny"];
+    world.kubectl(&delete).await.unwrap();
+
+    forbid_secrets(&world).await;
+    world.update_status().await.unwrap();
+    let situation = "A policy of the cluster forbids what the charm makes";
+    rows.take(&world, Section::Cluster, "blocked", situation);
+    let delete = ["delete", "validatingadmissionpolicybinding", "no-secrets"];
+    world.kubectl(&delete).await.unwrap();
+    rows
+}
+
+/// From the moment that this returns.
+async fn forbid_secrets(world: &LightWorld) {
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "no-secrets"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": [""], "apiVersions": ["v1"], "resources": ["secrets"],
+                "operations": ["CREATE"],
+            }]},
+            "validations": [{"expression": "false", "message": "secrets come from the vault"}],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "no-secrets"},
+        "spec": {
+            "policyName": "no-secrets", "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {
+                "kubernetes.io/metadata.name": world.namespace,
+            }}},
+        },
+    });
+    world.apply(&policy).await.unwrap();
+    world.apply(&binding).await.unwrap();
+    let namespace = ["-n", &world.namespace];
+    let create = ["create", "secret", "generic", "probe", "--dry-run=server"];
+    // The API server takes it up by and by.
+    let refused = async {
+        while world
+            .kubectl(&[&create[..], &namespace].concat())
+            .await
+            .is_ok()
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(TAKEN_UP_WITHIN, refused)
+        .await
+        .unwrap();
+}
+
 pub(crate) async fn unreachable(plane: &Plane) -> Rows {
     let mut rows = Rows::default();
     let nowhere = ApiEndpoint {
@@ -139,6 +238,11 @@ pub(crate) async fn sick_api_server(plane: &Plane) -> Rows {
             Rule::every(bindings, Fault::Refuse(Refusal::Forbidden)),
             "blocked",
             "The charm may read only a part of the cluster",
+        ),
+        (
+            Rule::every(bindings, Fault::Refuse(Refusal::Terminating)),
+            "waiting",
+            "The model is being destroyed",
         ),
         (
             Rule::every(any, Fault::Refuse(Refusal::Busy)),

@@ -371,3 +371,24 @@ async fn patch_location(world: &LightWorld, patch: &Value) {
     ];
     world.kubectl(&arguments).await.unwrap();
 }
+
+/// A word of a later Velero, which has definitions of its own too.
+pub(crate) async fn unknown_phase(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::connected(plane, "unknown-phase").await.unwrap();
+    let field = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/phase/enum";
+    let open = json!([{"op": "remove", "path": field}]).to_string();
+    let definition = "crd/backupstoragelocations.velero.io";
+    let patch = ["patch", definition, "--type=json", "-p", &open];
+    world.kubectl(&patch).await.unwrap();
+    let verdict = Verdict::Other {
+        phase: "Throttled".into(),
+        cause: "too many requests.".into(),
+    };
+    let bucket = world.bucket.clone();
+    world.let_bucket(&bucket, verdict).await.unwrap();
+    world.update_status().await.unwrap();
+    let situation = "Velero says something that this charm does not know";
+    rows.take(&world, Section::Store, "blocked", situation);
+    rows
+}

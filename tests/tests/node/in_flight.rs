@@ -18,6 +18,28 @@ async fn applied_by_an_earlier_charm(world: &World) {
     kubectl(world, &["patch", record, "--type=merge", "-p", &patch]).await;
 }
 
+/// The record of a server's pod that a node was too full for.
+async fn evicted_beside(world: &World, pod: &str) {
+    let live = kubectl(world, &["get", pod.trim(), "-o", "json"]).await;
+    let live: serde_json::Value = serde_json::from_str(&live).unwrap();
+    let containers = &live["spec"]["containers"];
+    let containers = json!([{"name": containers[0]["name"], "image": containers[0]["image"]}]);
+    let evicted = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "velero-evicted", "namespace": world.namespace,
+                     "labels": {"deploy": "velero", "component": "velero"}},
+        "spec": {"schedulerName": "nobody", "containers": containers},
+    });
+    world.apply(&evicted).await.unwrap();
+    let status = json!({"status": {"phase": "Failed", "reason": "Evicted"}}).to_string();
+    let patch = ["--subresource=status", "--type=merge", "-p", &status];
+    kubectl(
+        world,
+        &[&["patch", "pod", "velero-evicted"], &patch[..]].concat(),
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn whatever_would_restart_velero_waits_for_the_backup_that_runs() {
     let mut world = World::connected("in-flight").await.unwrap();
@@ -29,6 +51,7 @@ async fn whatever_would_restart_velero_waits_for_the_backup_that_runs() {
         "timeout": "2s",
     });
     run_with(&mut world, "run", backup).await;
+    evicted_beside(&world, &server_pod(&world).await).await;
     let pod = server_pod(&world).await;
     let held = "waiting: change held back until Backup `slow` has ended";
 

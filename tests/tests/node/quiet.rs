@@ -151,3 +151,39 @@ async fn a_strategy_set_by_hand_is_set_back() {
     let strategy = kubectl(&world, &["get", "deployment", "velero", "-o", strategy]).await;
     assert_eq!(strategy, r#"{"type":"Recreate"}"#);
 }
+
+/// Of two defaults Velero takes one away at once.
+#[tokio::test]
+async fn a_users_default_location_stays_and_nobody_fights() {
+    let mut world = World::connected("two-defaults").await.unwrap();
+    let ours = world.location().await.unwrap().unwrap();
+    let mut theirs = json!({
+        "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+        "metadata": {"name": "theirs", "namespace": world.namespace},
+        "spec": ours,
+    });
+    theirs["spec"]["objectStorage"]["prefix"] = json!("theirs");
+    world.apply(&theirs).await.unwrap();
+    let kind = "backupstoragelocations.velero.io";
+    let judged = "--for=jsonpath={.status.phase}=Available";
+    kubectl(&world, &["wait", &format!("{kind}/theirs"), judged]).await;
+    world.update_status().await.unwrap();
+    let defaults = async |world: &World| {
+        let shown = "jsonpath={range .items[*]}{.metadata.name}={.spec.default} {end}";
+        kubectl(world, &["get", kind, "-o", shown]).await
+    };
+    assert_eq!(defaults(&world).await.trim(), "default= theirs=true");
+
+    let mark = world.stack.audit().mark().await.unwrap();
+    for _ in 0..3 {
+        world.update_status().await.unwrap();
+        world.expect_status("active: ").unwrap();
+    }
+    assert_eq!(writes(&world, &mark).await, Vec::<String>::new());
+    assert_eq!(defaults(&world).await.trim(), "default= theirs=true");
+
+    kubectl(&world, &["delete", kind, "theirs"]).await;
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    assert_eq!(defaults(&world).await.trim(), "default=true");
+}

@@ -2,36 +2,13 @@
 
 use tests::documented::{self, Hand, Moment, SHOP};
 use tests::juju::{ActionOutcome, DeployOptions};
-use tests::operator::{APP, UNIT};
+use tests::operator::APP;
 use tests::shop::Shop;
 use tests::stack::{StoredObject, versions};
 use tests::store::Store;
 use tests::world::World;
 
 use super::{NO_STORE, kubectl};
-
-/// Everything that the charm said, asked or was given by a tool, but for what it read of secrets.
-fn everything_said(world: &World) -> String {
-    let runs = world.juju.hook_runs().iter();
-    let calls = runs.flat_map(|run| {
-        let environment = run
-            .environment
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"));
-        environment.chain(
-            run.tool_calls
-                .iter()
-                .map(|call| format!("{} {:?}", call.tool, call.args)),
-        )
-    });
-    let statuses = world
-        .juju
-        .status_history(UNIT)
-        .iter()
-        .map(|status| status.message.clone());
-    let said: Vec<_> = calls.chain(statuses).chain([world.log()]).collect();
-    said.join("\n")
-}
 
 #[tokio::test]
 async fn one_backup_lost_and_restored() {
@@ -70,7 +47,7 @@ async fn lose_and_restore(mut world: World, store: &Store) {
     let after = store.list(&world.bucket).await.unwrap();
     assert_eq!(after, before, "what is in the bucket stays");
 
-    let said = everything_said(&world);
+    let said = world.everything_said();
     for secret in store.secrets() {
         assert!(!said.contains(secret), "a key was said");
     }

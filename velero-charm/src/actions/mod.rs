@@ -64,11 +64,7 @@ impl From<JujuError> for Failure {
 
 impl From<ClusterError> for Failure {
     fn from(error: ClusterError) -> Self {
-        Self::Charm(if error.is_forbidden() {
-            Error::NotTrusted
-        } else {
-            error.into()
-        })
+        Self::Charm(error.into())
     }
 }
 

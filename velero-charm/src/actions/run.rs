@@ -6,7 +6,8 @@
 use std::{process::ExitStatus, time::Duration};
 
 use jiff::SignedDuration;
-use kube::ResourceExt as _;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{ResourceExt as _, api::ListParams};
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
@@ -31,6 +32,7 @@ use crate::{
     velero::{
         self,
         cli::{Cli, CliError},
+        credential,
     },
 };
 
@@ -69,6 +71,10 @@ pub(super) async fn run(charm: &Charm) -> Result<(), Failure> {
     if !obstacles.is_empty() {
         return Err(Failure::Refused(obstacles.join("; ")));
     }
+    // The CLI may print what a store has repeated of them.
+    let select = ListParams::default().labels(&credential::selector(&charm.owner));
+    let secrets = cluster.list(&cluster.api::<Secret>(), &select).await?;
+    charm.keep_credentials(&secrets);
 
     let cli = Cli::new(&charm.unit.charm_dir, cluster.namespace());
     let mut prepared = cli.prepare(&command.arguments())?;

@@ -1,6 +1,6 @@
 //! What can go wrong between the charm and the API server.
 //!
-//! **Invariant:** each error knows what was being done and whether a later hook may succeed.
+//! **Invariant:** each error knows what was being done, and who can do something about it.
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,22 @@ enum Cause {
     Unreachable(String),
 }
 
+/// What makes a request succeed that has failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Remedy {
+    /// It passes by itself.
+    Time,
+    /// The ServiceAccount needs a role.
+    Trust,
+    /// A quota of the namespace is used up.
+    Quota,
+    /// Somebody's rule for objects of the cluster forbids this one.
+    Policy,
+    /// Nothing: the namespace is being deleted.
+    None,
+    Unknown,
+}
+
 impl ClusterError {
     pub(super) fn no_account(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self {
@@ -39,7 +55,7 @@ impl ClusterError {
         }
     }
 
-    pub(super) fn request(doing: impl Into<String>, source: kube::Error) -> Self {
+    pub(crate) fn request(doing: impl Into<String>, source: kube::Error) -> Self {
         let cause = match source {
             kube::Error::Api(status) => Cause::Refused(status),
             other => unreachable(&other),
@@ -60,14 +76,38 @@ impl ClusterError {
         matches!(&self.cause, Cause::Refused(status) if status.code == 409)
     }
 
-    /// The ServiceAccount may not do this, or is gone.
+    /// No role allows this to the ServiceAccount, or it is gone.
     pub(crate) fn is_forbidden(&self) -> bool {
+        self.remedy() == Remedy::Trust
+    }
+
+    /// Who can do something about it.
+    pub(crate) fn remedy(&self) -> Remedy {
         match &self.cause {
-            Cause::Refused(status) => status.is_forbidden() || status.code == 401,
+            Cause::Refused(status) => remedy(status, self.is_retryable()),
+            Cause::Silent | Cause::Unreachable(_) => Remedy::Time,
+            Cause::NoAccount(_) | Cause::Distrusted(_) => Remedy::Unknown,
+        }
+    }
+
+    /// What the ServiceAccount may not do, if the API server names it.
+    pub(crate) fn lacking(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Refused(status) => Some(unauthorized(&status.message)?.1),
             Cause::NoAccount(_) | Cause::Silent | Cause::Distrusted(_) | Cause::Unreachable(_) => {
-                false
+                None
             }
         }
+    }
+
+    /// The same without names that differ at every try.
+    pub(crate) fn in_general(&self) -> String {
+        let doing = self.doing.split(" `").next().unwrap_or(&self.doing);
+        let cause = match &self.cause {
+            Cause::Refused(status) => reason(&status.message).to_owned(),
+            cause => cause.to_string(),
+        };
+        format!("could not {doing}: {cause}")
     }
 
     /// A later hook may succeed without anybody doing anything.
@@ -91,6 +131,51 @@ pub(super) fn word(error: &kube::Error) -> Option<kube::Error> {
         kube::Error::Api(status) => Some(kube::Error::Api(status.clone())),
         _ => None,
     }
+}
+
+/// Many things are answered with 403; only the words tell which.
+fn remedy(status: &kube::core::Status, is_retryable: bool) -> Remedy {
+    let said = |words: &str| status.message.contains(words);
+    let names_namespace = || {
+        status
+            .details
+            .as_ref()
+            .is_some_and(|d| d.kind == "namespaces")
+    };
+    if status.code == 401
+        || unauthorized(&status.message).is_some()
+        || reason(&status.message)
+            .contains("attempting to grant RBAC permissions not currently held")
+    {
+        Remedy::Trust
+    } else if said("because it is being terminated") || (status.code == 404 && names_namespace()) {
+        Remedy::None
+    } else if said("custom resource definition is terminating") || said("status unknown for quota")
+    {
+        Remedy::Time
+    } else if said("exceeded quota: ") {
+        Remedy::Quota
+    } else if status.code == 403 || said("denied the request") || said("denied request") {
+        Remedy::Policy
+    } else if is_retryable {
+        Remedy::Time
+    } else {
+        Remedy::Unknown
+    }
+}
+
+/// Who may not do what, if this is how the API server says that no role allows it. A rule of the cluster
+/// may use the same words, but not in this place.
+fn unauthorized(message: &str) -> Option<(&str, &str)> {
+    let user = reason(message).strip_prefix("User \"system:serviceaccount:")?;
+    user.split_once("\" cannot ")
+}
+
+/// The message without the name of what was refused.
+fn reason(message: &str) -> &str {
+    message
+        .split_once(" is forbidden: ")
+        .map_or(message, |(_, reason)| reason)
 }
 
 fn status_text(status: &kube::core::Status) -> String {
@@ -118,5 +203,99 @@ fn unreachable(error: &kube::Error) -> Cause {
     match text.strip_prefix("invalid peer certificate: ") {
         Some(fault) => Cause::Distrusted(fault.to_owned()),
         None => Cause::Unreachable(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const USER: &str = "User \"system:serviceaccount:m:v\"";
+
+    fn refused(code: u16, message: &str) -> ClusterError {
+        let status = json!({"code": code, "message": message, "reason": "", "status": "Failure"});
+        let status: kube::core::Status = serde_json::from_value(status).unwrap();
+        ClusterError::request("apply Secret `v-1a2b`", kube::Error::Api(Box::new(status)))
+    }
+
+    #[test]
+    fn trust_is_blamed_for_missing_roles_alone() {
+        let by_role = format!("secrets \"x\" is forbidden: {USER} cannot get resource \"secrets\"");
+        let escalation = "roles \"x\" is forbidden: user \"system:serviceaccount:m:v\" is attempting to \
+                          grant RBAC permissions not currently held";
+        for (code, message, remedy) in [
+            (403, by_role.as_str(), Remedy::Trust),
+            (403, escalation, Remedy::Trust),
+            (401, "Unauthorized", Remedy::Trust),
+            (
+                403,
+                "secrets \"x\" is forbidden: exceeded quota: tiny, requested: count/secrets=1",
+                Remedy::Quota,
+            ),
+            (
+                403,
+                &format!("admission webhook \"w\" denied the request: {USER} cannot do that"),
+                Remedy::Policy,
+            ),
+            (
+                422,
+                "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+                Remedy::Policy,
+            ),
+            (
+                403,
+                "pods \"x\" is forbidden: maximum cpu usage is 1",
+                Remedy::Policy,
+            ),
+            (
+                403,
+                "secrets \"x\" is forbidden: unable to create new content in namespace m because it is \
+                 being terminated",
+                Remedy::None,
+            ),
+            (
+                403,
+                "create not allowed while custom resource definition is terminating",
+                Remedy::Time,
+            ),
+            (
+                500,
+                "Internal error occurred: failed calling webhook \"w\": no endpoints available",
+                Remedy::Time,
+            ),
+            (
+                403,
+                "secrets \"x\" is forbidden: status unknown for quota: tiny, resources: count/secrets",
+                Remedy::Time,
+            ),
+            (409, "the object has been modified", Remedy::Time),
+            (422, "Secret \"x\" is invalid: data", Remedy::Unknown),
+        ] {
+            assert_eq!(refused(code, message).remedy(), remedy, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_in_general_has_no_name_in_it() {
+        let error = refused(403, "secrets \"v-1a2b\" is forbidden: exceeded quota: tiny");
+        assert_eq!(
+            error.in_general(),
+            "could not apply Secret: exceeded quota: tiny"
+        );
+    }
+
+    #[test]
+    fn what_no_role_allows_is_named() {
+        let message = format!("secrets \"x\" is forbidden: {USER} cannot get resource \"secrets\"");
+        assert_eq!(
+            refused(403, &message).lacking(),
+            Some("get resource \"secrets\"")
+        );
+        assert_eq!(
+            refused(403, "secrets \"x\" is forbidden: no").lacking(),
+            None
+        );
     }
 }

@@ -190,6 +190,17 @@ impl Cluster {
             .map(drop)
     }
 
+    /// Puts an object's labels on the live one, and leaves all else of it as it is.
+    pub(crate) async fn put_labels_on(&self, object: &DynamicObject) -> Result<(), ClusterError> {
+        let patch = Patch::Merge(json!({"metadata": {"labels": object.labels()}}));
+        let (resource, name) = (resource_of(object), object.name_any());
+        let (api, parameters) = (self.dynamic(&resource), as_ourselves());
+        let doing = format!("label {} `{name}`", resource.kind);
+        ask(doing, || api.patch(&name, &parameters, &patch)).await?;
+        info!("Labelled {} `{name}`.", resource.kind);
+        Ok(())
+    }
+
     /// Lets a Deployment's pods be replaced all at once. An apply cannot: the settings of the other way
     /// are nobody's, so it leaves them, and the API server refuses both together.
     pub(crate) async fn stop_rolling(&self, name: &str) -> Result<(), ClusterError> {

@@ -16,6 +16,18 @@ pub(crate) fn is_as_wanted(
     covers(live, wanted) && our_fields(managers).is_some_and(|ours| !exceeds(ours, wanted))
 }
 
+/// Applying `wanted` changes something of this part of the live object.
+pub(crate) fn changes(
+    part: &str,
+    live: &Value,
+    wanted: &Value,
+    managers: Option<&Vec<ManagedFieldsEntry>>,
+) -> bool {
+    let of = |object: &Value| object.get(part).cloned().unwrap_or_default();
+    let ours = our_fields(managers).and_then(|ours| ours.get(format!("f:{part}")));
+    !covers(&of(live), &of(wanted)) || ours.is_some_and(|ours| exceeds(ours, &of(wanted)))
+}
+
 /// Every field of `wanted` is in `live` with the same value.
 pub(crate) fn covers(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {

@@ -3,7 +3,8 @@
 //! **Invariant:** a line at `info` or above goes to `juju-log` at once, so that a crash loses none; a
 //! line below costs no hook tool, since Juju records standard output at `debug` by itself. In an
 //! action standard output is part of the result, so there nothing is written to it. A line that
-//! `juju-log` does not take in time goes to standard error, which Juju records as well.
+//! `juju-log` does not take in time goes to standard error, which Juju records as well. Wherever a line
+//! goes, no secret is in it, and it is of bounded length.
 
 use std::{
     io::{self, Write as _},
@@ -16,90 +17,116 @@ use std::{
 use tracing::{Level, Metadata};
 use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _};
 
-use super::{env::Event, tools::head};
+use super::{Secrets, env::Event, text};
 
 /// No line is worth a longer wait.
 const LOG_TIMEOUT: Duration = Duration::from_secs(5);
+/// A store may answer with a page; what counts is at its beginning and its end.
+const LONGEST: usize = 4096;
 
-/// Sends the log to Juju from now on.
-pub(crate) fn start(event: &Event) {
-    let quiet = matches!(event, Event::Action(_));
+/// Sends the log to Juju from now on, without these secrets.
+pub(crate) fn start(event: &Event, secrets: &Secrets) {
+    let debug = match event {
+        Event::Action(_) => Debug::Nowhere,
+        Event::Remove | Event::Parting(_) | Event::Hook(_) => Debug::Stdout,
+    };
+    let secrets = secrets.clone();
     let lines = tracing_subscriber::fmt::layer()
         .without_time()
         .with_ansi(false)
         .with_level(false)
         .with_target(false)
-        .with_writer(if quiet { Juju::Action } else { Juju::Hook });
+        .with_writer(Juju { debug, secrets });
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), Level::DEBUG);
     let subscriber = tracing_subscriber::registry().with(ours).with(lines);
     // Only a second call could fail, and there is none.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Juju {
-    Hook,
-    Action,
+/// Where the log goes.
+#[derive(Clone, Debug)]
+struct Juju {
+    debug: Debug,
+    secrets: Secrets,
 }
 
-enum Line {
-    Stdout(io::Stdout),
+/// Where lines below `info` go.
+#[derive(Clone, Copy, Debug)]
+enum Debug {
+    Stdout,
     Nowhere,
-    Tool { level: &'static str, text: Vec<u8> },
+}
+
+/// A line that is being written; it leaves when it is whole.
+struct Line<'a> {
+    place: Place,
+    text: Vec<u8>,
+    secrets: &'a Secrets,
+}
+
+enum Place {
+    Tool { level: &'static str },
+    Stdout,
+    Nowhere,
 }
 
 impl<'a> MakeWriter<'a> for Juju {
-    type Writer = Line;
+    type Writer = Line<'a>;
 
-    fn make_writer(&'a self) -> Line {
-        Line::Nowhere
+    fn make_writer(&'a self) -> Line<'a> {
+        self.line(Place::Nowhere)
     }
 
-    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line {
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line<'a> {
         let level = match *meta.level() {
             Level::ERROR => "ERROR",
             Level::WARN => "WARNING",
             Level::INFO => "INFO",
             _ => {
-                return match self {
-                    Self::Hook => Line::Stdout(io::stdout()),
-                    Self::Action => Line::Nowhere,
-                };
+                return self.line(match self.debug {
+                    Debug::Stdout => Place::Stdout,
+                    Debug::Nowhere => Place::Nowhere,
+                });
             }
         };
-        Line::Tool {
-            level,
+        self.line(Place::Tool { level })
+    }
+}
+
+impl Juju {
+    fn line(&self, place: Place) -> Line<'_> {
+        Line {
+            place,
             text: Vec::new(),
+            secrets: &self.secrets,
         }
     }
 }
 
-impl io::Write for Line {
+impl io::Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Stdout(stdout) => stdout.write(bytes),
-            Self::Nowhere => Ok(bytes.len()),
-            Self::Tool { text, .. } => text.write(bytes),
-        }
+        self.text.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Stdout(stdout) => stdout.flush(),
-            Self::Nowhere | Self::Tool { .. } => Ok(()),
-        }
+        Ok(())
     }
 }
 
-impl Drop for Line {
+impl Drop for Line<'_> {
     fn drop(&mut self) {
-        if let Self::Tool { level, text } = self {
-            let text = String::from_utf8_lossy(text);
-            let text = head(text.trim_end());
-            if !is_taken(level, text) {
-                // A log that cannot be written must not fail the hook.
+        let text = String::from_utf8_lossy(&self.text);
+        let text = text::printable(&self.secrets.redact(text.trim_end()));
+        let text = text::cut(&text, LONGEST);
+        // A log that cannot be written must not fail the hook.
+        match self.place {
+            Place::Tool { level } if !is_taken(level, &text) => {
                 let _ = writeln!(io::stderr(), "{level} {text}");
             }
+            Place::Stdout => {
+                let _ = writeln!(io::stdout(), "{text}");
+            }
+            Place::Tool { .. } | Place::Nowhere => {}
         }
     }
 }

@@ -1,18 +1,26 @@
 //! The hook tools, typed.
 //!
 //! **Invariant:** one call at a time (Juju serves no more), JSON in and out, and a failure names the
-//! tool and carries what it said.
+//! tool and carries what it said. No secret that is known is in anything that is told to people.
 
 use std::{collections::BTreeMap, fmt, process::Stdio, time::Duration};
 
+use secrecy::SecretString;
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, error::Category};
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::Mutex};
 
-use super::secret::{Address, Content};
+use super::{
+    Secrets,
+    secret::{Address, Content},
+    text,
+};
 
 /// Linux takes no longer argument; Juju's own client library cuts at the same length.
 const LONGEST_ARGUMENT: usize = 131_071;
+
+/// Of a status; longer ones are cut, and the log has more.
+const LONGEST_STATUS: usize = 500;
 
 /// Juju answers in milliseconds. Its controller may be away for a while, but not for ever.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,9 +43,10 @@ const TROUBLES: [&str; 12] = [
 ];
 
 /// The hook tools of the running hook.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tools {
     turn: Mutex<()>,
+    secrets: Secrets,
 }
 
 /// Why a hook tool failed.
@@ -52,10 +61,14 @@ pub(crate) enum JujuError {
     Failed { tool: &'static str, message: String },
     #[error("`{tool}` did not answer within {} s", TOOL_TIMEOUT.as_secs())]
     Silent { tool: &'static str },
-    #[error("`{tool}` gave an answer that is not understood: {source}")]
+    /// Where, but not what: the answer may be a secret's content.
+    #[error("`{tool}` gave an answer that is not understood (line {line}, column {column})")]
     Answer {
         tool: &'static str,
-        source: serde_json::Error,
+        line: usize,
+        column: usize,
+        /// Whole JSON, but of another shape; else it is no JSON, or not all of it.
+        category: Category,
     },
 }
 
@@ -101,6 +114,15 @@ struct Goal {
 }
 
 impl JujuError {
+    fn answer(tool: &'static str, error: &serde_json::Error) -> Self {
+        Self::Answer {
+            tool,
+            line: error.line(),
+            column: error.column(),
+            category: error.classify(),
+        }
+    }
+
     /// Juju said that the thing asked for is not there.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Failed { message, .. } if message.contains("not found"))
@@ -137,7 +159,10 @@ impl JujuError {
             Self::Failed { .. } if self.is_not_found() => Some("it is gone"),
             Self::Failed { .. } if self.is_denied() => Some("not granted to us"),
             Self::Failed { message, .. } => message.lines().next(),
-            Self::Answer { source, .. } if source.is_data() => Some("its content is not text"),
+            Self::Answer {
+                category: Category::Data,
+                ..
+            } => Some("its content is not text"),
             Self::Answer { .. } | Self::Start { .. } | Self::Silent { .. } => None,
         }
     }
@@ -166,6 +191,18 @@ impl GoalState {
 }
 
 impl Tools {
+    pub(crate) fn new(secrets: Secrets) -> Self {
+        Self {
+            turn: Mutex::default(),
+            secrets,
+        }
+    }
+
+    /// From now on no tool tells this to anybody.
+    pub(crate) fn keep_secret(&self, secret: &SecretString) {
+        self.secrets.learn(secret);
+    }
+
     /// Holds for thirty seconds; nothing tells a unit that it no longer leads.
     pub(crate) async fn leadership(&self) -> Result<Leadership, JujuError> {
         let leads = self.json("is-leader", &[]).await?;
@@ -215,10 +252,8 @@ impl Tools {
         relation: &str,
         fields: &BTreeMap<&str, String>,
     ) -> Result<(), JujuError> {
-        let text = serde_json::to_string(fields).map_err(|source| JujuError::Answer {
-            tool: "relation-set",
-            source,
-        })?;
+        let text = serde_json::to_string(fields)
+            .map_err(|error| JujuError::answer("relation-set", &error))?;
         let arguments = ["-r", relation, "--app", "--file", "-"];
         self.run("relation-set", &arguments, Some(&text))
             .await
@@ -237,10 +272,14 @@ impl Tools {
     pub(crate) async fn secret(&self, address: &Address) -> Result<Content, JujuError> {
         let arguments = ["--refresh", "--", address.as_str()];
         let content: BTreeMap<String, String> = self.json("secret-get", &arguments).await?;
-        Ok(content
+        let content: Content = content
             .into_iter()
             .map(|(key, value)| (key, value.into()))
-            .collect())
+            .collect();
+        for value in content.values() {
+            self.keep_secret(value);
+        }
+        Ok(content)
     }
 
     pub(crate) async fn status(&self) -> Result<Status, JujuError> {
@@ -251,8 +290,18 @@ impl Tools {
         }))
     }
 
+    /// A status as it is shown: one line of bounded length, without secrets.
+    pub(crate) fn presentable(&self, status: &Status) -> Status {
+        let message = self.secrets.redact(&status.message);
+        Status {
+            level: status.level,
+            message: text::one_line(&message, LONGEST_STATUS),
+        }
+    }
+
     pub(crate) async fn set_status(&self, status: &Status) -> Result<(), JujuError> {
-        let arguments = [&status.level.to_string(), "--", head(&status.message)];
+        let Status { level, message } = self.presentable(status);
+        let arguments = [&level.to_string(), "--", &message];
         self.run("status-set", &arguments, None).await.map(drop)
     }
 
@@ -267,22 +316,29 @@ impl Tools {
     }
 
     pub(crate) async fn action_log(&self, text: &str) -> Result<(), JujuError> {
-        self.run("action-log", &["--", head(text)], None)
+        let text = self.told(text);
+        self.run("action-log", &["--", head(&text)], None)
             .await
             .map(drop)
     }
 
     pub(crate) async fn action_set(&self, key: &str, value: &str) -> Result<(), JujuError> {
-        let pair = format!("{key}={value}");
+        let pair = format!("{key}={}", self.told(value));
         self.run("action-set", &["--", head(&pair)], None)
             .await
             .map(drop)
     }
 
     pub(crate) async fn action_fail(&self, reason: &str) -> Result<(), JujuError> {
-        self.run("action-fail", &["--", head(reason)], None)
+        let reason = self.told(reason);
+        self.run("action-fail", &["--", head(&reason)], None)
             .await
             .map(drop)
+    }
+
+    /// A text as people may see it.
+    fn told(&self, text: &str) -> String {
+        text::printable(&self.secrets.redact(text))
     }
 
     /// A tool's answer; an absent one is the default. Some tools say `null`, some nothing at all.
@@ -301,7 +357,7 @@ impl Tools {
         };
         serde_json::from_str::<Option<T>>(text)
             .map(Option::unwrap_or_default)
-            .map_err(|source| JujuError::Answer { tool, source })
+            .map_err(|error| JujuError::answer(tool, &error))
     }
 
     async fn run(
@@ -354,7 +410,7 @@ impl fmt::Display for Level {
 }
 
 /// As much of a text as fits one argument.
-pub(super) fn head(text: &str) -> &str {
+fn head(text: &str) -> &str {
     let end = text.floor_char_boundary(LONGEST_ARGUMENT);
     text.get(..end).unwrap_or(text)
 }
@@ -391,6 +447,37 @@ mod tests {
         let text = "ä".repeat(LONGEST_ARGUMENT);
         assert_eq!(head(&text).len(), LONGEST_ARGUMENT - 1);
         assert_eq!(head("short"), "short");
+    }
+
+    #[test]
+    fn a_status_is_one_bounded_line_without_secrets() {
+        let tools = Tools::new(Secrets::default());
+        tools.keep_secret(&"canary-4711".into());
+        let long = format!("by canary-4711\n{}; do this", "ä".repeat(LONGEST_STATUS));
+        let status = |message: &str| Status {
+            level: Level::Blocked,
+            message: message.into(),
+        };
+
+        let shown = tools.presentable(&status(&long));
+        assert!(shown.message.starts_with("by *** ä"), "{}", shown.message);
+        assert!(shown.message.ends_with("; do this"), "{}", shown.message);
+        assert!(shown.message.len() <= LONGEST_STATUS);
+        assert_eq!(tools.presentable(&shown), shown, "shown again");
+        // Cut in the middle of a key, half of it would be left.
+        let astride = format!("{}canary-4711{}", "x".repeat(240), "y".repeat(300));
+        let shown = tools.presentable(&status(&astride)).message;
+        assert!(!shown.contains("can") && !shown.contains("711"), "{shown}");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_understood_is_not_repeated() {
+        let error = serde_json::from_str::<BTreeMap<String, String>>("\"canary\"").unwrap_err();
+        let text = JujuError::answer("secret-get", &error).to_string();
+        assert!(
+            text.contains("`secret-get`") && !text.contains("canary"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -442,9 +529,9 @@ mod tests {
 
     #[test]
     fn odd_content_is_refused_and_half_an_answer_is_trouble() {
-        let answer = |text: &str| JujuError::Answer {
-            tool: "secret-get",
-            source: serde_json::from_str::<BTreeMap<String, String>>(text).unwrap_err(),
+        let answer = |text: &str| {
+            let error = serde_json::from_str::<BTreeMap<String, String>>(text).unwrap_err();
+            JujuError::answer("secret-get", &error)
         };
         for text in ["{\"key\": 1}", "{\"key\": {}}", "[]", "7"] {
             assert_eq!(answer(text).refusal(), Some("its content is not text"));

@@ -16,6 +16,7 @@ use k8s_openapi::api::{
 use kube::api::DynamicObject;
 
 use self::pods::Pods;
+pub(super) use self::pods::has_running_container;
 use crate::{
     cluster::follow::Running,
     velero::{
@@ -228,22 +229,42 @@ fn judged(running: &Running, expected: &Expected) -> Part {
         let asked = changed.max(started);
         let is_overdue = asked.is_some_and(|asked| expected.now.duration_since(asked) > PATIENCE);
         return if is_overdue {
-            Part::Bad(silence(running))
+            Part::Bad(unavailable(&silence(running)))
         } else {
             Part::Pending("Velero to check the object store".into())
         };
     }
-    match verdict.phase {
+    match &verdict.phase {
         Some(Phase::Available) if is_stale(live, &verdict, expected.now) => {
-            Part::Bad(silence(running))
+            Part::Bad(unavailable(&silence(running)))
         }
         Some(Phase::Available) => Part::Good,
         Some(Phase::Unavailable) if may_be_overtaken(&verdict, expected) => {
             Part::Pending("Velero to check the object store".into())
         }
-        Some(Phase::Unavailable) => Part::Bad(location::plain_message(&verdict.message)),
+        Some(Phase::Unavailable) => {
+            Part::Bad(unavailable(&location::plain_message(&verdict.message)))
+        }
+        Some(Phase::Other(phase)) => Part::Bad(in_other_words(phase, &verdict, live)),
         None => Part::Pending("Velero to check the object store".into()),
     }
+}
+
+fn unavailable(cause: &str) -> String {
+    format!("object store unavailable: {cause}")
+}
+
+/// What this charm has no words for is passed on in Velero's own.
+fn in_other_words(phase: &str, verdict: &Verdict, location: &DynamicObject) -> String {
+    let message = match location::plain_message(&verdict.message) {
+        message if message.is_empty() => String::new(),
+        message => format!(": {}", message.trim_end_matches('.')),
+    };
+    let namespace = location.metadata.namespace.as_deref().unwrap_or_default();
+    format!(
+        "Velero says `{phase}` of the object store{message}; see `kubectl describe \
+         backupstoragelocations.velero.io {LOCATION} -n {namespace}`"
+    )
 }
 
 /// Velero checks one location after the other: one whose store takes the connection and then says
@@ -291,15 +312,15 @@ fn is_news(
     changed: Option<Timestamp>,
     server_started: Option<Timestamp>,
 ) -> bool {
-    let Some(given) = verdict.last_validation_time else {
-        return false;
-    };
-    let not_before = |moment: Timestamp| given.as_second() >= moment.as_second();
+    // Where Velero has said something without a time that can be read, there is nothing to compare.
+    let given = verdict.last_validation_time;
+    let not_before =
+        |moment: Timestamp| given.is_none_or(|given| given.as_second() >= moment.as_second());
     let on_this_location = match wanted {
         Wanted::Changed { before } => verdict != before,
         Wanted::Yes | Wanted::No => changed.is_none_or(not_before),
     };
-    on_this_location && server_started.is_none_or(not_before)
+    verdict.phase.is_some() && on_this_location && server_started.is_none_or(not_before)
 }
 
 fn server_started(pods: &BTreeMap<String, Pod>) -> Option<Timestamp> {

@@ -6,6 +6,7 @@
 mod adopt;
 mod apply;
 pub(crate) mod assess;
+mod hold;
 pub(crate) mod observe;
 mod plan;
 mod record;
@@ -18,7 +19,9 @@ mod validate;
 use std::{ops::ControlFlow, time::Duration};
 
 use jiff::Timestamp;
-use provider_api::{Registry, RegistryError, StorageProvider, secrecy::SecretString};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::DynamicObject;
+use provider_api::{Registry, RegistryError, StorageProvider};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -34,12 +37,13 @@ use self::{
 use crate::{
     cluster::{Cluster, ClusterError, follow, follow::Running},
     juju::{
-        JujuError, Leadership, Level, News, Status, Tools, Unit,
+        JujuError, Leadership, Level, News, Secrets, Status, Tools, Unit,
         relation::{Sealed, StorageRelation},
     },
     velero::{
         BUNDLED, Owner,
         cli::{Cli, CliError},
+        credential,
         location::{self, Verdict},
         manifests::NodeAgent,
     },
@@ -92,10 +96,11 @@ impl Error {
 #[derive(Debug)]
 enum Change {
     Nothing,
-    /// A location, of which Velero had said this.
+    /// What Velero judges of a location, of which it had said this.
     Location {
         before: Verdict,
     },
+    /// Anything else; Velero says nothing new of the location.
     Other,
 }
 
@@ -129,13 +134,14 @@ pub(crate) enum Tenure {
 }
 
 impl Charm {
-    pub(crate) fn new(unit: Unit, news: News) -> Result<Self, Error> {
+    /// Tools and log know the same secrets.
+    pub(crate) fn new(unit: Unit, news: News, secrets: Secrets) -> Result<Self, Error> {
         let owner = Owner {
             application: unit.application.clone(),
             model_uuid: unit.model_uuid.clone(),
         };
         Ok(Self {
-            tools: Tools::default(),
+            tools: Tools::new(secrets),
             unit,
             registry: providers::registry()?,
             owner,
@@ -178,10 +184,12 @@ impl Charm {
             news: self.news,
         };
         let mut observed = observe::observe(by, &cluster).await?;
+        self.keep_credentials(&observed.live.credentials);
         passed("Observed", begun);
         let authority = authority(observed.leadership, tenure);
         self.adopt(&mut observed, &cluster, authority).await?;
         let observed = observed.open(by).await?;
+        self.keep_secrets(&observed);
         let desired = validate::validate(&observed, &self.registry, &self.owner);
         let place = Place {
             namespace: cluster.namespace(),
@@ -194,7 +202,7 @@ impl Charm {
         } else {
             plan = Plan::default();
         }
-        let held_by = hold(&mut plan, &observed.live.running, &cluster).await?;
+        let held_by = hold::hold(&mut plan, &observed.live.running, &cluster).await?;
         let change = self
             .carry_out(plan, &observed, &desired, &cluster, begun)
             .await?;
@@ -210,6 +218,19 @@ impl Charm {
         passed("Settled", begun);
         let health = assess(&running, &expected(&running, &desired, &change));
         Ok(self.conclude(&desired, &running, &health, &held_by))
+    }
+
+    /// What integrators sent, used or not.
+    fn keep_secrets(&self, observed: &Observed) {
+        let relations = observed.relations.iter().flat_map(StorageRelation::all);
+        let sent = relations.flat_map(|relation| relation.data.secrets());
+        sent.for_each(|secret| self.tools.keep_secret(secret));
+    }
+
+    /// Nothing that leaves may hold what is in these.
+    pub(crate) fn keep_credentials(&self, credentials: &[Secret]) {
+        let contents = credentials.iter().flat_map(credential::contents);
+        contents.for_each(|secret| self.tools.keep_secret(&secret));
     }
 
     /// Takes over what the charm before this one has left. A Velero that somebody else installed is
@@ -235,6 +256,7 @@ impl Charm {
                 let plugins = adopt::plugins(&observed.config, &self.registry);
                 adopt::take_over(objects, plugins, cluster, &self.owner).await?;
                 observed.live = Live::read(cluster, &self.owner).await?;
+                self.keep_credentials(&observed.live.credentials);
             }
             Standing::Ours | Standing::Predecessors(_) => {}
         }
@@ -255,7 +277,7 @@ impl Charm {
     /// Carries out the plan.
     async fn carry_out(
         &self,
-        plan: Plan,
+        mut plan: Plan,
         observed: &Observed,
         desired: &Desired,
         cluster: &Cluster,
@@ -264,21 +286,18 @@ impl Charm {
         if plan.is_empty() {
             return Ok(Change::Nothing);
         }
-        let changes_velero = !plan.is_only_secrets();
-        if changes_velero {
+        if !plan.is_only_secrets() {
             self.announce(&plan, observed).await?;
         }
         let installs = plan.install.is_some();
-        let relocates = !plan.locations.is_empty();
-        let before = observed
-            .live
-            .running
-            .location()
-            .map(location::verdict)
-            .unwrap_or_default();
-        if relocates {
-            remark(desired);
-            until_a_new_verdict_would_differ(&before).await;
+        let live = observed.live.running.location();
+        let change = change(&plan, live);
+        match &change {
+            Change::Location { before } => {
+                remark(desired, &observed.live.running);
+                until_a_new_verdict_would_differ(before).await;
+            }
+            Change::Nothing | Change::Other => relabel(&mut plan, cluster).await?,
         }
         let cli = Cli::new(&self.unit.charm_dir, cluster.namespace());
         let place = Place {
@@ -291,11 +310,7 @@ impl Charm {
         }
         let live = &observed.live;
         apply::apply(plan, live, cluster, &cli, place, begun + CHANGING).await?;
-        Ok(match (relocates, changes_velero) {
-            (true, _) => Change::Location { before },
-            (false, true) => Change::Other,
-            (false, false) => Change::Nothing,
-        })
+        Ok(change)
     }
 
     /// Says what takes a while, before it does.
@@ -324,7 +339,6 @@ impl Charm {
         let provider = provider
             .and_then(|name| self.registry.by_name(name))
             .map(StorageProvider::descriptor);
-        let secrets = canaries(desired);
         let report = Report {
             unit: &self.unit,
             registry: &self.registry,
@@ -335,21 +349,22 @@ impl Charm {
         };
         let findings = status::findings(&report);
         for finding in &findings {
-            debug!("{}", status::redact(finding.text(), secrets));
+            debug!("{}", finding.text());
         }
-        status::status(&findings, secrets)
+        status::status(&findings)
     }
 
     /// Sets the status, unless it is shown already.
     pub(crate) async fn show(&self, status: &Status) -> Result<(), Error> {
-        if self.tools.status().await? == *status {
+        let status = self.tools.presentable(status);
+        if self.tools.status().await? == status {
             return Ok(());
         }
         match status.level {
             Level::Blocked => warn!("Blocked: {}.", status.message.trim_end_matches('.')),
             level => info!("Now {level}: {}.", or_all_well(&status.message)),
         }
-        self.tools.set_status(status).await?;
+        self.tools.set_status(&status).await?;
         Ok(())
     }
 }
@@ -367,10 +382,41 @@ fn passed(stage: &str, begun: Instant) {
     debug!("{stage} after {milliseconds:.1} ms.");
 }
 
-/// Passes on what a provider has to say though nothing is wrong.
-fn remark(desired: &Desired) {
+/// What carrying out a plan changes.
+fn change(plan: &Plan, live: Option<&DynamicObject>) -> Change {
+    if plan.is_only_secrets() {
+        return Change::Nothing;
+    }
+    let mut locations = plan.locations.iter();
+    let wanted = locations.find(|one| location::is_backup_location(one));
+    match wanted.filter(|wanted| location::is_judged_again(live, wanted)) {
+        Some(_) => Change::Location {
+            before: live.map(location::verdict).unwrap_or_default(),
+        },
+        None => Change::Other,
+    }
+}
+
+/// Labels alone are put back without an apply, which would date the location anew: what Velero has said of
+/// it would no longer count, and it would say nothing more for a while.
+async fn relabel(plan: &mut Plan, cluster: &Cluster) -> Result<(), ClusterError> {
+    let (relabelled, others): (Vec<_>, _) = std::mem::take(&mut plan.locations)
+        .into_iter()
+        .partition(location::is_backup_location);
+    plan.locations = others;
+    for location in relabelled {
+        cluster.put_labels_on(&location).await?;
+    }
+    Ok(())
+}
+
+/// Passes on what there is to say of a store though nothing is wrong.
+fn remark(desired: &Desired, running: &Running) {
     if let Intent::Set { storage, .. } = &desired.storage {
         storage.remarks.iter().for_each(|remark| info!("{remark}"));
+    }
+    if let Some(theirs) = location::other_default(&running.locations) {
+        info!("Backups go to location `{theirs}` unless they name another: it stays the default.");
     }
 }
 
@@ -379,14 +425,6 @@ fn or_all_well(message: &str) -> &str {
         "all is well"
     } else {
         message
-    }
-}
-
-/// The secrets that messages about the store could repeat.
-fn canaries(desired: &Desired) -> &[SecretString] {
-    match &desired.storage {
-        Intent::Set { storage, .. } => &storage.canaries,
-        Intent::Keep(_) | Intent::None => &[],
     }
 }
 
@@ -431,31 +469,13 @@ fn expected(running: &Running, desired: &Desired, change: &Change) -> Expected {
         },
         (Intent::Keep(_), _) if running.location().is_none() => Wanted::No,
         _ if desired.core.is_err() && running.location().is_none() => Wanted::No,
-        (Intent::Set { .. } | Intent::Keep(_), _) => Wanted::Yes,
+        (_, Change::Nothing | Change::Other) => Wanted::Yes,
     };
     Expected {
         node_agent,
         location,
         now: Timestamp::now(),
     }
-}
-
-/// Puts off what would fail a running Backup or Restore; names these. A server that does not run is
-/// not working on anything.
-async fn hold(plan: &mut Plan, running: &Running, cluster: &Cluster) -> Result<Vec<String>, Error> {
-    let server = assess::server(running.server(), &running.pods, Timestamp::now());
-    if !plan.interrupts() || server != assess::Part::Good {
-        return Ok(Vec::new());
-    }
-    let busy = observe::in_flight(cluster).await?;
-    if !busy.is_empty() {
-        info!(
-            "A change that restarts Velero waits for {}.",
-            busy.join(", ")
-        );
-        plan.put_off_interruptions(running.server());
-    }
-    Ok(busy)
 }
 
 /// Verdicts carry whole seconds. One that follows another in the same second and says the same could

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::{
     api::{
         core::v1::{ConfigMap, Secret, ServiceAccount},
@@ -29,7 +29,7 @@ use super::{
     trust::patiently,
 };
 use crate::{
-    cluster::{Cluster, ClusterError, ask, facts, follow::Running, list, present},
+    cluster::{Cluster, ClusterError, ask, facts, follow::Running},
     juju::{
         Leadership, News, Tools, Unit,
         relation::{self, Relation, Role, Sealed, StorageRelation},
@@ -252,50 +252,4 @@ async fn list_definitions(
         (crd.name_any(), definition)
     });
     Ok(known.collect())
-}
-
-/// A Backup or Restore that runs longer than this is taken for dead.
-const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(6);
-
-/// What Velero is busy with right now: `Kind name` of each Backup and Restore in progress.
-pub(crate) async fn in_flight(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
-    let mut busy = Vec::new();
-    for kind in ["Backup", "Restore"] {
-        let api = cluster.dynamic(&velero::kind(kind));
-        let found = present(list(&api, &ListParams::default()).await)?;
-        for object in found.into_iter().flatten() {
-            if is_in_progress(&object, Timestamp::now()) {
-                busy.push(format!("{kind} `{}`", object.name_any()));
-            }
-        }
-    }
-    Ok(busy)
-}
-
-fn is_in_progress(object: &DynamicObject, now: Timestamp) -> bool {
-    let field = |path| object.data.pointer(path).and_then(Value::as_str);
-    let started = field("/status/startTimestamp").and_then(|text| text.parse::<Timestamp>().ok());
-    field("/status/phase") == Some("InProgress")
-        && started.is_none_or(|started| now.duration_since(started) < LONGEST_RUN)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_runs_counts_unless_it_has_run_for_hours() {
-        let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-        let backup = |status: Value| {
-            DynamicObject::new("b", &velero::kind("Backup")).data(json!({"status": status}))
-        };
-        let since = |start: &str| backup(json!({"phase": "InProgress", "startTimestamp": start}));
-
-        assert!(is_in_progress(&since("2026-01-01T11:00:00Z"), now));
-        assert!(is_in_progress(&backup(json!({"phase": "InProgress"})), now));
-        assert!(!is_in_progress(&since("2026-01-01T05:59:00Z"), now));
-        assert!(!is_in_progress(&backup(json!({"phase": "Completed"})), now));
-    }
 }

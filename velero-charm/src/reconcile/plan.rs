@@ -78,8 +78,10 @@ pub(crate) enum Rollout {
 pub(crate) enum Effect {
     /// There are none yet, or they stay as they are.
     Harmless,
-    /// Some are replaced, which fails what they are working on.
-    Restart,
+    /// The server's is replaced, which fails what it is working on.
+    EndsServer,
+    /// The node agent's are, and perhaps the server's too.
+    EndsAgents,
 }
 
 /// One or more objects that have to go.
@@ -133,8 +135,14 @@ impl Plan {
 
     /// Carrying it out ends pods that may be working on a Backup or Restore.
     pub(crate) fn interrupts(&self) -> bool {
-        let restarts = |install: &Install| install.effect == Effect::Restart;
-        self.install.as_ref().is_some_and(restarts) || self.deletions.iter().any(is_node_agent)
+        let restarts = |install: &Install| install.effect != Effect::Harmless;
+        self.install.as_ref().is_some_and(restarts) || self.ends_node_agents()
+    }
+
+    /// Carrying it out ends pods that may be moving the data of volumes.
+    pub(crate) fn ends_node_agents(&self) -> bool {
+        let ends = |install: &Install| install.effect == Effect::EndsAgents;
+        self.install.as_ref().is_some_and(ends) || self.deletions.iter().any(is_node_agent)
     }
 
     /// Leaves out what [interrupts](Self::interrupts). A location can only change without the pods if
@@ -244,10 +252,10 @@ fn install(core: &Core, storage: &Intent, live: &Live, place: Place<'_>) -> Opti
         .running
         .node_agent()
         .is_some_and(|live| !agent_stays(live, record, &inputs, &workload));
-    let effect = if server_goes || agent_goes {
-        Effect::Restart
-    } else {
-        Effect::Harmless
+    let effect = match (server_goes, agent_goes) {
+        (_, true) => Effect::EndsAgents,
+        (true, false) => Effect::EndsServer,
+        (false, false) => Effect::Harmless,
     };
     Some(Install {
         inputs,
@@ -392,6 +400,7 @@ fn set(
     let wanted = location::backup_location(
         descriptor.name,
         &storage.location,
+        location::rank(&live.running.locations),
         &secret_name,
         namespace,
         owner,

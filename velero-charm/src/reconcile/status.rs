@@ -1,20 +1,19 @@
 //! Last stage: what the user is told.
 //!
-//! **Invariant:** the only place that makes a Juju status. A message is one line that names the cause
-//! and the next step, and no secret is in it.
+//! **Invariant:** the only place that makes a Juju status. A message names the cause and ends with the
+//! next step; [`Tools`](crate::juju::Tools) makes one line of it, without secrets.
 
-use provider_api::{Descriptor, Problem, Problems, Registry, secrecy::SecretString};
+use provider_api::{Descriptor, Problem, Problems, Registry};
 
 use super::{
     Error,
     assess::{Health, Part},
     validate::{Desired, Intent, Why},
 };
-use crate::juju::{Level, Status, Unit};
-
-/// Longer messages are cut; the whole is in the log.
-const LONGEST: usize = 500;
-const CUT: &str = "…";
+use crate::{
+    cluster::{ClusterError, error::Remedy},
+    juju::{Level, Status, Unit},
+};
 
 /// One thing to tell, the worse the smaller.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -54,11 +53,10 @@ pub(crate) fn findings(report: &Report<'_>) -> Vec<Finding> {
         let advice = report
             .provider
             .and_then(|provider| provider.advice_for(&cause));
-        let told = match advice {
+        Finding::NoStorage(match advice {
             Some(advice) => format!("{}; {advice}", cause.trim_end_matches('.')),
             None => cause,
-        };
-        Finding::NoStorage(format!("object store unavailable: {told}"))
+        })
     }));
     findings.extend(of_intent(report));
     if let Some(first) = report.held_by.first() {
@@ -135,30 +133,23 @@ fn invalid(integrators: &[String], problems: &Problems) -> Finding {
 }
 
 /// The status for all that was found: the worst decides, the others are counted.
-pub(crate) fn status(findings: &[Finding], secrets: &[SecretString]) -> Status {
+pub(crate) fn status(findings: &[Finding]) -> Status {
     let Some(worst) = findings.first() else {
         return Status {
             level: Level::Active,
             message: String::new(),
         };
     };
-    let message = format!("{}{}", worst.text(), count(findings.len()));
     Status {
         level: worst.level(),
-        message: one_line(&redact(&message, secrets)),
+        message: format!("{}{}", worst.text(), count(findings.len())),
     }
 }
 
 /// The status for a hook that could not be finished; none if Juju should run it again.
 pub(crate) fn of_error(error: &Error, unit: &Unit) -> Option<Status> {
     let (level, message) = match error {
-        Error::NotTrusted => (
-            Level::Blocked,
-            format!(
-                "not trusted: run `juju trust {} --scope=cluster`",
-                unit.application
-            ),
-        ),
+        Error::NotTrusted => (Level::Blocked, not_trusted("", unit)),
         Error::Foreign(strangers) => {
             let advice = strangers.first()?.advice();
             (
@@ -166,18 +157,7 @@ pub(crate) fn of_error(error: &Error, unit: &Unit) -> Option<Status> {
                 format!("{advice}{}", count(strangers.len())),
             )
         }
-        Error::Cluster(error) if error.is_forbidden() => (
-            Level::Blocked,
-            format!(
-                "{error}: run `juju trust {} --scope=cluster`",
-                unit.application
-            ),
-        ),
-        Error::Cluster(error) if error.is_retryable() => (
-            Level::Waiting,
-            format!("{error}; the next hook tries again"),
-        ),
-        Error::Cluster(error) => (Level::Blocked, error.to_string()),
+        Error::Cluster(error) => of_cluster(error, unit),
         Error::Cli(error) => (
             Level::Blocked,
             format!("{error}; run `juju refresh {}`", unit.application),
@@ -188,10 +168,47 @@ pub(crate) fn of_error(error: &Error, unit: &Unit) -> Option<Status> {
         ),
         Error::Juju(_) | Error::Registry(_) | Error::Internal(_) => return None,
     };
-    Some(Status {
-        level,
-        message: one_line(&message),
-    })
+    Some(Status { level, message })
+}
+
+fn of_cluster(error: &ClusterError, unit: &Unit) -> (Level, String) {
+    match error.remedy() {
+        Remedy::Trust => {
+            let lacking = match error.lacking() {
+                Some(lacking) => format!(" to {lacking}"),
+                None => String::new(),
+            };
+            (Level::Blocked, not_trusted(&lacking, unit))
+        }
+        Remedy::Time => (
+            Level::Waiting,
+            format!("{error}; the next hook tries again"),
+        ),
+        Remedy::None => (
+            Level::Waiting,
+            "the model's namespace is being deleted: nothing more is done in it".into(),
+        ),
+        Remedy::Quota => (
+            Level::Blocked,
+            format!(
+                "{}; raise that quota or make room in it",
+                error.in_general()
+            ),
+        ),
+        Remedy::Policy => (
+            Level::Blocked,
+            format!(
+                "{}; have that rule of the cluster allow it",
+                error.in_general()
+            ),
+        ),
+        Remedy::Unknown => (Level::Blocked, error.to_string()),
+    }
+}
+
+fn not_trusted(lacking: &str, unit: &Unit) -> String {
+    let Unit { application, .. } = unit;
+    format!("not trusted{lacking}: run `juju trust {application} --scope=cluster`")
 }
 
 impl Finding {
@@ -217,24 +234,6 @@ fn count(all: usize) -> String {
     } else {
         String::new()
     }
-}
-
-/// Replaces every secret in a text.
-pub(crate) fn redact(text: &str, secrets: &[SecretString]) -> String {
-    secrets
-        .iter()
-        .map(secrecy::ExposeSecret::expose_secret)
-        .filter(|secret| !secret.is_empty())
-        .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
-}
-
-fn one_line(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.len() <= LONGEST {
-        return line;
-    }
-    let end = line.floor_char_boundary(LONGEST - CUT.len());
-    format!("{}{CUT}", line.get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -98,6 +98,14 @@ pub(crate) fn selector(owner: &Owner) -> String {
     format!("{},{label}={value}", owner.selector())
 }
 
+/// Everything that a Secret holds, as text: each of its values, and each that was read.
+pub(crate) fn contents(secret: &Secret) -> impl Iterator<Item = SecretString> {
+    let values = secret.data.iter().flat_map(BTreeMap::values);
+    let values = values.map(|value| String::from_utf8_lossy(&value.0).into_owned().into());
+    let read = kept(secret).unwrap_or_default().into_values().flatten();
+    values.chain(read.map(|(_, value)| value.into()))
+}
+
 /// The Secret is as we made it, with this file, what was read, and nothing else.
 pub(crate) fn holds(secret: &Secret, file: &SecretString, readings: &Readings) -> bool {
     is_as_made(secret) && secret.data.as_ref() == Some(&data(Some(file), readings))
@@ -136,9 +144,7 @@ pub(crate) fn readings(secrets: &[Secret]) -> Readings {
 
 fn read_back(secret: &Secret) -> Option<Readings> {
     let mut notes: BTreeMap<String, Note> = serde_json::from_str(annotation(secret)?).ok()?;
-    let kept = secret.data.as_ref()?.get(READ)?;
-    let kept: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_slice(&kept.0).ok()?;
-    let readings = kept.into_iter().filter_map(|(relation, content)| {
+    let readings = kept(secret)?.into_iter().filter_map(|(relation, content)| {
         let note = notes.remove(&relation)?;
         let content = content.into_iter();
         let content = content
@@ -147,6 +153,11 @@ fn read_back(secret: &Secret) -> Option<Readings> {
         Some((relation, Reading { note, content }))
     });
     Some(readings.collect())
+}
+
+/// What was read, field by field, for each relation.
+fn kept(secret: &Secret) -> Option<BTreeMap<String, BTreeMap<String, String>>> {
+    serde_json::from_slice(&secret.data.as_ref()?.get(READ)?.0).ok()
 }
 
 fn annotation(secret: &Secret) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! Velero's locations: what we ask for, and what Velero says of it.
 //!
-//! **Invariant:** a location is built from a provider's data alone, and a verdict is read with the
-//! time at which Velero gave it.
+//! **Invariant:** a location is built from a provider's data and its rank alone, and a verdict is read
+//! with the time at which Velero gave it. What Velero says is never left out for not being known here.
 
 use std::collections::BTreeMap;
 
@@ -9,32 +9,73 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use kube::api::DynamicObject;
 use provider_api::{Location, SnapshotLocation};
-use serde::Deserialize;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::{LOCATION, Owner, credential, kind};
 use crate::cluster::owned;
 
 /// Velero's own word on a location.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Verdict {
+    /// None if Velero has never said anything.
     pub(crate) phase: Option<Phase>,
     pub(crate) message: String,
     pub(crate) last_validation_time: Option<Timestamp>,
 }
 
 /// The phases of a location.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Phase {
     Available,
     Unavailable,
+    /// One that this charm's Velero does not have.
+    Other(String),
+}
+
+impl From<&str> for Phase {
+    fn from(text: &str) -> Self {
+        match text {
+            "Available" => Self::Available,
+            "Unavailable" => Self::Unavailable,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// Which place our location has among those of its namespace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Rank {
+    /// Backups that name no location go to ours.
+    Default,
+    /// They go to one that somebody else has made the default. Of two defaults Velero takes one away, so
+    /// asking for it again would never end.
+    Further,
+}
+
+/// The rank that is left for ours.
+pub(crate) fn rank(all: &BTreeMap<String, DynamicObject>) -> Rank {
+    match other_default(all) {
+        Some(_) => Rank::Further,
+        None => Rank::Default,
+    }
+}
+
+/// The location that somebody else has made the default.
+pub(crate) fn other_default(all: &BTreeMap<String, DynamicObject>) -> Option<&str> {
+    let is_default = |one: &DynamicObject| {
+        let default = one.data.pointer("/spec/default").and_then(Value::as_bool);
+        default == Some(true) && one.metadata.deletion_timestamp.is_none()
+    };
+    let mut others = all.iter().filter(|(name, _)| *name != LOCATION);
+    others.find_map(|(name, one)| is_default(one).then_some(name.as_str()))
 }
 
 /// The location to apply.
 pub(crate) fn backup_location(
     provider: &str,
     location: &Location,
+    rank: Rank,
     secret_name: &str,
     namespace: &str,
     owner: &Owner,
@@ -48,10 +89,12 @@ pub(crate) fn backup_location(
     }
     let mut spec = json!({
         "provider": provider,
-        "default": true,
         "objectStorage": store,
         "credential": {"name": secret_name, "key": credential::KEY},
     });
+    if rank == Rank::Default {
+        spec["default"] = json!(true);
+    }
     if !location.config.is_empty() {
         spec["config"] = json!(location.config);
     }
@@ -82,6 +125,12 @@ fn object(name: &str, spec: &Value, namespace: &str, owner: &Owner) -> DynamicOb
     object.data(json!({ "spec": spec }))
 }
 
+/// It is for backups, and not for snapshots. Of the latter Velero gives no verdict.
+pub(crate) fn is_backup_location(location: &DynamicObject) -> bool {
+    let types = location.types.as_ref();
+    types.is_some_and(|types| types.kind == "BackupStorageLocation")
+}
+
 /// The provider that serves a location, as Velero knows it.
 pub(crate) fn provider(location: &DynamicObject) -> Option<&str> {
     location.data.pointer("/spec/provider")?.as_str()
@@ -110,13 +159,27 @@ fn text(location: &DynamicObject, path: &str) -> Option<String> {
     location.data.pointer(path)?.as_str().map(str::to_owned)
 }
 
-/// What Velero says of a location.
+/// What Velero says of a location. Field by field: one that is not understood hides no other.
 pub(crate) fn verdict(location: &DynamicObject) -> Verdict {
-    location
-        .data
-        .get("status")
-        .and_then(|status| Verdict::deserialize(status).ok())
-        .unwrap_or_default()
+    let field = |name: &str| {
+        let text = location.data.get("status")?.get(name)?.as_str()?;
+        Some(text).filter(|text| !text.is_empty())
+    };
+    Verdict {
+        phase: field("phase").map(Phase::from),
+        message: field("message").unwrap_or_default().to_owned(),
+        last_validation_time: field("lastValidationTime").and_then(|text| text.parse().ok()),
+    }
+}
+
+/// Applying this makes Velero judge the location again: it does for a change of the spec alone. Where we
+/// have never applied it, nothing tells what goes with an apply.
+pub(crate) fn is_judged_again(live: Option<&DynamicObject>, wanted: &DynamicObject) -> bool {
+    live.is_none_or(|live| {
+        let managers = live.metadata.managed_fields.as_ref();
+        owned::our_entry(managers).is_none()
+            || owned::changes("spec", &live.data, &wanted.data, managers)
+    })
 }
 
 /// When we last changed a location. Velero writes to it too, so its generation says nothing.
@@ -200,6 +263,68 @@ mod tests {
             plain_message("read tcp 10.0.0.1:40123->10.0.0.2:8333: i/o timeout"),
             "read tcp 10.0.0.2:8333: i/o timeout"
         );
+    }
+
+    #[test]
+    fn a_verdict_in_unknown_words_is_kept_as_it_is() {
+        let judged = |status: Value| {
+            let location = DynamicObject::new("x", &kind("BackupStorageLocation"));
+            verdict(&location.data(json!({"status": status})))
+        };
+        let other = judged(json!({"phase": "Throttled", "lastValidationTime": "at noon"}));
+        assert_eq!(other.phase, Some(Phase::Other("Throttled".into())));
+        assert_eq!(other.last_validation_time, None);
+        let odd = judged(json!({"phase": "Unavailable", "message": 7,
+                                "lastValidationTime": "2026-01-01T10:00:00Z"}));
+        assert_eq!(odd.phase, Some(Phase::Unavailable));
+        assert!(odd.last_validation_time.is_some());
+    }
+
+    #[test]
+    fn rank_is_what_other_locations_leave() {
+        let location = |name: &str, default: Value| {
+            let location = DynamicObject::new(name, &kind("BackupStorageLocation"));
+            (
+                name.to_owned(),
+                location.data(json!({"spec": {"default": default}})),
+            )
+        };
+        let ours = location(LOCATION, json!(true));
+        let with = |other| rank(&[ours.clone(), location("theirs", other)].into());
+
+        assert_eq!(rank(&[ours.clone()].into()), Rank::Default);
+        assert_eq!(with(json!(false)), Rank::Default);
+        assert_eq!(with(json!(true)), Rank::Further);
+    }
+
+    #[test]
+    fn only_a_change_of_the_spec_is_judged_again() {
+        let location = |labels: &str, spec: Value, owned: Value| -> DynamicObject {
+            serde_json::from_value(json!({
+                "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+                "metadata": {"name": "default", "labels": {"a": labels}, "managedFields": [{
+                    "manager": "velero-operator", "operation": "Apply",
+                    "fieldsV1": {"f:metadata": {"f:labels": {"f:gone": {}}}, "f:spec": owned},
+                }]},
+                "spec": spec,
+            }))
+            .unwrap()
+        };
+        let owned = json!({"f:provider": {}, "f:default": {}});
+        let live = location(
+            "1",
+            json!({"provider": "tape", "default": true, "theirs": 1}),
+            owned,
+        );
+        let again = |labels, spec| is_judged_again(Some(&live), &location(labels, spec, json!({})));
+
+        assert!(!again("2", json!({"provider": "tape", "default": true})));
+        assert!(again("1", json!({"provider": "disk", "default": true})));
+        assert!(
+            again("1", json!({"provider": "tape"})),
+            "a field of ours goes"
+        );
+        assert!(is_judged_again(None, &live), "there was none");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod definitions;
 pub(crate) mod location;
 pub(crate) mod manifests;
 pub(crate) mod server;
+pub(crate) mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 

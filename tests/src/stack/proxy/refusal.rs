@@ -11,6 +11,8 @@ use super::Asked;
 pub enum Refusal {
     /// 403: no role allows it.
     Forbidden,
+    /// 403: the namespace is being deleted.
+    Terminating,
     /// 404: the object is not there, or nothing of its kind for a list.
     NotFound,
     /// 409: somebody else has just changed it.
@@ -34,7 +36,7 @@ impl Refusal {
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::Terminating => 403,
             Self::NotFound => 404,
             Self::Conflict => 409,
             Self::Busy => 429,
@@ -66,6 +68,15 @@ impl Refusal {
                     verb(asked, name),
                     target.group,
                     target.place(),
+                );
+                self.status("Forbidden", &message, &target.details())
+            }
+            Self::Terminating => {
+                let message = format!(
+                    "{qualified}{} is forbidden: unable to create new content in namespace {} because \
+                     it is being terminated",
+                    target.quoted_name(),
+                    target.namespace,
                 );
                 self.status("Forbidden", &message, &target.details())
             }

@@ -1,6 +1,7 @@
 //! What pods say of themselves.
 //!
-//! **Invariant:** pods that are on their way out are never looked at.
+//! **Invariant:** the health of pods that are on their way out or have ended for good is never looked at;
+//! whether a container runs is asked of all.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,10 @@ const HOPELESS: [&str; 7] = [
 /// Those of them whose cause is the image.
 const IMAGE: [&str; 3] = ["ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
 
+/// Phases in which a pod stays behind as a record, be it for having been evicted, turned away by the kubelet,
+/// or lost with its node. Whoever controls it makes another one.
+const ENDED: [&str; 3] = ["Failed", "Succeeded", "Unknown"];
+
 /// A container that fails at its start does so within this.
 const PROBATION: SignedDuration = SignedDuration::from_secs(15);
 
@@ -33,21 +38,14 @@ pub(super) struct Pods<'a> {
 }
 
 impl<'a> Pods<'a> {
-    /// Those that carry the label `key=value`.
+    /// Those that carry the label `key=value` and are there to stay.
     pub(super) fn select(pods: &'a BTreeMap<String, Pod>, label: &'a str) -> Self {
-        let (key, value) = label.split_once('=').unwrap_or((label, ""));
-        let carries = |pod: &&Pod| {
-            pod.metadata.deletion_timestamp.is_none()
-                && pod
-                    .metadata
-                    .labels
-                    .as_ref()
-                    .and_then(|labels| labels.get(key))
-                    == Some(&value.to_owned())
+        let stays = |pod: &&Pod| {
+            pod.metadata.deletion_timestamp.is_none() && !has_ended(pod) && carries(pod, label)
         };
         Self {
             label,
-            pods: pods.values().filter(carries).collect(),
+            pods: pods.values().filter(stays).collect(),
         }
     }
 
@@ -133,6 +131,34 @@ impl<'a> Pods<'a> {
             _ => format!("see `kubectl describe pods -n {namespace} -l {label}`"),
         }
     }
+}
+
+/// A container of a pod that carries the label `key=value` runs, whatever is to become of the pod.
+pub(crate) fn has_running_container(pods: &BTreeMap<String, Pod>, label: &str) -> bool {
+    let runs = |container: &ContainerStatus| {
+        let state = container.state.as_ref();
+        state.is_some_and(|state| state.running.is_some())
+    };
+    let ours = pods.values().filter(|pod| carries(pod, label));
+    let mut statuses = ours.filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref());
+    statuses.any(|containers| containers.iter().any(runs))
+}
+
+fn carries(pod: &Pod, label: &str) -> bool {
+    let (key, value) = label.split_once('=').unwrap_or((label, ""));
+    let labels = pod.metadata.labels.as_ref();
+    labels
+        .and_then(|labels| labels.get(key))
+        .map(String::as_str)
+        == Some(value)
+}
+
+fn has_ended(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    phase.is_some_and(|phase| ENDED.contains(&phase))
 }
 
 fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {

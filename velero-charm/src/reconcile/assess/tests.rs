@@ -202,6 +202,58 @@ fn a_pod_on_its_way_out_is_not_looked_at() {
 }
 
 #[test]
+fn a_pod_that_has_ended_for_good_does_not_count() {
+    for (phase, reason) in [
+        ("Failed", "Evicted"),
+        ("Failed", "NodeAffinity"),
+        ("Failed", "Preempting"),
+        ("Succeeded", "Terminated"),
+        ("Unknown", "NodeLost"),
+    ] {
+        let ended = [
+            json!({"phase": phase, "reason": reason}),
+            json!({"phase": phase, "reason": reason, "containerStatuses": [
+                container(&json!({"waiting": {"reason": "CreateContainerError"}}), false),
+            ]}),
+            json!({"phase": phase, "reason": reason, "conditions": [{
+                "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            }]}),
+        ];
+        for status in ended {
+            let mut dead = pod(&status);
+            dead.metadata.name = Some("velero-0".into());
+            let part = server_of(&rolled_out(), vec![dead, healthy_pod()]);
+            assert_eq!(part, Part::Good, "{status}");
+        }
+    }
+}
+
+#[test]
+fn a_server_works_as_long_as_a_container_of_it_runs() {
+    let works = |pods: Vec<Pod>| {
+        let running = running(deployment(&json!({})), pods, None);
+        has_running_container(&running.pods, velero::SERVER_PODS)
+    };
+    let mut leaving = healthy_pod();
+    leaving.metadata.deletion_timestamp = serde_json::from_value(json!(STARTED)).unwrap();
+    let unready = container(&json!({"running": {"startedAt": STARTED}}), false);
+    let init = pod(&json!({"initContainerStatuses": [unready]}));
+    let mut other = healthy_pod();
+    other.metadata.labels = None;
+
+    assert!(works(vec![healthy_pod()]));
+    assert!(works(vec![leaving]));
+    assert!(works(vec![pod(&json!({"containerStatuses": [unready]}))]));
+    assert!(!works(vec![init]), "the plugin is being copied");
+    assert!(!works(vec![other]));
+    assert!(!works(vec![waiting_pod(
+        "containerStatuses",
+        "CrashLoopBackOff"
+    )]));
+    assert!(!works(vec![pod(&json!({"phase": "Failed"}))]));
+}
+
+#[test]
 fn a_refused_pod_gives_the_api_servers_reason() {
     let part = server_of(
         &json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "too bold"}]}),
@@ -298,7 +350,38 @@ fn the_other_locations_are_named_when_a_store_says_nothing() {
 fn a_bad_verdict_gives_veleros_reason() {
     let late = "2026-01-01T11:00:00Z";
     let part = location_of(location("Unavailable", late, STARTED), Wanted::Yes);
-    assert_eq!(part, Part::Bad("no such thing".into()));
+    let told = "object store unavailable: no such thing";
+    assert_eq!(part, Part::Bad(told.into()));
+}
+
+#[test]
+fn an_unknown_phase_is_told_as_velero_says_it() {
+    let late = "2026-01-01T11:00:00Z";
+    let of = |live: DynamicObject| match location_of(live, Wanted::Yes) {
+        Part::Bad(text) => text,
+        other => panic!("{other:?}"),
+    };
+    let told = of(location("Throttled", late, STARTED));
+    let expected = "Velero says `Throttled` of the object store: no such thing; see `kubectl describe \
+                    backupstoragelocations.velero.io default -n `";
+    assert_eq!(told, expected);
+    let mut silent = location("Throttled", late, STARTED);
+    silent.data["status"]["message"] = Value::Null;
+    assert!(of(silent).starts_with("Velero says `Throttled` of the object store; see "));
+}
+
+#[test]
+fn a_verdict_without_a_readable_time_is_a_verdict() {
+    for time in [json!("at noon"), Value::Null] {
+        let judged = |phase: &str, wanted: Wanted| {
+            let mut live = location(phase, STARTED, STARTED);
+            live.data["status"]["lastValidationTime"] = time.clone();
+            location_of(live, wanted)
+        };
+        assert_eq!(judged("Available", Wanted::Yes), Part::Good);
+        assert!(matches!(judged("Unavailable", Wanted::Yes), Part::Bad(_)));
+        assert!(is_pending(&judged("", Wanted::Yes)), "never judged");
+    }
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn made_for(velero: &str) -> Definition {
 fn restarts(plan: &Plan) -> bool {
     plan.install
         .as_ref()
-        .is_some_and(|install| install.effect == Effect::Restart)
+        .is_some_and(|install| install.effect != Effect::Harmless)
 }
 
 fn with_node_agent(mut live: Live) -> Live {
@@ -640,4 +640,39 @@ fn what_was_read_is_kept_under_an_invalid_config_too() {
     };
     let again = planned_with(invalid(), set(storage(None, "file")), &read, &live);
     assert!(again.is_empty());
+}
+
+#[test]
+fn another_default_location_takes_the_rank_from_ours() {
+    let intent = || set(storage(None, "file"));
+    let theirs = |default: bool| -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+            "metadata": {"name": "theirs"}, "spec": {"default": default},
+        }))
+        .unwrap()
+    };
+    let mut live = world(&core(), intent());
+    live.running.locations.insert("theirs".into(), theirs(true));
+
+    let plan = planned(core(), intent(), &live);
+    assert_eq!(plan.locations[0].name_any(), LOCATION);
+    assert_eq!(plan.locations[0].data["spec"].get("default"), None);
+
+    // As Velero leaves ours, whether or not the charm was there first.
+    let ours = live.running.locations.get_mut(LOCATION).unwrap();
+    ours.data["spec"].as_object_mut().unwrap().remove("default");
+    let managers = ours.metadata.managed_fields.as_mut().unwrap();
+    let fields = &mut managers[0].fields_v1.as_mut().unwrap().0;
+    fields["f:spec"]
+        .as_object_mut()
+        .unwrap()
+        .remove("f:default");
+    assert!(planned(core(), intent(), &live).is_empty());
+
+    live.running
+        .locations
+        .insert("theirs".into(), theirs(false));
+    let plan = planned(core(), intent(), &live);
+    assert_eq!(plan.locations[0].data["spec"]["default"], json!(true));
 }

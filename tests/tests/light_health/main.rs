@@ -1,0 +1,42 @@
+//! What the charm takes for well, for busy and for refused, and what it keeps to itself when it tells.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod busy;
+mod dead_pods;
+mod locations;
+mod refusals;
+mod secrets;
+
+use tests::plane::LightWorld;
+use tests::stack::Mark;
+
+/// kubectl in the world's namespace.
+async fn kubectl(world: &LightWorld, arguments: &[&str]) -> String {
+    let here = ["-n", &world.namespace];
+    let output = world.kubectl(&[&here[..], arguments].concat()).await;
+    output.unwrap()
+}
+
+/// `verb resource` of each write of the charm since a mark.
+async fn writes(world: &LightWorld, mark: &Mark) -> Vec<String> {
+    let requests = world.plane().audit().since(mark).await.unwrap();
+    let ours = requests
+        .into_iter()
+        .filter(|request| request.user == world.charm_user());
+    ours.filter(|request| !["get", "list", "watch"].contains(&request.verb.as_str()))
+        .map(|request| format!("{} {}", request.verb, request.resource))
+        .collect()
+}
+
+/// What a hook writes if nothing has happened since the last one.
+async fn written_by_a_quiet_hook(world: &mut LightWorld) -> Vec<String> {
+    let mark = world.plane().audit().mark().await.unwrap();
+    world.update_status().await.unwrap();
+    writes(world, &mark).await
+}

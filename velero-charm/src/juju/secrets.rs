@@ -1,0 +1,208 @@
+//! The secrets that this run has come across, and texts without them.
+//!
+//! **Invariant:** whatever a hook tool or the log is given passes [`Secrets::redact`] first, inside
+//! [`Tools`](super::Tools) and [`log`](super::log), so that no caller can forget it.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// What stands for a secret.
+const MASK: &str = "***";
+/// No store takes a key that is shorter, and its letters would be found in every other word.
+const SHORTEST: usize = 4;
+/// A shorter secret may be a part of ordinary words (`velero`, `minio`): it is only looked for where it
+/// stands alone.
+const UNMISTAKABLE: usize = 8;
+/// Settings in a credential file that name a place. Masking them would hide what a message is about.
+const PLACES: [&str; 4] = ["region", "cloud_name", "resource_group", "environment"];
+
+/// What RFC 3986 leaves as it is, wherever it stands in a URL.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+/// What a path may hold besides.
+const PATH: &AsciiSet = &QUERY
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
+/// Everything that must not be told. Clones share what they know.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Arc<RwLock<Vec<SecretString>>>);
+
+impl Secrets {
+    /// From now on this is told to nobody, be it a key or a file of keys.
+    pub(crate) fn learn(&self, secret: &SecretString) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for part in parts(secret.expose_secret()) {
+            for spelling in spellings(part) {
+                if !known.iter().any(|one| one.expose_secret() == spelling) {
+                    known.push(spelling.into_owned().into());
+                }
+            }
+        }
+        // A part of a secret must not be masked before the whole is looked for.
+        known.sort_by_key(|one| std::cmp::Reverse(one.expose_secret().len()));
+    }
+
+    /// The text with a mask in place of every secret.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.iter().fold(text.to_owned(), |text, secret| {
+            let secret = secret.expose_secret();
+            if secret.len() < UNMISTAKABLE {
+                mask_where_alone(&text, secret)
+            } else {
+                text.replace(secret, MASK)
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+/// The whole, each of its lines, and what a line gives a name to.
+fn parts(secret: &str) -> impl Iterator<Item = &str> {
+    let lines = secret.lines().map(str::trim);
+    let lines = lines.filter(|line| !is_section(line) && !names_a_place(line));
+    let parts = lines.flat_map(|line| {
+        let value = line.split_once('=').map(|(_, value)| value.trim());
+        let bare = value.map(|value| value.trim_matches(['"', '\'']));
+        [Some(line), value, bare].into_iter().flatten()
+    });
+    let long_enough = |part: &&str| part.len() >= SHORTEST;
+    std::iter::once(secret.trim())
+        .chain(parts)
+        .filter(long_enough)
+}
+
+fn is_section(line: &str) -> bool {
+    line.starts_with('[') && line.ends_with(']')
+}
+
+fn names_a_place(line: &str) -> bool {
+    line.split_once('=').is_some_and(|(name, _)| {
+        let name = name.to_ascii_lowercase();
+        PLACES.iter().any(|place| name.contains(place))
+    })
+}
+
+/// How a secret may show up: as it is, in a URL, in a header or in a manifest.
+fn spellings(secret: &str) -> [Cow<'_, str>; 4] {
+    [
+        secret.into(),
+        utf8_percent_encode(secret, QUERY).into(),
+        utf8_percent_encode(secret, PATH).into(),
+        STANDARD.encode(secret).into(),
+    ]
+}
+
+fn mask_where_alone(text: &str, secret: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(secret) {
+        let stands_alone =
+            !before.ends_with(continues_a_word) && !after.starts_with(continues_a_word);
+        masked.push_str(before);
+        masked.push_str(if stands_alone { MASK } else { secret });
+        rest = after;
+    }
+    masked + rest
+}
+
+/// Also what joins the words of a host, a path or an application's name.
+fn continues_a_word(c: char) -> bool {
+    c.is_alphanumeric() || ['-', '_', '.', '/'].contains(&c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn knowing(secrets: &[&str]) -> Secrets {
+        let known = Secrets::default();
+        for secret in secrets {
+            known.learn(&(*secret).into());
+        }
+        known
+    }
+
+    #[test]
+    fn every_value_and_line_of_a_file_is_masked() {
+        let file = "[default]\naws_access_key_id=AKIA4711\naws_secret_access_key=\"se/cr+et==\"\n";
+        let known = knowing(&[file]);
+
+        for told in [
+            "AKIA4711",
+            "se/cr+et==",
+            "aws_access_key_id=AKIA4711",
+            file.trim(),
+        ] {
+            assert_eq!(known.redact(&format!("by {told}.")), "by ***.");
+        }
+        assert_eq!(
+            known.redact("directories: [default]"),
+            "directories: [default]"
+        );
+    }
+
+    #[test]
+    fn encoded_secrets_are_masked() {
+        let known = knowing(&["se/cr+et=="]);
+
+        for told in ["se%2Fcr%2Bet%3D%3D", "se%2Fcr+et==", "c2UvY3IrZXQ9PQ=="] {
+            assert_eq!(known.redact(&format!("key={told}&x")), "key=***&x");
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_masked_where_it_stands_alone() {
+        let known = knowing(&["minio", "abc"]);
+
+        assert_eq!(known.redact("key `minio`, abc"), "key `***`, abc");
+        for told in ["https://minio.example.com", "minio-operator", "a/minio"] {
+            assert_eq!(known.redact(told), told);
+        }
+    }
+
+    #[test]
+    fn the_whole_is_masked_before_its_parts() {
+        let known = knowing(&["secret-4711", "secret-4711-and-more"]);
+        assert_eq!(known.redact("secret-4711-and-more"), "***");
+    }
+
+    #[test]
+    fn places_in_a_credential_file_are_told() {
+        let known =
+            knowing(&["AZURE_RESOURCE_GROUP=velero-operator\nAZURE_CLIENT_SECRET=s3cret-4711\n"]);
+
+        assert_eq!(
+            known.redact("`velero-operator` by s3cret-4711"),
+            "`velero-operator` by ***"
+        );
+    }
+
+    #[test]
+    fn what_one_clone_learns_the_other_knows_and_debug_tells_nothing() {
+        let known = Secrets::default();
+        known.clone().learn(&"canary-4711".into());
+        assert_eq!(known.redact("canary-4711"), "***");
+        assert!(!format!("{known:?}").contains("canary"));
+    }
+}
