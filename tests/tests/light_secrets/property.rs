@@ -114,7 +114,7 @@ async fn sequence(plane: &Plane, seed: u64) -> Scene {
     let mut dice = Dice::new(seed);
     let mut scene = Scene::set(plane, seed).await;
     for _ in 0..STEPS {
-        let step = scene.choose(&mut dice);
+        let step = choose(&mut dice);
         told.1.push(format!("{step:?}"));
         scene.take(step).await;
         if dice.roll(10) < 7 {
@@ -125,6 +125,32 @@ async fn sequence(plane: &Plane, seed: u64) -> Scene {
     scene.mend().await;
     scene.holds().await;
     scene
+}
+
+/// Whether it can happen now is seen when it is its turn.
+fn choose(dice: &mut Dice) -> Step {
+    match dice.roll(30) {
+        0..=8 => Step::Rotate(dice.roll(1000)),
+        9 => Step::Kill(1 + dice.roll(14)),
+        10 => Step::KillBefore(1 + dice.roll(14)),
+        11 => Step::KillAfter(1 + dice.roll(14)),
+        12 => Step::Lose,
+        13 | 14 => Step::Lead(dice.roll(3)),
+        15 => Step::Join,
+        16 => Step::Leave,
+        17 => Step::BornAgain(dice.one_of(&[PodLoss::Drained, PodLoss::Killed])),
+        18 => Step::SecretLost,
+        19 => Step::SecretForged,
+        20 => Step::NoteLost,
+        21 => Step::ApiBreaks,
+        22 => Step::ApiMends,
+        23 => Step::Distrust,
+        24 => Step::Trust,
+        25 => Step::Config(dice.one_of(&["no image", IMAGE])),
+        26 => Step::SecondStore,
+        27 => Step::OneStore,
+        _ => Step::UpdateStatus,
+    }
 }
 
 impl Scene {
@@ -141,31 +167,6 @@ impl Scene {
             proxy,
             key,
             lost: false,
-        }
-    }
-
-    fn choose(&self, dice: &mut Dice) -> Step {
-        match dice.roll(30) {
-            0..=8 => Step::Rotate(dice.roll(1000)),
-            9 => Step::Kill(1 + dice.roll(14)),
-            10 => Step::KillBefore(1 + dice.roll(14)),
-            11 => Step::KillAfter(1 + dice.roll(14)),
-            12 => Step::Lose,
-            13 | 14 => Step::Lead(dice.roll(3)),
-            15 => Step::Join,
-            16 => Step::Leave,
-            17 => Step::BornAgain(dice.one_of(&[PodLoss::Drained, PodLoss::Killed])),
-            18 => Step::SecretLost,
-            19 => Step::SecretForged,
-            20 => Step::NoteLost,
-            21 => Step::ApiBreaks,
-            22 => Step::ApiMends,
-            23 => Step::Distrust,
-            24 => Step::Trust,
-            25 => Step::Config(dice.one_of(&["no image", IMAGE])),
-            26 => Step::SecondStore,
-            27 => Step::OneStore,
-            _ => Step::UpdateStatus,
         }
     }
 
@@ -192,7 +193,6 @@ impl Scene {
                 let unit = self.units().pop().unwrap();
                 self.world.juju.remove_unit(&unit).unwrap();
             }
-            Step::Join | Step::Leave => {}
             Step::BornAgain(how) => {
                 let unit = self.leader();
                 self.world.juju.replace_pod(&unit, how).unwrap();
@@ -225,7 +225,8 @@ impl Scene {
                 self.world.juju.remove_relation(APP, AZURE).unwrap();
                 self.settle().await;
             }
-            Step::SecondStore | Step::OneStore => {}
+            // It is as it would be.
+            Step::Join | Step::Leave | Step::SecondStore | Step::OneStore => {}
             Step::UpdateStatus => {
                 let leader = self.leader();
                 let _ = self.world.juju.run_hook(&leader, "update-status").await;
