@@ -193,45 +193,64 @@ async fn define(
 ) -> Result<BTreeMap<String, Seen>, Error> {
     let mut newer = install.newer_definitions.clone();
     let mut applied = 0;
-    let former = Former::of(&adopt::MANAGERS);
-    // First of all: as long as a definition lacks it, Juju puts its labels back with every write.
-    let unswept = BTreeMap::from([(velero::UNSWEPT.0.into(), velero::UNSWEPT.1.into())]);
     for ours in definitions {
         let name = ours.name_any();
         if install.settled_definitions.contains(&name) {
             continue;
         }
-        let api = cluster.dynamic(&resource_of(ours));
-        let doing = format!("read CustomResourceDefinition `{name}`");
-        let live = ask(doing, || api.get_opt(&name)).await?;
-        match live {
-            Some(live) if definitions::is_newer(&live, ours) => {
+        let defined = match define_one(ours, cluster).await {
+            // They are the cluster's: another Velero may be installed at the same time.
+            Err(error) if error.is_conflict() => define_one(ours, cluster).await?,
+            outcome => outcome?,
+        };
+        match defined {
+            Defined::Applied => {
+                newer.remove(&name);
+                applied += 1;
+            }
+            Defined::Newer(seen) => {
                 info!("CustomResourceDefinition `{name}` is of a later Velero and stays as it is.");
-                newer.extend(Seen::of(&live).map(|seen| (name, seen)));
-                continue;
-            }
-            // Else fields that our version has no more would stay.
-            Some(live) => {
-                cluster.take_over(&live, &former, &unswept).await?;
-                // One of them is others' too, and says nothing of Juju by itself.
-                if live.labels().contains_key(velero::SWEPT_BY[0]) {
-                    cluster.take_off(&live, &velero::SWEPT_BY).await?;
-                }
-                let uid = live.uid().unwrap_or_default();
-                cluster.apply(ours, &uid).await?;
-            }
-            None => {
-                cluster.create(ours).await?;
+                newer.extend(seen.map(|seen| (name, seen)));
             }
         }
-        newer.remove(&name);
-        applied += 1;
     }
     if applied > 0 {
         info!("Applied {applied} CustomResourceDefinitions.");
         established(cluster, deadline).await?;
     }
     Ok(newer)
+}
+
+/// What has become of a CRD.
+enum Defined {
+    Applied,
+    /// It stays, as it is newer than ours.
+    Newer(Option<Seen>),
+}
+
+async fn define_one(ours: &DynamicObject, cluster: &Cluster) -> Result<Defined, ClusterError> {
+    let name = ours.name_any();
+    let api = cluster.dynamic(&resource_of(ours));
+    let doing = format!("read CustomResourceDefinition `{name}`");
+    let Some(live) = ask(doing, || api.get_opt(&name)).await? else {
+        cluster.create(ours).await?;
+        return Ok(Defined::Applied);
+    };
+    if definitions::is_newer(&live, ours) {
+        return Ok(Defined::Newer(Seen::of(&live)));
+    }
+    // First of all: as long as a definition lacks it, Juju puts its labels back with every write.
+    let unswept = BTreeMap::from([(velero::UNSWEPT.0.into(), velero::UNSWEPT.1.into())]);
+    // Else fields that our version has no more would stay.
+    let former = Former::of(&adopt::MANAGERS);
+    cluster.take_over(&live, &former, &unswept).await?;
+    // One of them is others' too, and says nothing of Juju by itself.
+    if live.labels().contains_key(velero::SWEPT_BY[0]) {
+        cluster.take_off(&live, &velero::SWEPT_BY).await?;
+    }
+    let uid = live.uid().unwrap_or_default();
+    cluster.apply(ours, &uid).await?;
+    Ok(Defined::Applied)
 }
 
 /// The workloads, and the record of what the API server made of them.
