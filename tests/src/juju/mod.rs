@@ -347,7 +347,7 @@ impl Juju {
                 .write_account(&self.model, &app.name, &paths, self.token(unit))
                 .await?;
         }
-        let running = agent::run(Start {
+        let running = Box::pin(agent::run(Start {
             model: &mut self.model,
             paths,
             unit: unit.to_owned(),
@@ -358,13 +358,13 @@ impl Juju {
             sabotage: self.sabotage.take(),
             killer: self.killer.clone(),
             listener,
-        });
-        let arriving = async {
+        }));
+        let arriving = Box::pin(async {
             match late {
                 Some(role) => role.arrive().await,
                 None => Ok(()),
             }
-        };
+        });
         let (ended, arrived) = tokio::join!(running, arriving);
         let ended = ended?;
         arrived?;
