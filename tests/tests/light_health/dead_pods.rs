@@ -61,8 +61,8 @@ async fn dead_pods_beside_those_that_run_do_not_count() {
         json!({"phase": "Unknown", "reason": "NodeLost"}),
     ];
     for (number, end) in ends.iter().enumerate() {
-        for label in ["deploy=velero", "name=node-agent"] {
-            let name = format!("dead-{number}-{}", &label[..4]);
+        for (part, label) in [("server", "deploy=velero"), ("agent", "name=node-agent")] {
+            let name = format!("dead-{part}-{number}");
             leave_behind(&world, &name, label, end).await;
             world.update_status().await.unwrap();
             world.expect_status("active: ").unwrap();
