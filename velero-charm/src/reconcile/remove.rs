@@ -127,15 +127,10 @@ impl Charm {
                      others are here: {}.",
                     strangers::places(&others)
                 );
-                for kind in ["BackupStorageLocation", "VolumeSnapshotLocation"] {
-                    self.delete_ours(&velero::kind(kind), &cluster).await?;
-                }
-                for kind in WORKLOADS {
-                    self.delete_ours(&resource("apps", "v1", kind), &cluster)
-                        .await?;
-                }
+                self.labelled(&cluster).await?;
             }
-            Tenancy::Nothing => {}
+            // Somebody may have deleted what shows that there was more.
+            Tenancy::Nothing => self.labelled(&cluster).await?,
         }
         self.belongings(&cluster).await?;
         self.unused_definitions(&cluster).await?;
@@ -160,6 +155,18 @@ impl Charm {
                 Ok(Tenancy::Alone(Box::new(live)))
             }
         }
+    }
+
+    /// What carries our label and nobody else's work hangs on.
+    async fn labelled(&self, cluster: &Cluster) -> Result<(), Error> {
+        for kind in ["BackupStorageLocation", "VolumeSnapshotLocation"] {
+            self.delete_ours(&velero::kind(kind), cluster).await?;
+        }
+        for kind in WORKLOADS {
+            self.delete_ours(&resource("apps", "v1", kind), cluster)
+                .await?;
+        }
+        Ok(())
     }
 
     /// What we have made and somebody took our label off.
