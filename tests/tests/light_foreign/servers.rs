@@ -187,7 +187,8 @@ async fn second_application_of_this_charm_touches_nothing() {
 
     let told = status_of(&world, "other/0");
     let wanted = "blocked: namespace `light-two` has the Velero of application `velero-operator` \
-                  (Deployment `velero`): remove `velero-operator`, or deploy into another model";
+                  (Deployment `velero`): remove `velero-operator` (if Juju has lost it, deploy this \
+                  charm as `velero-operator` first), or deploy into another model";
     assert!(told.starts_with(wanted), "{told}");
 
     // Its server is away: only its other objects tell whose it is.

@@ -86,7 +86,9 @@ impl Stranger {
             ),
             Whose::Application(name) => (
                 format!("has the Velero of application `{name}` ({self})"),
-                format!("remove `{name}`"),
+                format!(
+                    "remove `{name}` (if Juju has lost it, deploy this charm as `{name}` first)"
+                ),
             ),
         };
         format!("{place} {what}: {remedy}, or deploy into another model")
