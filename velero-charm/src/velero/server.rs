@@ -33,9 +33,14 @@ pub(crate) fn is_stateful_set(set: &StatefulSet) -> bool {
     is_labelled(set.labels()) || template.is_some_and(is_template)
 }
 
-/// The pod is a server. Its labels say nothing: what Velero starts for a while carries them too.
+/// The pod is a server that has not ended for good, as one that was evicted has. Its labels say nothing: what
+/// Velero starts for a while carries them too.
 pub(crate) fn is_pod(pod: &Pod) -> bool {
-    pod.spec.as_ref().is_some_and(runs)
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    !matches!(phase, Some("Failed" | "Succeeded")) && pod.spec.as_ref().is_some_and(runs)
 }
 
 fn is_template(template: &PodTemplateSpec) -> bool {
@@ -165,6 +170,20 @@ mod tests {
         }
         let shell = json!(["sleep", "infinity"]);
         assert!(!container("velero/velero:v1.18.3", shell, Value::Null));
+    }
+
+    #[test]
+    fn pod_that_has_ended_for_good_is_no_server() {
+        let pod = |phase: &str| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": "p"},
+                "spec": {"containers": [{"name": "c", "image": "velero/velero:v1.18.3"}]},
+                "status": {"phase": phase},
+            }))
+            .unwrap()
+        };
+        assert!(is_pod(&pod("Running")) && is_pod(&pod("Unknown")));
+        assert!(!is_pod(&pod("Failed")) && !is_pod(&pod("Succeeded")));
     }
 
     #[test]
