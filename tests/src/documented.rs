@@ -3,7 +3,7 @@
 //! Invariant: the demo and tests carry out, word for word, what a reader of the README would copy. A line
 //! that the hand does not understand is an error; none is left out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::fs;
 
@@ -85,13 +85,6 @@ pub struct Hand {
     charm: CharmSource,
     store: Store,
     variables: BTreeMap<String, String>,
-    secrets: BTreeMap<String, UserSecret>,
-}
-
-/// A secret that a person has added.
-struct UserSecret {
-    content: Vec<(String, String)>,
-    granted: BTreeSet<String>,
 }
 
 /// The README's lines, in their order, for the store of this integrator.
@@ -207,7 +200,6 @@ impl Hand {
             charm,
             store: store.clone(),
             variables: what_the_user_knows(store, bucket),
-            secrets: BTreeMap::new(),
         }
     }
 
@@ -221,14 +213,14 @@ impl Hand {
         let mut outcome = None;
         match command {
             Command::Deploy { charm, trust, .. } => self.deploy(juju, &charm, trust).await?,
-            Command::Config { app, settings } => self.configure(juju, &app, &settings)?,
+            Command::Config { app, settings } => juju.config(&app, &texts(&pairs(&settings)?))?,
             Command::AddSecret { name, content } => {
-                let address = self.add_secret(&name, &content)?;
+                let address = juju.add_secret(&name, &texts(&pairs(&content)?))?;
                 if let Some(variable) = &line.variable {
                     self.variables.insert(variable.clone(), address);
                 }
             }
-            Command::GrantSecret { name, app } => self.grant_secret(&name, app)?,
+            Command::GrantSecret { name, app } => juju.grant_secret(&name, &app)?,
             Command::Integrate { one, two } => {
                 juju.integrate(&one, &two)?;
             }
@@ -267,41 +259,6 @@ impl Hand {
             }
             _ => bail!("nothing here deploys `{charm}`"),
         }
-    }
-
-    /// The emulator has no secrets of users: what an integrator would read from one, it is told.
-    fn configure(&self, juju: &mut Juju, app: &str, settings: &[String]) -> Result<()> {
-        let mut given = Vec::new();
-        for (key, value) in pairs(settings)? {
-            if app != APP && key == "credentials" {
-                let secret = self.secrets.get(&value);
-                let secret = secret.with_context(|| format!("no secret {value}"))?;
-                ensure!(secret.granted.contains(app), "{app} may not read {value}");
-                given.extend(secret.content.clone());
-            } else {
-                given.push((key, value));
-            }
-        }
-        let given = given
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()));
-        juju.config(app, &given.collect::<Vec<_>>())
-    }
-
-    fn add_secret(&mut self, name: &str, content: &[String]) -> Result<String> {
-        let secret = UserSecret {
-            content: pairs(content)?,
-            granted: BTreeSet::new(),
-        };
-        self.secrets.insert(address(name), secret);
-        Ok(address(name))
-    }
-
-    fn grant_secret(&mut self, name: &str, app: String) -> Result<()> {
-        let secret = self.secrets.get_mut(&address(name));
-        let secret = secret.with_context(|| format!("no secret {name}"))?;
-        secret.granted.insert(app);
-        Ok(())
     }
 
     /// A word with the values of its variables.
@@ -359,10 +316,6 @@ fn what_the_user_knows(store: &Store, bucket: &str) -> BTreeMap<String, String> 
         .collect()
 }
 
-fn address(name: &str) -> String {
-    format!("secret:{name}")
-}
-
 fn pairs(words: &[String]) -> Result<Vec<(String, String)>> {
     let words = words.iter().map(|word| {
         let pair = word.split_once('=');
@@ -370,6 +323,13 @@ fn pairs(words: &[String]) -> Result<Vec<(String, String)>> {
         Ok((key.to_owned(), value.to_owned()))
     });
     words.collect()
+}
+
+fn texts(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect()
 }
 
 fn is_name(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! `azure-storage-integrator`, speaking the v1 dialect of the `azure_storage` interface.
 //!
-//! Invariant: the key leaves it only as a secret.
+//! Invariant: the key leaves it only as a secret. Where it may not read the user's secret, it sends a blank key.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::scripted::{Answer, Scripted, View};
+use super::scripted::{Answer, Scripted, UpdateStatus, View};
 use super::secrets::encode;
 
 /// What the integrator was told about an account.
@@ -22,7 +22,7 @@ pub struct AzureSettings {
 }
 
 /// The player.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AzureIntegrator {
     /// What it was told.
     pub settings: AzureSettings,
@@ -51,8 +51,8 @@ impl Scripted for AzureIntegrator {
         vec![("azure-storage-credentials", "azure_storage")]
     }
 
-    /// `secret-key` is not an option of the real one but a secret that it is given; here it is set the
-    /// same way.
+    /// `secret-key` is not an option of the real one, which takes it from a secret alone; it can be set here
+    /// for tests that are not about the way of the key.
     fn configure(&mut self, key: &str, value: &Value) -> Result<()> {
         let text = value
             .as_str()
@@ -67,23 +67,38 @@ impl Scripted for AzureIntegrator {
         Ok(())
     }
 
+    /// So who grants a secret late is not heard.
+    fn update_status(&self) -> UpdateStatus {
+        UpdateStatus::SaysNothing
+    }
+
     fn answer(&self, view: &View<'_>) -> Answer {
         let mut answer = Answer::default();
         answer.bag.insert("version".to_owned(), "1".to_owned());
         let asked = view.remote.contains_key("requested-secrets");
-        if !asked || self.settings.secret_key.is_empty() {
+        let Some(key) = self.key(view).filter(|_| asked) else {
             return answer;
-        }
+        };
         answer.bag.extend(self.settings.options.clone());
         answer.bag.entry("endpoint".to_owned()).or_insert_with(|| {
             let option = |key| self.settings.options.get(key).map_or("", String::as_str);
             let (container, account) = (option("container"), option("storage-account"));
             format!("abfss://{container}@{account}.dfs.core.windows.net/")
         });
-        let key = BTreeMap::from([("secret-key".to_owned(), self.settings.secret_key.clone())]);
+        let key = BTreeMap::from([("secret-key".to_owned(), key)]);
         answer
             .secrets
             .insert("secret-extra".to_owned(), encode(&key));
         answer
+    }
+}
+
+impl AzureIntegrator {
+    /// None while the user has named none.
+    fn key(&self, view: &View<'_>) -> Option<String> {
+        match view.secret {
+            Some(secret) => Some(secret.get("secret-key").cloned().unwrap_or_default()),
+            None => Some(self.settings.secret_key.clone()).filter(|key| !key.is_empty()),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `azure-auth-integrator`, as it is released.
 //!
 //! Invariant: it asks for nothing before it answers, but a requirer that names a version gets no answer: one
-//! of its releases takes that for another protocol.
+//! of its releases takes that for another protocol. Where it may not read the user's secret, it sends blanks.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::scripted::{Answer, Scripted, View};
+use super::scripted::{Answer, Scripted, UpdateStatus, View};
 use super::secrets::encode;
 
 const SECRETS: [&str; 2] = ["client-id", "client-secret"];
 
 /// The player.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AzureAuthIntegrator {
     /// `client-id`, `client-secret`, `tenant-id` and `subscription-id`.
     pub settings: BTreeMap<String, String>,
@@ -29,8 +29,8 @@ impl Scripted for AzureAuthIntegrator {
         )]
     }
 
-    /// The secrets are no options of the real one but come in a secret that it is given; here they are set
-    /// the same way.
+    /// The secrets are no options of the real one, which takes them from a user's secret alone; they can be set
+    /// here for tests that are not about the way of the secrets.
     fn configure(&mut self, key: &str, value: &Value) -> Result<()> {
         let text = value
             .as_str()
@@ -39,17 +39,25 @@ impl Scripted for AzureAuthIntegrator {
         Ok(())
     }
 
+    fn update_status(&self) -> UpdateStatus {
+        UpdateStatus::SendsAgain
+    }
+
     fn answer(&self, view: &View<'_>) -> Answer {
         let mut answer = Answer::default();
         if view.remote.contains_key("version") {
             return answer;
         }
-        let (secret, plain): (BTreeMap<_, _>, BTreeMap<_, _>) = self
+        let (told, plain): (BTreeMap<_, _>, BTreeMap<_, _>) = self
             .settings
             .clone()
             .into_iter()
             .partition(|(key, _)| SECRETS.contains(&key.as_str()));
         answer.bag = plain;
+        let secret = view.secret.map_or(told, |read| {
+            let value = |key: &str| read.get(key).cloned().unwrap_or_default();
+            SECRETS.map(|key| (key.to_owned(), value(key))).into()
+        });
         if !secret.is_empty() {
             answer
                 .secrets

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::charm::Charm;
 use super::event::Event;
 use super::run::LogLine;
-use super::scripted::Peer;
+use super::scripted::{Heard, Peer};
 use super::secrets::Secret;
 
 /// A bag of relation data, a unit's state and the like.
@@ -247,6 +247,9 @@ pub struct Agent {
     /// The pod was replaced, and the charm directory with it.
     #[serde(default)]
     pub charm_lost: bool,
+    /// What it has acted upon, where it is played.
+    #[serde(default)]
+    pub heard: Heard,
     /// Revisions of own secrets of which the charm was told that nobody follows them any more.
     #[serde(default)]
     pub obsolete: BTreeSet<(String, u32)>,

@@ -16,7 +16,7 @@ use super::cluster::Trust;
 use super::integrations::side;
 use super::model::{Application, Counters, Kind, Life, Model, Relation, Status, Unit, split_unit};
 use super::s3::{Dialect, S3Integrator, S3Settings};
-use super::scripted::Peer;
+use super::scripted::{CREDENTIALS, Peer};
 use super::secrets::{parse_uri, random};
 
 /// How an application is deployed.
@@ -188,9 +188,18 @@ impl Juju {
                 application.config_version += u64::from(before != application.config);
             }
             Kind::Scripted(peer) => {
+                let before = (peer.clone(), application.config.clone());
                 for (key, value) in settings {
-                    peer.scripted_mut().configure(key, &Value::from(*value))?;
+                    match *key {
+                        CREDENTIALS => {
+                            let value = secret_address(key, value)?;
+                            application.config.insert((*key).to_owned(), value);
+                        }
+                        _ => peer.scripted_mut().configure(key, &Value::from(*value))?,
+                    }
                 }
+                let changed = before.0 != *peer || before.1 != application.config;
+                application.config_version += u64::from(changed);
             }
         }
         self.save()
@@ -392,11 +401,17 @@ fn typed(charm: &Charm, key: &str, value: &str) -> Result<Value> {
         "int" => Value::from(value.parse::<i64>().with_context(wrong)?),
         "float" => Value::from(value.parse::<f64>().with_context(wrong)?),
         "boolean" => Value::from(value.to_lowercase().parse::<bool>().with_context(wrong)?),
-        "secret" if !value.is_empty() => {
-            Value::from(parse_uri(value).map(|_| value).with_context(wrong)?)
-        }
+        "secret" => secret_address(key, value)?,
         _ => Value::from(value),
     })
+}
+
+/// A setting of the type `secret`: an address, or nothing.
+fn secret_address(key: &str, value: &str) -> Result<Value> {
+    if !value.is_empty() && parse_uri(value).is_none() {
+        bail!("option {key:?} expected secret, got {value:?}");
+    }
+    Ok(Value::from(value))
 }
 
 /// Units that have run `remove`, and those that go before they have begun: for them no hook runs.

@@ -1,7 +1,8 @@
 //! `s3-integrator`, speaking one of the two dialects of the `s3` interface.
 //!
 //! Invariant: in the newer dialect, credentials leave it only as a secret, or in plain text to a
-//! requirer that asked for no secret, as the real one does. The older one knows plain text alone.
+//! requirer that asked for no secret, as the real one does. The older one knows plain text alone. While it has
+//! no keys it says nothing more, and what it has said stays.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::model::Bag;
-use super::scripted::{Answer, Scripted, View};
+use super::scripted::{Answer, Scripted, UpdateStatus, View};
 use super::secrets::encode;
+
+const KEYS: [&str; 2] = ["access-key", "secret-key"];
 
 /// What the integrator was told about a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +39,7 @@ pub enum Dialect {
 }
 
 /// The player.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct S3Integrator {
     /// What it was told.
     pub settings: S3Settings,
@@ -77,8 +80,8 @@ impl Scripted for S3Integrator {
         vec![("s3-credentials", "s3")]
     }
 
-    /// `access-key` and `secret-key` are not options of the real one but a secret that it is given;
-    /// here they are set the same way.
+    /// `access-key` and `secret-key` are not options of the real one, which takes them from a secret alone;
+    /// they can be set here for tests that are not about the way of the keys.
     fn configure(&mut self, key: &str, value: &Value) -> Result<()> {
         let text = value
             .as_str()
@@ -95,61 +98,68 @@ impl Scripted for S3Integrator {
         Ok(())
     }
 
+    fn update_status(&self) -> UpdateStatus {
+        UpdateStatus::SendsAgain
+    }
+
     fn answer(&self, view: &View<'_>) -> Answer {
+        let keys = self.keys(view);
         match self.dialect {
-            Dialect::V0 => self.answer_in_v0(view),
-            Dialect::V1 => self.answer_in_v1(view),
+            Dialect::V0 => self.answer_in_v0(view, keys),
+            Dialect::V1 => self.answer_in_v1(view, keys),
         }
     }
 }
 
 impl S3Integrator {
     /// The bag that it sees, it keeps in its own, to tell later what is new.
-    fn answer_in_v0(&self, view: &View<'_>) -> Answer {
+    fn answer_in_v0(&self, view: &View<'_>, keys: Option<Bag>) -> Answer {
         let mut answer = Answer::default();
         let seen = serde_json::json!(view.remote).to_string();
         answer.bag.insert("data".to_owned(), seen);
-        if view.remote.contains_key("bucket") && self.has_keys() {
+        if let Some(keys) = keys.filter(|_| view.remote.contains_key("bucket")) {
             answer.bag.extend(self.settings.options.clone());
-            answer.bag.extend(self.credentials());
+            answer.bag.extend(keys);
         }
         answer
     }
 
-    fn answer_in_v1(&self, view: &View<'_>) -> Answer {
+    fn answer_in_v1(&self, view: &View<'_>, keys: Option<Bag>) -> Answer {
         let mut answer = Answer::default();
         answer.bag.insert("version".to_owned(), "1".to_owned());
         let asked = view.remote.contains_key("version") || view.remote.contains_key("bucket");
-        if !asked || !self.has_keys() {
+        let Some(keys) = keys.filter(|_| asked) else {
             return answer;
-        }
+        };
         answer.bag.extend(self.settings.options.clone());
         self.fill_in_requests(view.remote, &mut answer.bag);
-        let credentials = self.credentials();
         if view.remote.contains_key("requested-secrets") {
             answer
                 .secrets
-                .insert("secret-extra".to_owned(), encode(&credentials));
+                .insert("secret-extra".to_owned(), encode(&keys));
         } else {
-            answer.bag.extend(credentials);
+            answer.bag.extend(keys);
         }
         answer
     }
 
-    fn has_keys(&self) -> bool {
-        !self.settings.access_key.is_empty() && !self.settings.secret_key.is_empty()
-    }
-
-    fn credentials(&self) -> Bag {
+    /// Both, or none.
+    fn keys(&self, view: &View<'_>) -> Option<Bag> {
         let S3Settings {
             access_key,
             secret_key,
             ..
         } = &self.settings;
-        BTreeMap::from([
-            ("access-key".to_owned(), access_key.clone()),
-            ("secret-key".to_owned(), secret_key.clone()),
-        ])
+        let told = || {
+            let values = [access_key.clone(), secret_key.clone()];
+            KEYS.map(str::to_owned).into_iter().zip(values).collect()
+        };
+        let all = view.secret.map_or_else(told, Clone::clone);
+        let keys = KEYS.map(|key| all.get_key_value(key));
+        let keys = keys.into_iter().collect::<Option<Vec<_>>>()?;
+        let own = |(key, value): (&String, &String)| (key.clone(), value.clone());
+        let is_whole = keys.iter().all(|(_, value)| !value.is_empty());
+        is_whole.then(|| keys.into_iter().map(own).collect())
     }
 
     /// What the requirer asks for counts where the user has set nothing; but one that asks for no

@@ -1,21 +1,25 @@
 //! Applications that are played within the emulator, with no charm process.
 //!
-//! Invariant: a player sees and writes only what a charm at its place could.
+//! Invariant: a player sees and writes only what a charm at its place could, and when it could. The user's secret
+//! that its option `credentials` names it reads at its own hooks, while it is granted.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::azure::AzureIntegrator;
 use super::azure_auth::AzureAuthIntegrator;
-use super::model::{Bag, Life, Model};
+use super::model::{Bag, Kind, Life, Model, Relation};
 use super::s3::S3Integrator;
-use super::secrets::{Content, Grant, Owner, Secret, address};
+use super::secrets::{Content, Grant, Owner, Reading, Secret, address, decode, parse_uri};
+
+/// The option that names the user's secret.
+pub(crate) const CREDENTIALS: &str = "credentials";
 
 /// A player. All of them are here, so that a model can be written down and read back.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Peer {
     /// `s3-integrator`.
     S3(S3Integrator),
@@ -35,6 +39,26 @@ pub struct View<'a> {
     pub remote: &'a Bag,
     /// The player's own application bag.
     pub own: &'a Bag,
+    /// What it could read of the user's secret: nothing, without permission. None if its user has named no secret.
+    pub secret: Option<&'a Bag>,
+}
+
+/// What a player's `update-status` does, which comes every few minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpdateStatus {
+    /// It sends all again, with what the user's secret is now.
+    SendsAgain,
+    /// It sends nothing.
+    SaysNothing,
+}
+
+/// What a player has acted upon.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The version of its settings.
+    config: u64,
+    /// The version of the other application's bag, by relation.
+    relations: BTreeMap<u32, u64>,
 }
 
 /// What a player wants to be so; the emulator does what is missing.
@@ -52,6 +76,8 @@ pub trait Scripted {
     fn endpoints(&self) -> Vec<(&'static str, &'static str)>;
     /// Takes the user's settings over.
     fn configure(&mut self, key: &str, value: &Value) -> Result<()>;
+    /// What its `update-status` does.
+    fn update_status(&self) -> UpdateStatus;
     /// Answers a relation. Called whenever something may have changed; says all each time.
     fn answer(&self, view: &View<'_>) -> Answer;
 }
@@ -79,33 +105,113 @@ impl Peer {
 
 /// Lets a player answer all its relations.
 pub(crate) fn react(model: &mut Model, app: &str) -> Result<()> {
-    let ids: Vec<u32> = model
-        .relations_of(app)
-        .into_iter()
-        .filter(|relation| relation.life == Life::Alive)
-        .map(|relation| relation.id)
-        .collect();
-    for id in ids {
-        react_to(model, app, id)?;
+    let secret = match credentials(model, app) {
+        None => None,
+        Some(id) => {
+            if !has_a_hook(model, app, &id) {
+                return Ok(());
+            }
+            Some(read(model, app, &id))
+        }
+    };
+    let heard = heard_now(model, app);
+    for id in heard.relations.keys() {
+        react_to(model, app, *id, secret.as_ref())?;
+    }
+    let heard = heard_now(model, app);
+    if let Some(unit) = leader(model, app).and_then(|unit| model.unit_mut(&unit)) {
+        unit.agent.heard = heard;
     }
     Ok(())
 }
 
-fn react_to(model: &mut Model, app: &str, id: u32) -> Result<()> {
-    let Some(super::model::Kind::Scripted(peer)) = model.applications.get(app).map(|a| &a.kind)
-    else {
-        bail!("{app} is not played by the emulator");
+/// The id of the secret that the user has named.
+fn credentials(model: &Model, app: &str) -> Option<String> {
+    let option = model.applications.get(app)?.config.get(CREDENTIALS)?;
+    parse_uri(option.as_str()?).map(str::to_owned)
+}
+
+/// Whether there is anything that runs a hook in which it sends.
+fn has_a_hook(model: &Model, app: &str, secret: &str) -> bool {
+    if player(model, app).is_some_and(|p| p.update_status() == UpdateStatus::SendsAgain) {
+        return true;
+    }
+    let Some(name) = leader(model, app) else {
+        return false;
     };
+    let told = model.unit(&name).map(|unit| &unit.agent.heard);
+    if told != Some(&heard_now(model, app)) {
+        return true;
+    }
+    let secret = model.secrets.get(secret);
+    secret.is_some_and(|secret| {
+        let reader = secret.consumers.get(&name);
+        let news = reader.is_some_and(|reader| reader.notified < secret.latest());
+        news && model.may_read(&name, secret)
+    })
+}
+
+/// Nothing, where it may not or there is none.
+fn read(model: &mut Model, app: &str, id: &str) -> Bag {
+    let Some(unit) = leader(model, app) else {
+        return Bag::new();
+    };
+    let granted = model.secrets.get(id);
+    if !granted.is_some_and(|secret| model.may_read(&unit, secret)) {
+        return Bag::new();
+    }
+    let Some(secret) = model.secrets.get_mut(id) else {
+        return Bag::new();
+    };
+    let content = secret.read(&unit, Reading::Refresh, None);
+    let latest = secret.latest();
+    if let Some(reader) = secret.consumers.get_mut(&unit) {
+        reader.notified = latest;
+    }
+    let text = |value: &String| String::from_utf8_lossy(&decode(value)).into_owned();
+    let content = content.iter();
+    content
+        .map(|(key, value)| (key.clone(), text(value)))
+        .collect()
+}
+
+fn heard_now(model: &Model, app: &str) -> Heard {
+    let alive = model.relations_of(app).into_iter();
+    let alive = alive.filter(|relation| relation.life == Life::Alive);
+    let version = |relation: &Relation| relation.remote(app).map_or(0, |side| side.bag.version);
+    let config = model.applications.get(app).map(|app| app.config_version);
+    Heard {
+        config: config.unwrap_or_default(),
+        relations: alive.map(|one| (one.id, version(one))).collect(),
+    }
+}
+
+fn leader(model: &Model, app: &str) -> Option<String> {
+    let app = model.applications.get(app)?;
+    app.leader.map(|number| app.unit_name(number))
+}
+
+fn player<'a>(model: &'a Model, app: &str) -> Option<&'a dyn Scripted> {
+    match &model.applications.get(app)?.kind {
+        Kind::Scripted(peer) => Some(peer.scripted()),
+        Kind::Charm(_) => None,
+    }
+}
+
+fn react_to(model: &mut Model, app: &str, id: u32, secret: Option<&Bag>) -> Result<()> {
+    let player = player(model, app);
+    let player = player.with_context(|| format!("{app} is not played by the emulator"))?;
     let relation = model.relations.get(&id);
     let sides = relation.and_then(|r| Some((r.local(app)?, r.remote(app)?)));
     let Some((local, remote)) = sides else {
         return Ok(());
     };
-    let answer = peer.scripted().answer(&View {
+    let answer = player.answer(&View {
         id,
         endpoint: &local.endpoint,
         remote: &remote.bag.data,
         own: &local.bag.data,
+        secret,
     });
     let (own, consumer) = (local.bag.data.clone(), remote.app.clone());
     let mut changes = answer.bag;
@@ -128,9 +234,7 @@ fn keep_secret(
     uri: Option<&String>,
     content: Content,
 ) -> Result<String> {
-    let known = uri
-        .and_then(|uri| super::secrets::parse_uri(uri))
-        .map(str::to_owned);
+    let known = uri.and_then(|uri| parse_uri(uri)).map(str::to_owned);
     if let Some(secret) = known.and_then(|id| model.secrets.get_mut(&id)) {
         secret.update(content);
         return Ok(address(&model.uuid, &secret.id));

@@ -13,6 +13,7 @@ mod actions;
 mod commit;
 mod disturbed;
 mod given;
+mod keys;
 mod lifecycle;
 mod order;
 mod person;
@@ -34,6 +35,8 @@ summary: a charm in a few lines of shell
 description: it does what each test wants
 requires:
   s3-credentials: {interface: s3, limit: 1}
+  azure-storage-credentials: {interface: azure_storage}
+  azure-service-principal-credentials: {interface: azure_service_principal}
   other: {interface: other}
 provides:
   offer: {interface: other}
