@@ -143,7 +143,9 @@ fn typed_location(velero: &Path, provider: &str, config: &str) -> Value {
 
 #[tokio::test]
 async fn a_relation_that_adds_to_a_store_is_rendered_with_it() {
-    let [_, (provider, store, _)] = relations();
+    let [_, (provider, mut store, _)] = relations();
+    // A principal's token goes to addresses of Azure's own alone.
+    store["endpoint"] = json!("https://acme.blob.core.windows.net");
     let principal = json!({
         "client-id": "canary-client", "client-secret": "canary-secret",
         "tenant-id": "a-tenant", "subscription-id": "a-subscription",
@@ -165,14 +167,14 @@ async fn a_relation_that_adds_to_a_store_is_rendered_with_it() {
 
 #[tokio::test]
 async fn bad_data_and_unknown_providers_are_named() {
-    let output = start(&["render", "--provider", "aws"], r#"{"bucket": "a/b"}"#).await;
+    let output = start(
+        &["render", "--provider", "aws"],
+        r#"{"bucket": "a/b", "access-key": "id"}"#,
+    )
+    .await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!output.status.success());
-    for field in [
-        "`bucket` contains a `/`",
-        "`access-key` is missing",
-        "`secret-key` is missing",
-    ] {
+    for field in ["`bucket` contains a `/`", "`secret-key` is missing"] {
         assert!(text.contains(field), "{text}");
     }
     let output = start(&["render", "--provider", "tape"], "{}").await;
