@@ -74,7 +74,8 @@ async fn keys_are_untold_while_their_secret_is_not_granted() {
     for secret in world.juju.model_mut().secrets.values_mut() {
         secret.grants.clear();
     }
-    world.update_status().await.unwrap();
+    // A hook that asks for secrets again.
+    world.juju.run_hook(UNIT, "start").await.unwrap();
     world
         .expect_in_status("blocked: ", &["***", "(and 1 more)"])
         .unwrap();

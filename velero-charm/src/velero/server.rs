@@ -21,6 +21,10 @@ const LABELS: [(&str, &str); 3] = [
 const PROGRAM: &str = "velero";
 const VERB: &str = "server";
 
+/// Phases in which a pod stays behind as a record, be it for having been evicted, turned away by the kubelet,
+/// or lost with its node. Whoever controls it makes another one.
+const ENDED: [&str; 3] = ["Failed", "Succeeded", "Unknown"];
+
 /// The Deployment is a server's.
 pub(crate) fn is_deployment(deployment: &Deployment) -> bool {
     let template = deployment.spec.as_ref().map(|spec| &spec.template);
@@ -33,14 +37,19 @@ pub(crate) fn is_stateful_set(set: &StatefulSet) -> bool {
     is_labelled(set.labels()) || template.is_some_and(is_template)
 }
 
-/// The pod is a server that has not ended for good, as one that was evicted has. Its labels say nothing: what
-/// Velero starts for a while carries them too.
+/// The pod is a server that has not ended for good. Its labels say nothing: what Velero starts for a while
+/// carries them too.
 pub(crate) fn is_pod(pod: &Pod) -> bool {
+    !has_ended(pod) && pod.spec.as_ref().is_some_and(runs)
+}
+
+/// The pod is no more than a record.
+pub(crate) fn has_ended(pod: &Pod) -> bool {
     let phase = pod
         .status
         .as_ref()
         .and_then(|status| status.phase.as_deref());
-    !matches!(phase, Some("Failed" | "Succeeded")) && pod.spec.as_ref().is_some_and(runs)
+    phase.is_some_and(|phase| ENDED.contains(&phase))
 }
 
 fn is_template(template: &PodTemplateSpec) -> bool {
@@ -182,8 +191,10 @@ mod tests {
             }))
             .unwrap()
         };
-        assert!(is_pod(&pod("Running")) && is_pod(&pod("Unknown")));
-        assert!(!is_pod(&pod("Failed")) && !is_pod(&pod("Succeeded")));
+        assert!(is_pod(&pod("Running")) && is_pod(&pod("Pending")));
+        for phase in ENDED {
+            assert!(!is_pod(&pod(phase)), "{phase}");
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
+use crate::velero::server;
+
 /// Waiting reasons that no waiting helps against. `ErrImagePull` is not among them: it is the first
 /// try, and turns into `ImagePullBackOff` if the second fails too.
 const HOPELESS: [&str; 7] = [
@@ -23,10 +25,6 @@ const HOPELESS: [&str; 7] = [
 /// Those of them whose cause is the image.
 const IMAGE: [&str; 3] = ["ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
 
-/// Phases in which a pod stays behind as a record, be it for having been evicted, turned away by the kubelet,
-/// or lost with its node. Whoever controls it makes another one.
-const ENDED: [&str; 3] = ["Failed", "Succeeded", "Unknown"];
-
 /// A container that fails at its start does so within this.
 const PROBATION: SignedDuration = SignedDuration::from_secs(15);
 
@@ -41,7 +39,9 @@ impl<'a> Pods<'a> {
     /// Those that carry the label `key=value` and are there to stay.
     pub(super) fn select(pods: &'a BTreeMap<String, Pod>, label: &'a str) -> Self {
         let stays = |pod: &&Pod| {
-            pod.metadata.deletion_timestamp.is_none() && !has_ended(pod) && carries(pod, label)
+            pod.metadata.deletion_timestamp.is_none()
+                && !server::has_ended(pod)
+                && carries(pod, label)
         };
         Self {
             label,
@@ -151,14 +151,6 @@ fn carries(pod: &Pod, label: &str) -> bool {
         .and_then(|labels| labels.get(key))
         .map(String::as_str)
         == Some(value)
-}
-
-fn has_ended(pod: &Pod) -> bool {
-    let phase = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref());
-    phase.is_some_and(|phase| ENDED.contains(&phase))
 }
 
 fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
