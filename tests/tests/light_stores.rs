@@ -7,8 +7,11 @@
     reason = "a test may stop at the first surprise"
 )]
 
+use tests::documented::{self, Hand, Moment};
 use tests::operator::{APP, AZURE, S3};
 use tests::plane::{LightWorld, Plane, StoreKind};
+use tests::stack::{AzureStore, S3Store};
+use tests::store::Store;
 
 const PLUGINS: &str = "jsonpath={.spec.template.spec.initContainers[*].name}";
 
@@ -82,4 +85,38 @@ async fn there_and_back_leaves_nothing_of_the_other_store() {
 
     world.expect_status("active: ").unwrap();
     assert_eq!(world.dump().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn readme_s_commands_connect_either_store() {
+    let plane = Plane::shared().await.unwrap();
+    let s3 = Store::S3(S3Store {
+        endpoint: "https://s3.example.com".to_owned(),
+        region: "us-east-1".to_owned(),
+        access_key: "an-access-key".to_owned(),
+        secret_key: "a-secret-key".to_owned(),
+    });
+    let azure = Store::Azure(AzureStore {
+        endpoint: "https://acme.blob.core.windows.net".to_owned(),
+        account: "acme".to_owned(),
+        key: "YSBrZXk=".to_owned(),
+    });
+    for store in [s3, azure] {
+        let integrator = store.integrator();
+        let world = plane.world(&format!("readme-{integrator}")).await;
+        let mut world = world.unwrap();
+        let charm = world.charm().await.unwrap();
+        let mut hand = Hand::new(charm, &store, &world.bucket);
+        let lines = documented::lines(integrator).unwrap();
+        let before = |line: &documented::Line| line.moment() != Moment::BackUp;
+        for line in lines.into_iter().take_while(before) {
+            hand.carry_out(&mut world.juju, &line).await.unwrap();
+        }
+        world.expect_status("active: ").unwrap();
+        let bucket = &world.location().await.unwrap().unwrap()["objectStorage"]["bucket"];
+        assert_eq!(*bucket, world.bucket);
+        for secret in store.secrets() {
+            assert!(!world.everything_said().contains(secret), "{secret}");
+        }
+    }
 }

@@ -40,7 +40,7 @@ impl Bout {
 
     pub(crate) async fn undisturbed(&mut self) -> Result<Undisturbed> {
         self.trial.proxy.play(Vec::new());
-        let run = scenes::run(self.scene.hook(), &mut self.trial).await?;
+        let run = scenes::run(self.scene, &mut self.trial).await?;
         ensure!(run.exit.is_success(), "{run:#?}");
         Ok(Undisturbed {
             record: self.trial.proxy.record(),
@@ -64,7 +64,7 @@ impl Bout {
             return Ok(());
         }
         self.trial.proxy.play(Vec::new());
-        let run = scenes::run(self.scene.hook(), &mut self.trial).await?;
+        let run = scenes::run(self.scene, &mut self.trial).await?;
         let healed = if run.exit.is_success() {
             self.trial.expect(&undisturbed.sight).await
         } else {
@@ -89,7 +89,7 @@ impl Bout {
         report: &Report,
     ) -> Result<bool> {
         self.trial.proxy.play(vec![target.rule(ill)]);
-        let run = scenes::run(self.scene.hook(), &mut self.trial).await?;
+        let run = scenes::run(self.scene, &mut self.trial).await?;
         let record = self.trial.proxy.record();
         if !target.is_in(&record) {
             // A removal watches only what is not yet gone when it looks.

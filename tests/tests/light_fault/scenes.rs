@@ -1,11 +1,11 @@
 //! What is due when the API server falls sick.
 //!
 //! Invariant: at the beginning of a scene Juju has said all that it has to say, and the cluster is as it
-//! was before: one hook of any name leads from there to the scene's end.
+//! was before: one hook leads from there to the scene's end, and Juju does not remember that it ran.
 
 use anyhow::{Context as _, Result, ensure};
-use tests::juju::event::Event;
-use tests::juju::{DeployOptions, HookRun};
+use tests::juju::event::{Event, RelationEvent, RelationKind};
+use tests::juju::{DeployOptions, HookRun, Juju};
 use tests::operator::{APP, UNIT};
 use tests::plane::{StoreKind, Trial};
 use tests::stack::proxy::{Fault, Refusal, Rule};
@@ -36,13 +36,14 @@ impl Scene {
         Remove,
     ];
 
-    /// The hook that runs in it.
-    pub(crate) const fn hook(self) -> &'static str {
-        match self {
-            Install => "install",
-            Remove => "remove",
-            _ => "update-status",
-        }
+    /// The hook that runs in it. A broken one finds its relation still listed.
+    fn event(self, juju: &Juju) -> Result<Event> {
+        Ok(match self {
+            Install => Event::hook("install"),
+            Remove => Event::hook("remove"),
+            RelationBroken(_) => broken(juju)?,
+            Steady | Related(_) | NodeAgentOn => Event::hook("update-status"),
+        })
     }
 
     /// The store that it is about, as far as it is about one.
@@ -88,6 +89,8 @@ impl Scene {
                 self.leave_the_end(trial).await?;
             }
             RelationBroken(_) => {
+                // Until here its last hook has only been tried.
+                trial.world.settle().await?;
                 trial.world.juju.integrate(APP, self.store().integrator())?;
                 trial.world.settle().await?;
                 self.leave_the_end(trial).await?;
@@ -105,7 +108,10 @@ impl Scene {
         let juju = &mut trial.world.juju;
         match self {
             NodeAgentOn => juju.config(APP, &[("use-node-agent", "true")])?,
-            RelationBroken(_) => juju.remove_relation(APP, self.store().integrator())?,
+            RelationBroken(_) => {
+                juju.remove_relation(APP, self.store().integrator())?;
+                return depart_unheard(trial).await;
+            }
             Remove => return trial.world.use_velero().await,
             Steady | Install | Related(_) => return Ok(()),
         }
@@ -123,18 +129,44 @@ impl Scene {
 /// Runs the one hook of a scene, undisturbed.
 async fn end_of(scene: Scene, trial: &mut Trial) -> Result<()> {
     trial.proxy.play(Vec::new());
-    let run = run(scene.hook(), trial).await?;
+    let run = run(scene, trial).await?;
     ensure!(run.exit.is_success(), "{run:#?}");
     Ok(())
 }
 
-/// Runs a hook, due or not.
-pub(crate) async fn run(hook: &str, trial: &mut Trial) -> Result<HookRun> {
+/// Runs the hook of a scene, due or not; Juju does not remember it.
+pub(crate) async fn run(scene: Scene, trial: &mut Trial) -> Result<HookRun> {
     let juju = &mut trial.world.juju;
-    let run = juju.run_event(UNIT, Event::hook(hook)).await?;
+    let event = scene.event(juju)?;
+    let run = juju.run_event(UNIT, event).await?;
     // It is written down with the model after each call.
     juju.model_mut().log.clear();
     Ok(run)
+}
+
+/// The last hook of the one relation that there is.
+fn broken(juju: &Juju) -> Result<Event> {
+    let relation = juju.model().relations.values().next();
+    let relation = relation.context("there is no relation")?;
+    let (local, remote) = (relation.local(APP), relation.remote(APP));
+    Ok(Event::Relation(RelationEvent {
+        kind: RelationKind::Broken,
+        id: relation.id,
+        endpoint: local.context("not ours")?.endpoint.clone(),
+        remote_app: remote.context("of no integrator")?.app.clone(),
+        remote_unit: None,
+        departing: None,
+    }))
+}
+
+/// Runs the hook before a relation's last, while the API server does nothing.
+async fn depart_unheard(trial: &mut Trial) -> Result<()> {
+    let broken = Rule::every(|_| true, Fault::Refuse(Refusal::Broken));
+    trial.proxy.play(vec![broken]);
+    let departed = trial.world.juju.step().await?.context("a departure")?;
+    ensure!(departed.hook.ends_with("-departed"), "{}", departed.hook);
+    trial.proxy.play(Vec::new());
+    Ok(())
 }
 
 /// Runs all hooks that are due, while the API server does nothing.

@@ -9,7 +9,7 @@ use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use serde_json::json;
 use tests::juju::model::Life;
-use tests::juju::{DeployOptions, Interruption};
+use tests::juju::{DeployOptions, Echo, Interruption};
 use tests::operator::APP;
 use tests::plane::{LightWorld, Plane, StoreKind};
 use tests::stack::proxy::{Face, Fault, Proxy, Refusal, Rule};
@@ -20,6 +20,9 @@ pub(crate) const IMAGES: [&str; 2] = ["velero/velero:v1.18.3", "velero/velero:v1
 const BAD_IMAGES: [&str; 3] = ["velero/velero:v1.17.0", "no image", ""];
 const TAGS: [&str; 2] = ["v1.14.3", "v1.14.2"];
 const FLAGS: [&str; 2] = ["true", "false"];
+const COURSES: [Echo; 2] = [Echo::Once, Echo::Twice];
+/// The user's secret that the integrator takes its keys from.
+const KEYS: &str = "store-keys";
 /// What a store is told, whatever its integrator calls it.
 pub(crate) const BUCKET: &str = "bucket";
 pub(crate) const PATH: &str = "path";
@@ -32,9 +35,16 @@ const REQUESTS: usize = 30;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
     Config(&'static str, &'static str),
+    /// How often `config-changed` runs for a setting from now on.
+    Course(Echo),
     Relate,
     Unrelate,
+    /// `juju remove-application --force` of the integrator.
+    LoseIntegrator,
+    /// It is deployed and related again.
+    ReplaceIntegrator,
     Plugin(&'static str),
+    /// The user updates the secret with the keys.
     Rotate(usize),
     Bucket(&'static str),
     Path(&'static str),
@@ -49,8 +59,8 @@ pub(crate) enum Step {
     CutAt(usize),
     ApiBreaks,
     ApiMends,
-    Distrust,
-    Trust,
+    Distrust(Echo),
+    Trust(Echo),
     BackupBegins,
     BackupsEnd,
     UpdateStatus,
@@ -73,6 +83,8 @@ pub(crate) struct Scene {
     pub(crate) store: StoreKind,
     /// What the integrator was told last.
     pub(crate) told: BTreeMap<&'static str, String>,
+    /// The address of the user's secret.
+    credentials: String,
     proxy: Proxy,
     backups: usize,
 }
@@ -84,34 +96,65 @@ impl Scene {
         let mut world = plane.world_at(&name, proxy.api()).await.unwrap();
         world.deploy(DeployOptions::trusted()).await.unwrap();
         let store = [StoreKind::S3, StoreKind::Azure][usize::from(seed % 2 == 1)];
-        store.deploy(&mut world).unwrap();
         let told = [
             (BUCKET, world.bucket.clone()),
             (PATH, String::new()),
             (KEY, store.secret_key(&world)),
         ];
-        Self {
+        // It gets its content at once.
+        let credentials = world.juju.add_secret(KEYS, &[]).unwrap();
+        let mut scene = Self {
             world,
             store,
             told: told.into(),
+            credentials,
             proxy,
             backups: 0,
-        }
+        };
+        scene.update_keys();
+        scene.deploy_integrator();
+        scene
+    }
+
+    /// An integrator that is told what the last one was.
+    fn deploy_integrator(&mut self) {
+        self.store.deploy(&mut self.world).unwrap();
+        let (juju, integrator) = (&mut self.world.juju, self.store.integrator());
+        juju.grant_secret(KEYS, integrator).unwrap();
+        let settings = [
+            (self.store.bucket_option(), self.told[BUCKET].as_str()),
+            (PATH, &self.told[PATH]),
+            ("credentials", &self.credentials),
+        ];
+        juju.config(integrator, &settings).unwrap();
+    }
+
+    /// Puts the keys of now into the user's secret.
+    fn update_keys(&mut self) {
+        let access_key = self.world.settings().access_key;
+        let secret_key = (KEY, self.told[KEY].as_str());
+        let juju = &mut self.world.juju;
+        let updated = match self.store {
+            StoreKind::S3 => juju.update_secret(KEYS, &[("access-key", &access_key), secret_key]),
+            StoreKind::Azure => juju.update_secret(KEYS, &[secret_key]),
+        };
+        updated.unwrap();
     }
 
     /// Something that can happen now.
     pub(crate) fn choose(&self, dice: &mut Dice) -> Step {
-        match dice.roll(32) {
+        match dice.roll(36) {
             0 | 1 => Step::Config("use-node-agent", dice.one_of(&FLAGS)),
             2 => Step::Config("default-volumes-to-fs-backup", dice.one_of(&FLAGS)),
             3 | 4 => Step::Config("velero-image", dice.one_of(&IMAGES)),
             5 => Step::Config("velero-image", dice.one_of(&BAD_IMAGES)),
             6 => Step::Plugin(dice.one_of(&TAGS)),
-            7..=11 => match self.is_related() {
-                Some(true) if dice.roll(3) == 0 => Step::Unrelate,
-                Some(true) => Step::Rotate(dice.roll(1000)),
-                Some(false) => Step::Relate,
-                None => Step::UpdateStatus,
+            7..=11 => match (self.integrator(), self.is_related()) {
+                (Some(_), Some(true)) if dice.roll(3) == 0 => Step::Unrelate,
+                (Some(_), Some(true)) => Step::Rotate(dice.roll(1000)),
+                (Some(Life::Alive), Some(false)) => Step::Relate,
+                (None, _) => Step::ReplaceIntegrator,
+                (Some(_), _) => Step::UpdateStatus,
             },
             12 | 13 => Step::Bucket(dice.one_of(&["one", "other", "", "a/b"])),
             14 => Step::Path(dice.one_of(&["", "below", "/deep/er/"])),
@@ -132,9 +175,16 @@ impl Scene {
             25 => Step::CutAt(1 + dice.roll(REQUESTS)),
             26 => Step::ApiBreaks,
             27 => Step::ApiMends,
-            28 => dice.one_of(&[Step::Distrust, Step::Trust]),
-            29 => Step::BackupBegins,
-            30 => Step::BackupsEnd,
+            28 => Step::Distrust(dice.one_of(&COURSES)),
+            29 => Step::Trust(dice.one_of(&COURSES)),
+            30 => Step::BackupBegins,
+            31 => Step::BackupsEnd,
+            32 => Step::Course(dice.one_of(&COURSES)),
+            33 | 34 => match self.integrator() {
+                Some(Life::Alive) => Step::LoseIntegrator,
+                Some(Life::Dying) => Step::UpdateStatus,
+                None => Step::ReplaceIntegrator,
+            },
             _ => Step::UpdateStatus,
         }
     }
@@ -150,7 +200,20 @@ impl Scene {
             }
             Step::Relate => drop(juju.integrate(APP, self.store.integrator()).unwrap()),
             Step::Unrelate => juju.remove_relation(APP, self.store.integrator()).unwrap(),
-            Step::Rotate(number) => self.offer(KEY, &format!("secret-{number}")),
+            Step::Course(echo) => juju.play_config(echo),
+            Step::LoseIntegrator => {
+                let integrator = self.store.integrator();
+                juju.remove_application_by_force(integrator).unwrap();
+            }
+            Step::ReplaceIntegrator => {
+                self.deploy_integrator();
+                let integrator = self.store.integrator();
+                self.world.juju.integrate(APP, integrator).unwrap();
+            }
+            Step::Rotate(number) => {
+                self.told.insert(KEY, format!("secret-{number}"));
+                self.update_keys();
+            }
             Step::Bucket(bucket) => self.offer(BUCKET, bucket),
             Step::Path(path) => self.offer(PATH, path),
             Step::Delete(victim) => self.delete(victim).await,
@@ -174,8 +237,14 @@ impl Scene {
                 self.proxy.play(vec![Rule::every(|_| true, broken)]);
             }
             Step::ApiMends => self.proxy.play(Vec::new()),
-            Step::Distrust => juju.untrust(APP).await.unwrap(),
-            Step::Trust => juju.trust(APP).await.unwrap(),
+            Step::Distrust(echo) => {
+                juju.play_trust(echo);
+                juju.untrust(APP).await.unwrap();
+            }
+            Step::Trust(echo) => {
+                juju.play_trust(echo);
+                juju.trust(APP).await.unwrap();
+            }
             Step::BackupBegins => self.begin_backup().await,
             Step::BackupsEnd => self.end_backups().await,
             Step::UpdateStatus => self.update_status(&self.leader()).await,
@@ -260,6 +329,13 @@ impl Scene {
         }
     }
 
+    /// Whether the integrator stays; none if there is none.
+    fn integrator(&self) -> Option<Life> {
+        let applications = &self.world.juju.model().applications;
+        let found = applications.get(self.store.integrator());
+        found.map(|app| app.life)
+    }
+
     async fn succeed(&mut self) {
         let old = self.leader();
         // A unit that does not lead waits long for a leader that does nothing.
@@ -281,8 +357,12 @@ impl Scene {
         }
     }
 
+    /// Tells the integrator, or the next one if there is none.
     fn offer(&mut self, what: &'static str, value: &str) {
         self.told.insert(what, value.to_owned());
+        if self.integrator().is_none() {
+            return;
+        }
         let option = if what == BUCKET {
             self.store.bucket_option()
         } else {
