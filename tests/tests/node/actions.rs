@@ -29,7 +29,7 @@ async fn what_is_not_for_an_action_is_refused_with_its_reason() {
         ("", "is empty"),
         ("backup 'x", "quote"),
         ("install", "use `backup`, `restore`, `schedule`"),
-        ("backup get -wn kube-system", "`-n` is not allowed"),
+        ("backup create a -wn kube-system", "`-n` is not allowed"),
         (
             "backup get --namespace=kube-system",
             "`--namespace` is not allowed",
