@@ -222,7 +222,7 @@ mod tests {
         for signed in [
             "X-Amz-Algorithm=a&X-Amz-Signature=SECRET",
             "sv=2026&sig=SECRET",
-            "AWSAccessKeyId=x\\u0026Signature=SECRET",
+            "KeyId=x\\u0026Signature=SECRET",
         ] {
             let text = plain(&format!("Get \"https://s3/b/k?{signed}\": refused; why? x"));
             assert_eq!(
