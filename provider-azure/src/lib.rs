@@ -18,6 +18,8 @@ use crate::{
     endpoint::{Address, Names},
 };
 
+/// Of a container.
+const LONGEST_NAME: usize = 63;
 const CONTAINER: &str = "container";
 const STORAGE_ACCOUNT: &str = "storage-account";
 const SECRET_KEY: &str = "secret-key";
@@ -253,8 +255,8 @@ fn container(data: &RelationData) -> Result<String, Problem> {
         return Err(Problem::invalid(CONTAINER, "contains a `/`", hint));
     }
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !container.chars().all(is_name) {
-        let reason = "has more in it than lower-case letters, digits and `-`";
+    if !container.chars().all(is_name) || container.len() > LONGEST_NAME {
+        let reason = "is not of up to 63 lower-case letters, digits and `-`";
         let hint = "correct it in the Azure storage integrator";
         return Err(Problem::invalid(CONTAINER, reason, hint));
     }

@@ -31,6 +31,9 @@ const ADDRESSING_PARTS: &[Part] = &[Part::Config(PATH_STYLE)];
 const CA_PARTS: &[Part] = &[Part::CaCertificates];
 const PREFIX_PARTS: &[Part] = &[Part::Prefix];
 
+/// Amazon's are of 63 letters at most; its oldest, and those of some other stores, of 255.
+const LONGEST_BUCKET: usize = 255;
+
 /// What S3-compatible stores that know no regions answer to.
 const ANY_REGION: &str = "us-east-1";
 
@@ -181,6 +184,13 @@ fn bucket(data: &RelationData) -> Result<String, Problem> {
     }
     if bucket.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(Problem::invalid(BUCKET, "contains white space", hint));
+    }
+    if bucket.len() > LONGEST_BUCKET {
+        return Err(Problem::invalid(
+            BUCKET,
+            "is longer than a bucket's name may be",
+            hint,
+        ));
     }
     Ok(bucket.into())
 }

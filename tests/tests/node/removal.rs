@@ -85,7 +85,12 @@ async fn removal_in_the_middle_of_a_backup_leaves_the_cluster_as_it_was() {
     );
     shop.let_backup_go().await.unwrap();
     let left: Vec<_> = everything(&world).await;
-    let left: Vec<_> = left.iter().filter(|line| !before.contains(line)).collect();
+    // Juju's own, of which it leaves three for each secret that a unit has read.
+    let is_jujus = |line: &str| line.contains("juju-secret-consumer-");
+    let left: Vec<_> = left
+        .iter()
+        .filter(|line| !before.contains(line) && !is_jujus(line))
+        .collect();
     assert_eq!(left, Vec::<&String>::new());
     shop.lose().await.unwrap();
 }
