@@ -224,10 +224,12 @@ mod tests {
             "sv=2026&sig=SECRET",
             "KeyId=x\\u0026Signature=SECRET",
         ] {
-            let text = plain(&format!("Get \"https://s3/b/k?{signed}\": refused; why? x"));
+            let text = plain(&format!(
+                "Get \"https://store/b/k?{signed}\": refused; why? x"
+            ));
             assert_eq!(
                 text,
-                "Get \"https://s3/b/k?[signature removed]\": refused; why? x"
+                "Get \"https://store/b/k?[signature removed]\": refused; why? x"
             );
         }
         assert_eq!(plain("a?b=c"), "a?b=c");

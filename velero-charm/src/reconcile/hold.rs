@@ -1,4 +1,4 @@
-//! Between plan and apply: what would fail work in flight is put off.
+//! Between plan and apply: what would fail work in flight is put off, and what it still needs is kept.
 //!
 //! **Invariant:** whether somebody works is told by running containers, never by health: a server that is
 //! on its way in or out, or beside a dead one, works all the same.
@@ -6,7 +6,7 @@
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use kube::{ResourceExt as _, api::ListParams};
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{Error, assess, plan::Plan};
 use crate::{
@@ -20,10 +20,17 @@ pub(super) async fn hold(
     running: &Running,
     cluster: &Cluster,
 ) -> Result<Vec<String>, Error> {
+    let works = |label| assess::has_running_container(&running.pods, label);
+    if plan.drops_credentials()
+        && [velero::SERVER_PODS, velero::NODE_AGENT_PODS]
+            .into_iter()
+            .any(works)
+    {
+        keep_what_is_in_use(plan, cluster).await?;
+    }
     if !plan.interrupts() {
         return Ok(Vec::new());
     }
-    let works = |label| assess::has_running_container(&running.pods, label);
     let mut busy = Vec::new();
     if works(velero::SERVER_PODS) {
         busy = in_flight(&work::OF_THE_SERVER, cluster).await?;
@@ -38,6 +45,17 @@ pub(super) async fn hold(
         plan.put_off_interruptions(running.server());
     }
     Ok(busy)
+}
+
+/// Whoever began with a credential asks for it by name until the end. A former one goes in a later hook.
+async fn keep_what_is_in_use(plan: &mut Plan, cluster: &Cluster) -> Result<(), ClusterError> {
+    let mut users = in_flight(&work::OF_THE_SERVER, cluster).await?;
+    users.extend(in_flight(&work::OF_THE_NODE_AGENT, cluster).await?);
+    if !users.is_empty() {
+        debug!("The former credential stays for {}.", users.join(", "));
+        plan.keep_credentials();
+    }
+    Ok(())
 }
 
 /// ``Kind `name` `` of each that is in flight.

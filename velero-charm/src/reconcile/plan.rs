@@ -145,6 +145,16 @@ impl Plan {
         self.install.as_ref().is_some_and(ends) || self.deletions.iter().any(is_node_agent)
     }
 
+    /// Credentials go that something in flight may have begun with.
+    pub(crate) fn drops_credentials(&self) -> bool {
+        self.deletions.iter().any(is_credential)
+    }
+
+    /// Leaves credentials where they are.
+    pub(crate) fn keep_credentials(&mut self) {
+        self.deletions.retain(|deletion| !is_credential(deletion));
+    }
+
     /// Leaves out what [interrupts](Self::interrupts). A location can only change without the pods if
     /// they have the plugin for it already.
     pub(crate) fn put_off_interruptions(&mut self, server: Option<&Deployment>) {
@@ -166,6 +176,10 @@ impl Plan {
             };
         }
     }
+}
+
+fn is_credential(deletion: &Deletion) -> bool {
+    deletion.resource.kind == "Secret"
 }
 
 fn is_node_agent(deletion: &Deletion) -> bool {
