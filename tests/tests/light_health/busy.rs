@@ -202,3 +202,35 @@ async fn node_agents_that_move_data_are_held() {
     let agents = kubectl(&world, &["get", "daemonsets", "-o", "name"]).await;
     assert_eq!(agents, "");
 }
+
+/// Whoever began with a credential asks for it by name until the end.
+#[tokio::test]
+async fn former_credential_stays_while_a_backup_runs() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "former").await.unwrap();
+    let before = credentials(&world).await;
+    a_backup_runs(&world).await;
+
+    world.offer("secret-key", "the-next").await.unwrap();
+    world.expect_status("active: ").unwrap();
+    let both = credentials(&world).await;
+    assert!(both.contains(&before) && both != before, "{both}");
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    assert_eq!(credentials(&world).await, both);
+
+    work(&world, "Backup", json!({}), "Completed").await;
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    let after = credentials(&world).await;
+    assert!(
+        !after.contains(&before) && both.contains(&after),
+        "{after} of {both}"
+    );
+}
+
+async fn credentials(world: &LightWorld) -> String {
+    let role = "velero-operator/role=storage-credential";
+    let list = kubectl(world, &["get", "secrets", "-l", role, "-o", "name"]).await;
+    list.trim().to_owned()
+}
