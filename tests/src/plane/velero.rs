@@ -27,6 +27,8 @@ use super::script::{Parts, Role, Verdict};
 const SERVER_PODS: &str = "deploy=velero";
 /// As often is each location judged anew.
 const EVERY: Duration = Duration::from_mins(1);
+/// As often does the real one see whether a location is still to be judged.
+const TICK: Duration = Duration::from_secs(10);
 /// How the real one signs.
 const MANAGER: &str = "velero-server";
 const FINALIZER: &str = "restores.velero.io/external-resources-finalizer";
@@ -41,12 +43,14 @@ pub(super) async fn run(client: Client, role: Role) -> Result<()> {
         judged: BTreeMap::new(),
     };
     let mut minutes = interval_at(Instant::now() + EVERY, EVERY);
+    let mut ticks = interval_at(Instant::now() + TICK, TICK);
     let work = async {
         loop {
             tokio::select! {
                 Some(namespace) = inbox.recv() => velero.look(&namespace).await?,
                 Some(cue) = cues.recv() => velero.look(&cue.namespace).await?,
-                _ = minutes.tick() => velero.look_again().await?,
+                _ = minutes.tick() => velero.judged.clear(),
+                _ = ticks.tick() => velero.look_everywhere().await?,
             }
         }
     };
@@ -87,8 +91,7 @@ struct Judgement {
 }
 
 impl Velero {
-    async fn look_again(&mut self) -> Result<()> {
-        self.judged.clear();
+    async fn look_everywhere(&mut self) -> Result<()> {
         let servers = ListParams::default().labels(SERVER_PODS);
         let pods = Api::<Pod>::all(self.client.clone()).list(&servers).await?;
         for pod in pods {
@@ -125,7 +128,8 @@ impl Velero {
                 verdict: verdict(location),
             };
             let uid = location.uid().unwrap_or_default();
-            if self.judged.get(&uid) == Some(&judgement) || !serves(server, location) {
+            let is_judged = has_verdict(location) && self.judged.get(&uid) == Some(&judgement);
+            if is_judged || !serves(server, location) {
                 continue;
             }
             let status = json!({"status": status(&location.name_any(), &judgement.verdict)});
@@ -192,6 +196,10 @@ fn status(name: &str, verdict: &Verdict) -> Value {
         Verdict::Available | Verdict::Never => ("Available", Value::Null),
     };
     json!({"phase": phase, "message": message, "lastValidationTime": now})
+}
+
+fn has_verdict(location: &DynamicObject) -> bool {
+    location.data.pointer("/status/phase").is_some()
 }
 
 fn runs(pod: &Pod) -> bool {
