@@ -14,48 +14,46 @@ use crate::{
     velero::{self, work},
 };
 
-/// Puts off what would fail work in flight; names that work.
+/// Puts off what would fail work in flight, and keeps the credentials that it began with; names the work that a
+/// change waits for.
 pub(super) async fn hold(
     plan: &mut Plan,
     running: &Running,
     cluster: &Cluster,
 ) -> Result<Vec<String>, Error> {
-    let works = |label| assess::has_running_container(&running.pods, label);
-    if plan.drops_credentials()
-        && [velero::SERVER_PODS, velero::NODE_AGENT_PODS]
-            .into_iter()
-            .any(works)
-    {
-        keep_what_is_in_use(plan, cluster).await?;
-    }
-    if !plan.interrupts() {
+    if !plan.interrupts() && !plan.drops_credentials() {
         return Ok(Vec::new());
     }
-    let mut busy = Vec::new();
+    let works = |label| assess::has_running_container(&running.pods, label);
+    let mut of_server = Vec::new();
     if works(velero::SERVER_PODS) {
-        busy = in_flight(&work::OF_THE_SERVER, cluster).await?;
+        of_server = in_flight(&work::OF_THE_SERVER, cluster).await?;
     }
-    // As a rule they belong to a Backup or Restore, which is what a user knows.
-    if busy.is_empty() && plan.ends_node_agents() && works(velero::NODE_AGENT_PODS) {
-        busy = in_flight(&work::OF_THE_NODE_AGENT, cluster).await?;
+    // As a rule it belongs to a Backup or Restore, which is what a user knows.
+    let concerns_agents = plan.ends_node_agents() || plan.drops_credentials();
+    let mut of_agents = Vec::new();
+    if of_server.is_empty() && concerns_agents && works(velero::NODE_AGENT_PODS) {
+        of_agents = in_flight(&work::OF_THE_NODE_AGENT, cluster).await?;
     }
-    if !busy.is_empty() {
-        let all = busy.join(", ");
-        info!("A change that restarts Velero waits for {all}.");
-        plan.put_off_interruptions(running.server());
-    }
-    Ok(busy)
-}
-
-/// Whoever began with a credential asks for it by name until the end. A former one goes in a later hook.
-async fn keep_what_is_in_use(plan: &mut Plan, cluster: &Cluster) -> Result<(), ClusterError> {
-    let mut users = in_flight(&work::OF_THE_SERVER, cluster).await?;
-    users.extend(in_flight(&work::OF_THE_NODE_AGENT, cluster).await?);
-    if !users.is_empty() {
-        debug!("The former credential stays for {}.", users.join(", "));
+    // Work asks for its credential by name until the end. A former one goes in a later hook.
+    if plan.drops_credentials() && !(of_server.is_empty() && of_agents.is_empty()) {
+        let all = [of_server.as_slice(), &of_agents].concat().join(", ");
+        debug!("The former credential stays for {all}.");
         plan.keep_credentials();
     }
-    Ok(())
+    let mut busy = of_server;
+    if plan.ends_node_agents() {
+        busy.extend(of_agents);
+    }
+    if !plan.interrupts() || busy.is_empty() {
+        return Ok(Vec::new());
+    }
+    info!(
+        "A change that restarts Velero waits for {}.",
+        busy.join(", ")
+    );
+    plan.put_off_interruptions(running.server());
+    Ok(busy)
 }
 
 /// ``Kind `name` `` of each that is in flight.
