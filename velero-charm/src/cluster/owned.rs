@@ -28,29 +28,19 @@ pub(crate) fn changes(
     !covers(&of(live), &of(wanted)) || ours.is_some_and(|ours| exceeds(ours, &of(wanted)))
 }
 
-/// Every field of `wanted` is in `live` with the same value.
+/// Every field of `wanted` is in `live` with the same value. Items of lists are known by their names where they
+/// have any, as those of containers are, and others may be among them.
 pub(crate) fn covers(live: &Value, wanted: &Value) -> bool {
-    match (live, wanted) {
-        (Value::Object(live), Value::Object(wanted)) => wanted
-            .iter()
-            .all(|(key, wanted)| live.get(key).is_some_and(|live| covers(live, wanted))),
-        _ => live == wanted,
-    }
-}
-
-/// The same, where items of lists are known by their names, as those of containers are. Others may be
-/// among them.
-pub(crate) fn covers_named(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
             let live = live.get(key).unwrap_or(&Value::Null);
-            covers_named(live, wanted)
+            covers(live, wanted)
         }),
         (live, Value::Array(wanted)) if wanted.iter().all(is_named) => {
             let live = live.as_array().map(Vec::as_slice).unwrap_or_default();
             wanted.iter().all(|wanted| {
                 let named = live.iter().find(|one| one["name"] == wanted["name"]);
-                named.is_some_and(|live| covers_named(live, wanted))
+                named.is_some_and(|live| covers(live, wanted))
             })
         }
         _ => live == wanted,
@@ -131,12 +121,12 @@ mod tests {
             {"name": "theirs"},
             {"name": "a", "args": ["x"], "tty": true},
         ]});
-        assert!(covers_named(&others, &wanted));
+        assert!(covers(&others, &wanted));
         for args in [json!(["x", "y"]), json!(["y"]), json!([]), Value::Null] {
             let changed = json!({"containers": [{"name": "a", "args": args}]});
-            assert!(!covers_named(&changed, &wanted), "{changed}");
+            assert!(!covers(&changed, &wanted), "{changed}");
         }
-        assert!(!covers_named(&json!({}), &wanted));
+        assert!(!covers(&json!({}), &wanted));
     }
 
     #[test]

@@ -358,7 +358,7 @@ fn is_agent_of(agent: &DaemonSet, workload: &Workload) -> bool {
 }
 
 fn is_pod_of(pod: Option<&PodSpec>, wanted: &Value) -> bool {
-    owned::covers_named(&json!(pod), wanted)
+    owned::covers(&json!(pod), wanted)
 }
 
 /// Marked as made for our Velero or a later one, or found to be of a later one.
