@@ -191,6 +191,9 @@ impl Charm {
         let observed = observed.open(by).await?;
         self.keep_secrets(&observed);
         let desired = validate::validate(&observed, &self.registry, &self.owner);
+        for secret in desired.secrets() {
+            self.tools.keep_secret(secret);
+        }
         let place = Place {
             namespace: cluster.namespace(),
             owner: &self.owner,

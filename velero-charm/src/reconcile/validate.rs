@@ -6,7 +6,9 @@
 mod carry;
 mod image;
 
-use provider_api::{Descriptor, Inputs, Problem, Problems, Registry, Storage, Verdict};
+use provider_api::{
+    Descriptor, Inputs, Problem, Problems, Registry, Storage, Verdict, secrecy::SecretString,
+};
 use serde_json::{Map, Value};
 
 use self::image::check_image;
@@ -66,6 +68,16 @@ pub(crate) enum Why {
     },
     /// More than one integrator is related.
     Several(Vec<String>),
+}
+
+impl Desired {
+    /// What a provider found to be secret: more than it was sent, where that is a document with secret parts.
+    pub(crate) fn secrets(&self) -> &[SecretString] {
+        match &self.storage {
+            Intent::Set { storage, .. } => &storage.canaries,
+            Intent::Keep(_) | Intent::None => &[],
+        }
+    }
 }
 
 /// Checks config and relations.

@@ -1,7 +1,7 @@
 use kube::api::DynamicObject;
 use provider_api::{
     Descriptor, Endpoint, Fact, Facts, FurtherEndpoint, Gap, Location, Part, RelationData,
-    StorageProvider, Value as Field, doctest_descriptor,
+    StorageProvider, Value as Field, doctest_descriptor, secrecy::ExposeSecret,
 };
 use serde_json::json;
 
@@ -63,7 +63,7 @@ fn scratched() -> Storage {
     Storage {
         plugin_image: "tape/plugin:v1".into(),
         credential: "file".into(),
-        canaries: vec![],
+        canaries: vec!["a part of the file".into()],
         location: Location {
             bucket: "new".into(),
             prefix: None,
@@ -140,6 +140,24 @@ fn beside(location: DynamicObject) -> Live {
         },
         ..Live::default()
     }
+}
+
+#[test]
+fn secrets_are_those_that_the_provider_found() {
+    let used = check_beside(
+        &json!({}),
+        vec![relation("tape:1", &[("reel", "scratched")])],
+        beside(there("BackupStorageLocation", &owner(), "tape")),
+    );
+    let found: Vec<_> = used
+        .secrets()
+        .iter()
+        .map(ExposeSecret::expose_secret)
+        .collect();
+    assert_eq!(found, ["a part of the file"]);
+
+    let unused = check(&json!({}), vec![relation("tape:1", &[("reel", "torn")])]);
+    assert!(unused.secrets().is_empty());
 }
 
 #[test]
