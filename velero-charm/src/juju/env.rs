@@ -76,9 +76,7 @@ impl Event {
             _ => Self::Hook(name.into()),
         }
     }
-}
 
-impl Event {
     pub(crate) fn news(&self) -> News {
         match self {
             Self::Hook(name)

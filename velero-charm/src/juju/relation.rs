@@ -2,8 +2,7 @@
 //!
 //! **Invariant:** one algorithm for all providers, driven by their descriptors. Secrets are fetched
 //! here and nowhere else, and only where what was read before may no longer be the newest: see
-//! [`Sealed::open`]. A relation that is over is not there, whatever Juju still
-//! lists.
+//! [`Sealed::open`]. A relation that is over is not there, even if Juju still lists it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,6 @@ use provider_api::{
     Endpoint, Fact, FurtherEndpoint, Handshake, Registry, RelationData, StorageProvider, Value,
 };
 use secrecy::ExposeSecret as _;
-
 use tracing::warn;
 
 use super::{

@@ -2,8 +2,9 @@
 //!
 //! **Invariant:** server-side apply in an order in which each object finds what it needs. What was seen to
 //! be ours is applied under its uid, and what was not seen is created or refused, so nothing of anybody
-//! else's is taken, however late it comes. Deletions come last, but for the repositories of an old store: beside a new location they could no longer be
-//! told to be left over. Killed between any two requests, the next hook's plan is what was left to do.
+//! else's is taken, however late it comes. Deletions come last, except the repositories of an old store, which
+//! could not be recognised as left over once the location is the new one. Killed between any two requests, the
+//! next hook's plan is what was left to do.
 
 use std::collections::BTreeMap;
 
