@@ -1,6 +1,12 @@
-//! Numbers for tests that do things at random.
+//! Numbers for tests that do things at random, and what such a test tells when it fails.
 //!
 //! Invariant: the same seed gives the same numbers, on every machine.
+
+use std::env;
+use std::io::Write as _;
+use std::ops::Range;
+
+use anyhow::{Context as _, Result};
 
 /// A small generator of numbers that are random enough, and the same for the same seed.
 #[derive(Debug, Clone)]
@@ -33,5 +39,57 @@ impl Dice {
     /// One of these, if there are any.
     pub fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
         (!from.is_empty()).then(|| from[self.roll(from.len())].clone())
+    }
+}
+
+/// The seeds to try: that of `<name>_SEED` alone, or as many as `<name>_SEQUENCES` says, or this many.
+///
+/// # Errors
+/// If one of them is set and no number.
+pub fn seeds(name: &str, usual: u64) -> Result<Range<u64>> {
+    let number = |what: &str| -> Result<Option<u64>> {
+        let name = format!("{name}_{what}");
+        let text = env::var(&name).ok();
+        let number = text.map(|text| text.parse().with_context(|| format!("{name}={text}")));
+        number.transpose()
+    };
+    Ok(match number("SEED")? {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SEQUENCES")?.unwrap_or(usual),
+    })
+}
+
+/// The steps of one sequence, which are told if it ends in a panic.
+#[derive(Debug)]
+pub struct Steps {
+    name: &'static str,
+    seed: u64,
+    taken: Vec<String>,
+}
+
+impl Steps {
+    /// None yet. `<name>_SEED` repeats the sequence.
+    #[must_use]
+    pub const fn of(name: &'static str, seed: u64) -> Self {
+        Self {
+            name,
+            seed,
+            taken: Vec::new(),
+        }
+    }
+
+    /// The step that is taken next.
+    pub fn take(&mut self, step: impl Into<String>) {
+        self.taken.push(step.into());
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (name, seed, steps) = (self.name, self.seed, self.taken.join("\n"));
+            // Nobody is left to be told when standard error is closed.
+            let _ = writeln!(std::io::stderr(), "{name}_SEED={seed}\n{steps}");
+        }
     }
 }

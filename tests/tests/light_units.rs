@@ -18,11 +18,10 @@ const NO_STORE: &str =
 
 /// The writes of the charm since a mark.
 async fn writes(world: &LightWorld, mark: &tests::stack::Mark) -> Vec<String> {
-    let requests = world.plane().audit().since(mark).await.unwrap();
-    let ours = requests
+    let user = world.charm_user();
+    let writes = world.plane().audit().writes_of(&user, mark).await.unwrap();
+    writes
         .into_iter()
-        .filter(|request| request.user == world.charm_user());
-    ours.filter(|request| !["get", "list", "watch"].contains(&request.verb.as_str()))
         .map(|request| format!("{} {}", request.verb, request.resource))
         .collect()
 }

@@ -152,9 +152,7 @@ async fn counts(
     let user = site.charm_user();
     requests.retain(|one| one.user == user);
     let verbs: Vec<_> = requests.iter().map(|one| &one.verb).collect();
-    let writes = verbs
-        .iter()
-        .filter(|verb| !["get", "list", "watch"].contains(&verb.as_str()));
+    let writes = requests.iter().filter(|one| one.writes());
 
     let tools = count(run.tool_calls.iter().map(|call| &call.tool));
     sheet.judged(

@@ -64,6 +64,14 @@ pub struct AuditEvent {
     pub took: SignedDuration,
 }
 
+impl AuditEvent {
+    /// It was to change something.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        !["get", "list", "watch"].contains(&self.verb.as_str())
+    }
+}
+
 impl AuditLog {
     pub(super) fn new(control_plane: ControlPlane) -> Self {
         Self {
@@ -92,6 +100,13 @@ impl AuditLog {
                 events.push(event);
             }
         }
+        Ok(events)
+    }
+
+    /// What a user has written since `mark`.
+    pub async fn writes_of(&self, user: &str, mark: &Mark) -> Result<Vec<AuditEvent>> {
+        let mut events = self.since(mark).await?;
+        events.retain(|event| event.user == user && event.writes());
         Ok(events)
     }
 

@@ -16,22 +16,17 @@
 mod rules;
 mod steps;
 
-use std::env;
 use std::time::Instant;
 
 use steps::World;
-use tests::dice::Dice;
+use tests::dice::{self, Dice, Steps};
 
 const SEQUENCES: u64 = 16;
 const STEPS: usize = 25;
 
 #[tokio::test]
 async fn whatever_happens_juju_s_rules_hold() {
-    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seeds = match number("JUJU_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("JUJU_SEQUENCES").unwrap_or(SEQUENCES),
-    };
+    let seeds = dice::seeds("JUJU", SEQUENCES).unwrap();
     let began = Instant::now();
     let (mut hooks, mut failed, mut killed, mut sequences) = (0, 0, 0, 0);
     for seed in seeds {
@@ -50,21 +45,12 @@ async fn whatever_happens_juju_s_rules_hold() {
 
 /// One sequence. Its steps are told if it ends in a panic.
 async fn sequence(seed: u64) -> World {
-    struct Told(u64, Vec<String>);
-    impl Drop for Told {
-        fn drop(&mut self) {
-            if std::thread::panicking() {
-                eprintln!("JUJU_SEED={}\n{}", self.0, self.1.join("\n"));
-            }
-        }
-    }
-    let mut told = Told(seed, Vec::new());
+    let mut told = Steps::of("JUJU", seed);
     let mut dice = Dice::new(seed);
     let mut world = World::new().await;
     for _ in 0..STEPS {
-        told.1.push(String::new());
         let step = world.choose(&mut dice);
-        *told.1.last_mut().unwrap() = format!("{step:?}");
+        told.take(format!("{step:?}"));
         world.take(step).await;
         // Sometimes one thing comes before the last one has come to rest.
         if dice.roll(10) < 7 {

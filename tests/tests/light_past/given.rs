@@ -308,11 +308,10 @@ pub(crate) async fn new_servers(world: &LightWorld, since: &str) -> usize {
 
 /// What the charm wrote to the cluster, `verb resource name` in order.
 pub(crate) async fn writes(world: &LightWorld, mark: &Mark) -> Vec<String> {
-    let requests = world.plane().audit().since(mark).await.unwrap();
-    let ours = requests
+    let user = world.charm_user();
+    let writes = world.plane().audit().writes_of(&user, mark).await.unwrap();
+    writes
         .into_iter()
-        .filter(|request| request.user == world.charm_user());
-    ours.filter(|request| !["get", "list", "watch"].contains(&request.verb.as_str()))
         .map(|request| {
             let applies = request.uri.contains("force=true");
             let verb = if applies { "apply" } else { &request.verb };

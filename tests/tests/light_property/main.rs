@@ -17,10 +17,9 @@
 mod oracle;
 mod steps;
 
-use std::env;
 use std::time::Instant;
 
-use tests::dice::Dice;
+use tests::dice::{self, Dice, Steps};
 use tests::plane::Plane;
 
 use steps::Scene;
@@ -30,11 +29,7 @@ const STEPS: usize = 12;
 
 #[tokio::test]
 async fn whatever_happened_one_quiet_hook_brings_about_what_is_called_for() {
-    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seeds = match number("PROPERTY_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("PROPERTY_SEQUENCES").unwrap_or(SEQUENCES),
-    };
+    let seeds = dice::seeds("PROPERTY", SEQUENCES).unwrap();
     let plane = Plane::start().await.unwrap();
     let began = Instant::now();
     let (mut hooks, mut killed) = (0, 0);
@@ -52,27 +47,19 @@ async fn whatever_happened_one_quiet_hook_brings_about_what_is_called_for() {
 
 /// One sequence. Its steps are told if it ends in a panic.
 async fn sequence(plane: &Plane, seed: u64) -> Scene {
-    struct Told(u64, Vec<String>);
-    impl Drop for Told {
-        fn drop(&mut self) {
-            if std::thread::panicking() {
-                eprintln!("PROPERTY_SEED={}\n{}", self.0, self.1.join("\n"));
-            }
-        }
-    }
-    let mut told = Told(seed, Vec::new());
+    let mut told = Steps::of("PROPERTY", seed);
     let mut dice = Dice::new(seed);
     let mut scene = Scene::set(plane, seed).await;
     for _ in 0..STEPS {
         let step = scene.choose(&mut dice);
-        told.1.push(format!("{step:?}"));
+        told.take(format!("{step:?}"));
         scene.take(step).await;
         // Sometimes one thing comes before the last one has come to rest.
         if dice.roll(10) < 7 {
             scene.settle().await;
         }
     }
-    told.1.push("the end".to_owned());
+    told.take("the end");
     scene.mend().await;
     scene.quiet_hook().await;
     oracle::assert_as_called_for(&scene).await;

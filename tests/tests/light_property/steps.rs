@@ -305,12 +305,8 @@ impl Scene {
             !tools.any(|tool| tool == "secret-get"),
             "on Juju each makes three objects"
         );
-        let requests = audit.since(&mark).await.unwrap();
-        let writes = requests.into_iter().filter(|request| {
-            let reads = ["get", "list", "watch"].contains(&request.verb.as_str());
-            request.user == self.world.charm_user() && !reads
-        });
-        assert_eq!(writes.collect::<Vec<_>>(), []);
+        let user = self.world.charm_user();
+        assert_eq!(audit.writes_of(&user, &mark).await.unwrap(), []);
     }
 
     /// The unit that leads.

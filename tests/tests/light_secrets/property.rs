@@ -4,13 +4,11 @@
 //! A failing sequence names its seed: `PROPERTY_SEED=<seed>` runs it alone, step for step the same.
 //! `PROPERTY_SEQUENCES` says how many to run.
 
-use std::env;
-
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Map, Value};
-use tests::dice::Dice;
+use tests::dice::{self, Dice, Steps};
 use tests::juju::{DeployOptions, Exit, Interruption, PodLoss, Resolve, ToolFault};
 use tests::operator::{APP, AZURE, S3};
 use tests::plane::{LightWorld, Plane, StoreKind};
@@ -85,11 +83,7 @@ pub(crate) async fn redate(world: &LightWorld, at: &str) {
 
 #[tokio::test]
 async fn the_newest_key_is_in_force_after_its_hook_or_a_day() {
-    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seeds = match number("PROPERTY_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("PROPERTY_SEQUENCES").unwrap_or(SEQUENCES),
-    };
+    let seeds = dice::seeds("PROPERTY", SEQUENCES).unwrap();
     let plane = Plane::start().await.unwrap();
     let (mut hooks, mut questions) = (0, 0);
     for seed in seeds.clone() {
@@ -102,26 +96,18 @@ async fn the_newest_key_is_in_force_after_its_hook_or_a_day() {
 }
 
 async fn sequence(plane: &Plane, seed: u64) -> Scene {
-    struct Told(u64, Vec<String>);
-    impl Drop for Told {
-        fn drop(&mut self) {
-            if std::thread::panicking() {
-                eprintln!("PROPERTY_SEED={}\n{}", self.0, self.1.join("\n"));
-            }
-        }
-    }
-    let mut told = Told(seed, Vec::new());
+    let mut told = Steps::of("PROPERTY", seed);
     let mut dice = Dice::new(seed);
     let mut scene = Scene::set(plane, seed).await;
     for _ in 0..STEPS {
         let step = choose(&mut dice);
-        told.1.push(format!("{step:?}"));
+        told.take(format!("{step:?}"));
         scene.take(step).await;
         if dice.roll(10) < 7 {
             scene.settle().await;
         }
     }
-    told.1.push("the end".to_owned());
+    told.take("the end");
     scene.mend().await;
     scene.holds().await;
     scene
@@ -323,10 +309,7 @@ impl Scene {
         let run = self.world.juju.update_status(&leader).await.unwrap();
         assert_eq!(asked(&run), 0, "{}", self.world.log());
         let user = self.world.charm_user();
-        let writes = audit.since(&mark).await.unwrap().into_iter().filter(|one| {
-            one.user == user && !["get", "list", "watch"].contains(&one.verb.as_str())
-        });
-        assert_eq!(writes.collect::<Vec<_>>(), []);
+        assert_eq!(audit.writes_of(&user, &mark).await.unwrap(), []);
         assert_eq!(secrets(&self.world).await.len(), 1);
         let status = self.world.juju.unit_status(&leader).unwrap();
         assert_eq!(status.level, "active", "{}", status.message);

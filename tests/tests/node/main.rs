@@ -33,11 +33,10 @@ async fn run_with(world: &mut World, action: &str, params: Value) -> ActionOutco
 
 /// `verb resource` of each write of the charm since a mark.
 async fn writes(world: &World, mark: &tests::stack::Mark) -> Vec<String> {
-    let requests = world.stack.audit().since(mark).await.unwrap();
-    let ours = requests
+    let user = world.charm_user();
+    let writes = world.stack.audit().writes_of(&user, mark).await.unwrap();
+    writes
         .into_iter()
-        .filter(|request| request.user == world.charm_user());
-    ours.filter(|request| !["get", "list", "watch"].contains(&request.verb.as_str()))
         .map(|request| format!("{} {}", request.verb, request.resource))
         .collect()
 }
