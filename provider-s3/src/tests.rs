@@ -259,7 +259,7 @@ fn without_keys_nothing_is_an_answer_yet() {
 }
 
 #[test]
-fn one_key_without_the_other_is_a_problem() {
+fn key_without_its_other_half_is_a_problem() {
     for (sent, missing) in [(ACCESS_KEY, SECRET_KEY), (SECRET_KEY, ACCESS_KEY)] {
         for blank in [vec![], vec![(missing, Value::Secret("".into()))]] {
             let fields = [(BUCKET, "b".into()), (sent, Value::Secret("key".into()))];

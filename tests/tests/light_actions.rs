@@ -195,7 +195,7 @@ async fn deadline_tells_the_name_that_the_cli_printed() {
     let mut world = LightWorld::connected(&plane, "deadline").await.unwrap();
     world.use_velero().await.unwrap();
 
-    // Velero is played, and works on nothing: the restore goes on for ever.
+    // The played Velero works on no Restore, so this one never ends.
     let params = json!({"command": "restore create --from-backup left --wait", "timeout": "8s"});
     let outcome = run_with(&mut world, params).await;
     assert_eq!(outcome.status, "failed");
@@ -240,7 +240,7 @@ async fn cli_ends_with_a_charm_that_is_killed() {
     replace_cli(&world, &script);
 
     let killer = world.juju.killer();
-    // Whoever reads is told of the end of the last one that writes.
+    // The reader sees the end of the file once the last writer has closed it.
     let watch = tokio::task::spawn_blocking(move || {
         let mut lines = BufReader::new(File::open(sign).unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "here");

@@ -189,7 +189,7 @@ async fn an_action_waits_for_trust_and_says_when_none_comes() {
 }
 
 #[tokio::test]
-async fn what_force_left_is_taken_over_by_the_next() {
+async fn leftovers_of_force_are_taken_over_by_the_next() {
     let plane = Plane::start().await.unwrap();
     let mut world = connected_to(&plane, "forced", S3).await;
     let before = world.dump().await.unwrap();
@@ -296,7 +296,7 @@ async fn a_pod_deleted_by_force_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn each_reading_of_a_secret_leaves_its_objects() {
+async fn secret_get_leaves_three_objects_each_time() {
     let plane = Plane::shared().await.unwrap();
     let world = LightWorld::connected(&plane, "consumers").await.unwrap();
     let runs = world.juju.hook_runs().iter();

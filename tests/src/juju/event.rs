@@ -184,7 +184,7 @@ impl RelationEvent {
 
 impl SecretEvent {
     fn variables(&self) -> Vec<(&'static str, String)> {
-        // Whoever is told of a revision to remove owns the secret, and needs no more than its id.
+        // Only the owner of a secret gets this hook, and it needs no more than the id.
         let id = if self.kind == "remove" {
             self.id.clone()
         } else {

@@ -84,7 +84,7 @@ async fn a_reset_runs_no_hook() {
 }
 
 #[tokio::test]
-async fn one_setting_may_run_config_changed_twice() {
+async fn config_changed_may_run_twice_for_one_setting() {
     let mut world = World::new().await;
     world.deploy("true").await;
     world.juju.play_config(Echo::Twice);
@@ -133,7 +133,7 @@ async fn a_user_s_secret_is_read_while_it_is_granted() {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_is_told_at_once() {
+async fn wrong_values_are_told_all_at_once() {
     let mut world = World::new().await;
     world.deploy("true").await;
     let wrong = [("number", "x"), ("nonsense", "y")];

@@ -103,7 +103,7 @@ async fn namesake_of_each_kind_is_named_and_left_alone() {
     }
 }
 
-/// Whoever has called something of their own so is not troubled, as long as no agent is asked for.
+/// A DaemonSet of this name is only a problem if the charm is to run a node agent.
 #[tokio::test]
 async fn agent_of_others_is_in_nobodys_way_unless_wanted() {
     let plane = Plane::shared().await.unwrap();

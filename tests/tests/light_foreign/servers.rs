@@ -112,7 +112,7 @@ fn unlabelled(kind: &str, pod: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_form_of_a_velero_is_found() {
+async fn velero_is_found_in_every_form() {
     let plane = Plane::shared().await.unwrap();
     let command = pod(&["/velero", "server"], "acme/rescue:1");
     let image = json!({"containers": [{"name": "main", "image": "acme/mirror/velero:v1.16.0"}]});

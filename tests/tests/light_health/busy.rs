@@ -120,7 +120,7 @@ async fn a_server_on_its_way_out_is_held_while_it_runs() {
 }
 
 #[tokio::test]
-async fn every_phase_in_which_velero_works_holds_a_restart() {
+async fn restart_is_held_in_every_phase_of_work() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "held-phases").await.unwrap();
     for phase in [

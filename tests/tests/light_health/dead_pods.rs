@@ -19,7 +19,7 @@ pub(super) async fn leave_behind(world: &LightWorld, name: &str, label: &str, st
         "metadata": {
             "name": name, "namespace": world.namespace,
             "labels": {key: value, "component": "velero"},
-            // Or whoever makes such pods would take it for its own.
+            // Without an owner, the controller of such pods would adopt it.
             "ownerReferences": [{
                 "apiVersion": "v1", "kind": "ConfigMap", "controller": true,
                 "name": map["metadata"]["name"], "uid": map["metadata"]["uid"],

@@ -110,7 +110,7 @@ async fn a_lost_snapshot_location_is_put_back_without_a_verdict() {
     let kind = "volumesnapshotlocations.velero.io";
     kubectl(&world, &["delete", kind, "default"]).await;
 
-    // The stand-in, as Velero, says nothing of it: whoever waits for that waits for minutes.
+    // Like Velero, the stand-in gives no verdict on it: a hook that waited for one would take minutes.
     world.update_status().await.unwrap();
 
     world.expect_status("active: ").unwrap();

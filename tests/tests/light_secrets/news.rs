@@ -11,7 +11,7 @@ use crate::{asked, in_force, no_hook_has_failed, said, secrets};
 const MARK: &str = "unread-secret";
 
 #[tokio::test]
-async fn only_news_of_a_secret_makes_a_hook_ask() {
+async fn hook_asks_for_a_secret_only_on_news() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "asks").await.unwrap();
 
@@ -200,7 +200,7 @@ async fn content_that_cannot_be_used_is_asked_for_once() {
 
 /// Both secrets of a store are kept, and each is read by itself.
 #[tokio::test]
-async fn both_secrets_of_a_store_are_kept() {
+async fn secrets_of_a_store_are_both_kept() {
     const AUTH: &str = "azure-auth-integrator";
     let plane = Plane::start().await.unwrap();
     let mut world = LightWorld::deployed(&plane, "both").await.unwrap();

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_announce_nothing() {
+    fn lines_of_other_kinds_announce_nothing() {
         for line in [
             "",
             "Creating backup from schedule, all other filters are ignored.",

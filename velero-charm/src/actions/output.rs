@@ -11,12 +11,12 @@ use anstream::adapter::{StripBytes, strip_str};
 pub(super) const BATCH: usize = 16 * 1024;
 /// A longer line is cut into several.
 const LINE: usize = 16 * 1024;
-/// Juju keeps an action's log for ever.
+/// Juju never deletes an action's log.
 const LOGGED: usize = 1024 * 1024;
 /// Kept for the result.
 const KEPT: usize = 64 * 1024;
 
-/// Marks of a query that lets whoever has the address download what is there.
+/// Parts of a query that allow anybody who has the address to download what is there.
 const SIGNED: [&str; 3] = ["Signature=", "X-Amz-Security-Token=", "sig="];
 
 /// Makes lines of an output that comes in pieces.
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_is_plain_text() {
+    fn output_leaves_as_plain_text() {
         let hostile = "a\u{1b}[31mb\u{1b}[0m\u{0}\u{8}\u{7f}\u{9b}\u{202e}c\u{2066}\u{200f}\u{61c}\u{2028}d\te\nf";
 
         assert_eq!(plain(hostile), "abcd\te\nf");
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn one_long_line_keeps_its_end() {
+    fn long_line_keeps_its_end() {
         let mut tail = Tail::of_error();
         tail.push(&"\u{fc}".repeat(5000));
         let text = tail.into_text();

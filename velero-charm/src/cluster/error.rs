@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_role_allows_is_named() {
+    fn missing_right_is_named() {
         let message = format!("secrets \"x\" is forbidden: {USER} cannot get resource \"secrets\"");
         assert_eq!(
             refused(403, &message).lacking(),

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_broken_hook_takes_its_relation_away() {
+    fn broken_hook_alone_takes_its_relation_away() {
         let broken = |path| broken_relation(path, "tape:7".into());
 
         assert_eq!(broken("hooks/tape-relation-broken"), Some("tape:7".into()));

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_integrator_of_the_oldest_dialect_gets_a_placeholder() {
+    fn placeholder_is_said_to_the_oldest_dialect_alone() {
         let placeholder = ("reel", "relation-7".to_owned());
 
         assert!(missing(&[("data", "{}")], &[]).contains(&placeholder));

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn other_addresses_are_none() {
+    fn texts_of_other_forms_are_no_addresses() {
         for text in [
             "",
             "secret:",

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_and_line_of_a_file_is_masked() {
+    fn values_and_lines_of_a_file_are_masked() {
         let file = "[default]\naws_access_key_id=AKIA4711\naws_secret_access_key=\"se/cr+et==\"\n";
         let known = knowing(&[file]);
 
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_clone_learns_the_other_knows_and_debug_tells_nothing() {
+    fn clones_share_secrets_and_debug_tells_none() {
         let known = Secrets::default();
         known.clone().learn(&"canary-4711".into());
         assert_eq!(known.redact("canary-4711"), "***");

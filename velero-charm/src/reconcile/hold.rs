@@ -1,7 +1,7 @@
 //! Between plan and apply: what would fail work in flight is put off, and what it still needs is kept.
 //!
 //! **Invariant:** whether somebody works is told by running containers, never by health: a server that is
-//! on its way in or out, or beside a dead one, works all the same.
+//! starting or stopping, or next to a dead one, may still be working.
 
 use futures::future::try_join_all;
 use jiff::Timestamp;

@@ -82,7 +82,7 @@ impl Error {
         Self::Internal(source.into())
     }
 
-    /// The cluster refuses what it grants to whoever is trusted.
+    /// The cluster refuses what it grants to a trusted charm.
     fn is_refusal(&self) -> bool {
         match self {
             Self::NotTrusted => true,
@@ -400,7 +400,7 @@ fn change(plan: &Plan, live: Option<&DynamicObject>) -> Change {
     }
 }
 
-/// Labels alone are put back without an apply, which would date the location anew: what Velero has said of
+/// Labels alone are put back without an apply, which would give the location a new date: what Velero has said of
 /// it would no longer count, and it would say nothing more for a while.
 async fn relabel(plan: &mut Plan, cluster: &Cluster) -> Result<(), ClusterError> {
     let (relabelled, others): (Vec<_>, _) = std::mem::take(&mut plan.locations)

@@ -154,7 +154,7 @@ pub(crate) fn other_servers(running: &Running) -> Vec<Stranger> {
     deployments.chain(pods.filter_map(apart)).collect()
 }
 
-/// Whoever keeps a server's pod, unless that is a Deployment.
+/// What controls a server's pod, or the pod itself; nothing if that is a Deployment.
 fn apart(pod: &Pod) -> Option<Stranger> {
     let keepers = pod.owner_references().iter();
     match keepers.into_iter().find(|one| one.controller == Some(true)) {

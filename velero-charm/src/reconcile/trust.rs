@@ -1,7 +1,7 @@
 //! Rights that are on their way: `juju trust` lets `config-changed` run a moment before it changes the
 //! role, and does not always run another hook afterwards.
 //!
-//! **Invariant:** whoever is refused has asked for a few seconds. There is nothing to watch without rights.
+//! A request that is refused is repeated for a few seconds. There is nothing to watch without rights.
 
 use std::{fmt::Display, future::Future, time::Duration};
 

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_is_read_back() {
+    fn reading_is_read_back() {
         let kept = readings(&[live(Some("file"), &reading("one"))]);
 
         assert_eq!(key(&kept), Some("one"));
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_only_the_one_with_notes_is_believed() {
+    fn secret_with_notes_is_the_one_believed() {
         let (old, new) = (
             live(Some("old"), &reading("old")),
             live(None, &reading("new")),

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_change_of_the_spec_is_judged_again() {
+    fn location_is_judged_again_for_its_spec_alone() {
         let location = |labels: &str, spec: Value, owned: Value| -> DynamicObject {
             serde_json::from_value(json!({
                 "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",

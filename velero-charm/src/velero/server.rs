@@ -22,7 +22,7 @@ const PROGRAM: &str = "velero";
 const VERB: &str = "server";
 
 /// Phases in which a pod stays behind as a record, be it for having been evicted, turned away by the kubelet,
-/// or lost with its node. Whoever controls it makes another one.
+/// or lost with its node. Its controller makes another one.
 const ENDED: [&str; 3] = ["Failed", "Succeeded", "Unknown"];
 
 /// The Deployment is a server's.
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn other_uses_of_the_program_are_no_server() {
+    fn program_in_other_uses_is_no_server() {
         for args in [
             json!(["node-agent", "server"]),
             json!(["repo-maintenance"]),

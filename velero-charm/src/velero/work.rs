@@ -51,7 +51,7 @@ fn progress(phase: &str) -> Progress {
 }
 
 /// When the work began, as far as that can be believed: the start is Velero's word, and one in the future
-/// would hold for ever.
+/// would never stop holding.
 fn begun(object: &DynamicObject, now: Timestamp) -> Option<Timestamp> {
     let started = object.data.pointer("/status/startTimestamp");
     let started = started.and_then(Value::as_str);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn every_phase_in_which_somebody_works_counts() {
+    fn phases_in_which_somebody_works_count() {
         let counts = |phase: &str| is_held(NOW, &json!({"phase": phase}));
 
         for phase in [
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_work_is_one_of_veleros() {
+    fn kinds_of_work_are_veleros() {
         for kind in OF_THE_SERVER.iter().chain(&OF_THE_NODE_AGENT) {
             assert!(
                 velero::CUSTOM_RESOURCES

@@ -50,7 +50,7 @@ fn described(long: &str, short: Option<char>, takes: Takes) -> String {
 }
 
 #[test]
-fn every_verb_of_the_cli_stands_in_the_table() {
+fn verbs_of_the_cli_all_stand_in_the_table() {
     for kind in KINDS {
         let ours: BTreeSet<_> = of(kind).map(|verb| verb.name).collect();
         assert_eq!(ours, verbs(kind), "`velero {kind}` has other verbs");
@@ -58,7 +58,7 @@ fn every_verb_of_the_cli_stands_in_the_table() {
 }
 
 #[test]
-fn every_flag_of_the_cli_stands_in_the_table() {
+fn flags_of_the_cli_all_stand_in_the_table() {
     let mut differences = Vec::new();
     for verb in VERBS.iter().filter(|verb| verb.rule == Rule::Passes) {
         let words = format!("{} {}", verb.kind, verb.name);
@@ -76,7 +76,7 @@ fn every_flag_of_the_cli_stands_in_the_table() {
 }
 
 #[test]
-fn no_flag_of_a_verb_is_two() {
+fn flags_of_a_verb_stand_once() {
     for verb in VERBS {
         let flags: Vec<_> = verb.flags().collect();
         let longs: BTreeSet<_> = flags.iter().map(|flag| flag.long).collect();
@@ -88,7 +88,7 @@ fn no_flag_of_a_verb_is_two() {
 }
 
 #[test]
-fn whatever_leads_elsewhere_is_refused_for_every_verb() {
+fn flags_that_lead_elsewhere_are_refused_everywhere() {
     for verb in VERBS {
         for name in [
             "namespace",

@@ -244,7 +244,7 @@ fn flags_of_other_verbs_and_files_are_refused() {
 }
 
 #[test]
-fn all_faults_are_told_at_once() {
+fn faults_are_told_all_at_once() {
     let fault = refusal("backup delete x -n other --log_file=/x --bogus -n other");
     assert_eq!(
         fault,
@@ -260,7 +260,7 @@ fn all_faults_are_told_at_once() {
 }
 
 #[test]
-fn what_asks_back_needs_its_confirmation() {
+fn delete_needs_its_confirmation() {
     for words in [
         "",
         "--confirm=false",
@@ -286,7 +286,7 @@ fn what_asks_back_needs_its_confirmation() {
 }
 
 #[test]
-fn what_a_command_makes_is_known() {
+fn command_names_what_it_makes() {
     let creates = |command: &str| Command::parse(command).unwrap().creates("backup");
     assert!(creates("backup create a --wait"));
     assert!(creates("backup create --from-schedule daily"));

@@ -357,7 +357,7 @@ fn an_edit_of_the_server_is_undone_without_looking_at_it() {
     assert!(restarts(&planned(core(), Intent::None, &live)));
 }
 
-/// Whoever can write a Deployment can write the record too.
+/// Write access to Deployments often comes with write access to the record.
 #[test]
 fn edit_that_the_record_vouches_for_is_put_right() {
     let edits = [
@@ -557,7 +557,7 @@ fn invalid_config_leaves_the_cluster_untouched() {
 }
 
 #[test]
-fn what_was_read_is_kept_beside_the_file() {
+fn reading_is_kept_with_the_file() {
     let one = readings("one", "v/0");
     let stored = || set(storage(None, "file"));
     let mut live = world(&core(), stored());
@@ -578,7 +578,7 @@ fn what_was_read_is_kept_beside_the_file() {
 }
 
 #[test]
-fn what_cannot_be_used_is_kept_in_one_secret_more() {
+fn unusable_reading_is_kept_in_one_more_secret() {
     let live_with = |secrets: Vec<Secret>| Live {
         credentials: secrets,
         ..world(&core(), set(storage(None, "file")))
@@ -622,7 +622,7 @@ fn what_cannot_be_used_is_kept_in_one_secret_more() {
 }
 
 #[test]
-fn what_was_read_is_kept_under_an_invalid_config_too() {
+fn reading_is_kept_under_an_invalid_config() {
     let invalid = || Err(Problem::missing("velero-image", "set it").into());
     let read = readings("one", "v/0");
     let plan = planned_with(

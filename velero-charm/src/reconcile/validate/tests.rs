@@ -161,7 +161,7 @@ fn secrets_are_those_that_the_provider_found() {
 }
 
 #[test]
-fn what_cannot_be_read_stays_as_it_is_there() {
+fn unreadable_field_keeps_its_live_value() {
     let scratched = vec![relation("tape:1", &[("reel", "scratched")])];
     let live = beside(there("BackupStorageLocation", &owner(), "tape"));
     let Intent::Set { storage, .. } = check_beside(&json!({}), scratched, live).storage else {
@@ -192,7 +192,7 @@ fn what_cannot_be_read_stays_as_it_is_there() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_where_nothing_of_ours_is() {
+fn unreadable_field_is_refused_without_a_live_value() {
     let stranger = Owner {
         application: "another".into(),
         ..owner()

@@ -103,7 +103,7 @@ fn a_claim_is_saved_by_whoever_copied_it() {
 }
 
 #[test]
-fn each_cause_has_its_own_remedy() {
+fn causes_have_remedies_of_their_own() {
     let block = Claim {
         form: Form::Block,
         ..claim("disk")
@@ -141,7 +141,7 @@ fn each_cause_has_its_own_remedy() {
 }
 
 #[test]
-fn what_the_user_left_out_is_not_missed() {
+fn volumes_left_out_are_not_missed() {
     let found = Found {
         claims: vec![
             claim("cache"),
@@ -194,7 +194,7 @@ fn snapshots_cover_claims_as_far_as_they_go() {
 }
 
 #[test]
-fn what_is_told_is_bounded() {
+fn report_is_bounded() {
     let claims = (0..5000).map(|number| claim(&format!("data-{number}")));
     let mounts = (0..5000).map(|number| {
         of_claim(

@@ -180,7 +180,7 @@ fn selectors_labels_and_time_decide_too() {
 }
 
 #[test]
-fn only_what_holds_data_of_its_own_counts() {
+fn volumes_count_if_they_hold_data_of_their_own() {
     let volumes = json!([
         {"name": "claim", "persistentVolumeClaim": {"claimName": "data"}},
         {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}},
@@ -207,7 +207,7 @@ fn only_what_holds_data_of_its_own_counts() {
 }
 
 #[test]
-fn what_velero_could_read_is_told_apart() {
+fn volumes_that_velero_could_read_are_told_apart() {
     let volumes = json!([{"name": "a", "emptyDir": {}}, {"name": "b", "emptyDir": {}}]);
     let out = json!({"annotations": {"backup.velero.io/backup-volumes-excludes": "x,b"}});
     let access = |pod: &Pod| -> Vec<_> {
