@@ -7,6 +7,9 @@ use provider_api::{
 
 use super::*;
 
+mod address;
+mod principal;
+
 const NODE: &str = "azure:///subscriptions/sub-1/resourceGroups/MC_shop/providers/\
                     Microsoft.Compute/virtualMachines/node-1";
 
@@ -193,142 +196,6 @@ fn an_account_and_its_key_are_all_that_is_needed() {
 }
 
 #[test]
-fn an_address_that_velero_would_find_by_itself_is_left_out() {
-    for endpoint in [
-        "abfss://backups@acct.dfs.core.windows.net/",
-        "abfs://backups@acct.dfs.core.windows.net/",
-        "abfss://acct.dfs.core.windows.net",
-        "wasbs://backups@acct.blob.core.windows.net/",
-        "wasb://backups@ACCT.blob.core.windows.net/",
-        "https://acct.blob.core.windows.net/backups",
-        "https://acct.blob.core.windows.net/",
-        "https://acct.dfs.core.windows.net:443/backups/",
-    ] {
-        let storage = ready(&[("endpoint", endpoint)]);
-        assert_eq!(
-            storage.location.config.get("storageAccountURI"),
-            None,
-            "{endpoint}"
-        );
-        assert!(
-            file(&storage).ends_with("\nAZURE_CLOUD_NAME=AzurePublicCloud\n"),
-            "{endpoint}"
-        );
-    }
-}
-
-#[test]
-fn any_other_address_is_told_as_that_of_the_blob_service() {
-    for (endpoint, uri) in [
-        ("http://192.0.2.1:10000/acct", "http://192.0.2.1:10000/acct"),
-        (
-            "http://192.0.2.1:10000/acct/backups/",
-            "http://192.0.2.1:10000/acct",
-        ),
-        ("https://[2001:db8::1]/acct", "https://[2001:db8::1]/acct"),
-        ("https://backup.example.com/", "https://backup.example.com"),
-        (
-            "https://backup.example.com/backups",
-            "https://backup.example.com",
-        ),
-        (
-            "abfss://backups@backup.example.com/",
-            "https://backup.example.com",
-        ),
-        (
-            "http://acct.blob.core.windows.net/",
-            "http://acct.blob.core.windows.net",
-        ),
-        (
-            "https://acct.z17.blob.storage.azure.net/",
-            "https://acct.z17.blob.storage.azure.net",
-        ),
-        (
-            "abfss://backups@acct.z17.dfs.storage.azure.net/",
-            "https://acct.z17.blob.storage.azure.net",
-        ),
-        (
-            "https://acct.privatelink.dfs.core.windows.net",
-            "https://acct.privatelink.blob.core.windows.net",
-        ),
-    ] {
-        let storage = ready(&[("endpoint", endpoint)]);
-        assert_eq!(
-            storage.location.config["storageAccountURI"], uri,
-            "{endpoint}"
-        );
-    }
-}
-
-#[test]
-fn one_name_for_account_and_container_is_the_account_in_a_path() {
-    let changes = [
-        ("container", "acct"),
-        ("endpoint", "http://192.0.2.1:10000/acct"),
-    ];
-    let storage = ready(&changes);
-    assert_eq!(
-        storage.location.config["storageAccountURI"],
-        "http://192.0.2.1:10000/acct"
-    );
-}
-
-#[test]
-fn a_cloud_is_known_by_its_hosts() {
-    for (host, cloud) in [
-        ("acct.blob.core.chinacloudapi.cn", "AzureChinaCloud"),
-        ("acct.dfs.core.usgovcloudapi.net", "AzureUSGovernmentCloud"),
-        ("acct.z1.blob.storage.azure.net", "AzurePublicCloud"),
-        ("notcore.windows.net", "AzurePublicCloud"),
-    ] {
-        let storage = ready(&[("endpoint", &format!("https://{host}"))]);
-        assert!(
-            file(&storage).ends_with(&format!("\nAZURE_CLOUD_NAME={cloud}\n")),
-            "{host}"
-        );
-        let is_custom = cloud == "AzurePublicCloud";
-        assert_eq!(
-            storage.location.config.contains_key("storageAccountURI"),
-            is_custom
-        );
-    }
-}
-
-#[test]
-fn an_address_that_contradicts_or_misleads_is_refused() {
-    for endpoint in [
-        "https://other.blob.core.windows.net/",
-        "abfss://backups@other.dfs.core.windows.net/",
-        "abfss://other@acct.dfs.core.windows.net/",
-        "https://acct.blob.core.windows.net/other",
-        "https://acct.blob.core.windows.net/backups/folder",
-        "abfss://backups@acct.dfs.core.windows.net/folder",
-        "https://acct.file.core.windows.net/",
-        "https://blob.core.windows.net/",
-        "http://192.0.2.1:10000/other",
-        "http://192.0.2.1:10000/other/backups",
-        "http://192.0.2.1:10000/acct/other",
-        "http://192.0.2.1:10000/acct/backups/folder",
-        "abfss://backups@backup.example.com/folder",
-        "https://user@acct.blob.core.windows.net/",
-        "abfss://backups:pw@acct.dfs.core.windows.net/",
-        "https://acct.blob.core.windows.net/?sig=x",
-        "ftp://acct.blob.core.windows.net/",
-        "acct.blob.core.windows.net",
-        "https://acct.blob.core.windows.net/back\u{e9}",
-        "abfss:///",
-    ] {
-        assert_eq!(
-            refused(&inputs(&[("endpoint", endpoint)])),
-            [ENDPOINT],
-            "{endpoint}"
-        );
-    }
-    let problems = PROVIDER.validate(&inputs(&[("endpoint", "https://acct/?sig=hunter2")]));
-    assert!(!problems.unwrap_err().to_string().contains("hunter2"));
-}
-
-#[test]
 fn everything_wrong_is_named_at_once() {
     let mut inputs = with_principal(&[("client-secret", " "), ("tenant-id", "a b")]);
     let wrong = [
@@ -350,73 +217,6 @@ fn everything_wrong_is_named_at_once() {
         PRINCIPAL_ENDPOINT,
     ];
     assert_eq!(refused(&inputs), expected);
-}
-
-#[test]
-fn a_service_principal_is_used_instead_of_the_key() {
-    let storage = storage(&with_principal(&[(SUBSCRIPTION_ID, "SUB-1")]));
-
-    assert_eq!(
-        file(&storage),
-        "AZURE_SUBSCRIPTION_ID=sub-1\nAZURE_TENANT_ID=canary-tenant-id\n\
-         AZURE_CLIENT_ID=canary-client-id\nAZURE_CLIENT_SECRET=canary-client-secret\n\
-         AZURE_RESOURCE_GROUP=MC_shop\nAZURE_CLOUD_NAME=AzurePublicCloud\n"
-    );
-    assert_eq!(
-        config(&storage),
-        [("storageAccount", "acct"), ("useAAD", "true")]
-    );
-    assert_eq!(
-        storage.snapshots.unwrap().config["resourceGroup"],
-        "MC_shop"
-    );
-    assert_eq!(
-        storage.remarks,
-        ["The service principal is used, and the storage account's key is not."]
-    );
-}
-
-#[test]
-fn a_service_principal_needs_no_key() {
-    let mut inputs = with_principal(&[]);
-    inputs.storage = self::inputs(&[(SECRET_KEY, "")]).storage;
-
-    assert_eq!(storage(&inputs).remarks, [""; 0]);
-}
-
-#[test]
-fn a_token_goes_to_addresses_of_azure_s_own_alone() {
-    for endpoint in [
-        "https://acct.blob.core.windows.net",
-        "abfss://backups@acct.dfs.core.windows.net/",
-        "wasb://backups@acct.blob.core.windows.net/",
-        "https://acct.z17.blob.storage.azure.net",
-        "https://acct.dfs.core.usgovcloudapi.net/backups",
-        "https://acct.blob.core.chinacloudapi.cn:443",
-    ] {
-        let mut inputs = with_principal(&[]);
-        inputs.storage = self::inputs(&[("endpoint", endpoint)]).storage;
-        assert_eq!(
-            storage(&inputs).location.config["useAAD"],
-            "true",
-            "{endpoint}"
-        );
-    }
-    for endpoint in [
-        "https://evil.example",
-        "https://evil.example/acct",
-        "abfss://backups@evil.example/",
-        "http://acct.blob.core.windows.net",
-        "https://acct.blob.core.windows.net:8443",
-        "https://acct.blob.core.windows.net./",
-        "https://acct.blob.core.windows.net.evil.example",
-        "https://evilcore.windows.net",
-        "https://192.0.2.1/acct",
-    ] {
-        let mut inputs = with_principal(&[]);
-        inputs.storage = self::inputs(&[("endpoint", endpoint)]).storage;
-        assert_eq!(refused(&inputs), [ENDPOINT], "{endpoint}");
-    }
 }
 
 fn verdict_of(fields: &[(&str, Value)]) -> Result<Verdict, Problems> {
@@ -472,71 +272,6 @@ fn optional_fields_that_cannot_be_read_hold_nothing_back() {
         .map(|gap| (gap.problem.field.as_str(), gap.parts));
     let expected = [(RESOURCE_GROUP, GROUP_PARTS), (PATH, PREFIX_PARTS)];
     assert_eq!(gaps.collect::<Vec<_>>(), expected);
-}
-
-#[test]
-fn the_subscription_of_the_disks_is_that_of_the_nodes() {
-    let storage = storage(&with_principal(&[(SUBSCRIPTION_ID, "sub-2")]));
-
-    assert!(file(&storage).starts_with("AZURE_SUBSCRIPTION_ID=sub-1\n"));
-    assert_eq!(storage.location.config["subscriptionId"], "sub-2");
-}
-
-#[test]
-fn a_service_principal_that_is_on_its_way_is_waited_for() {
-    let mut inputs = with_principal(&[]);
-    inputs
-        .further
-        .insert(PRINCIPAL_ENDPOINT.into(), RelationData::default());
-
-    let verdict = PROVIDER.validate(&inputs);
-    assert!(
-        matches!(&verdict, Ok(Verdict::Waiting(what)) if what.contains("service principal")),
-        "{verdict:?}"
-    );
-    let names: RelationData = [TENANT_ID, SUBSCRIPTION_ID]
-        .map(|field| (field, Value::from("sub")))
-        .into_iter()
-        .collect();
-    inputs.further.insert(PRINCIPAL_ENDPOINT.into(), names);
-    let verdict = PROVIDER.validate(&inputs);
-    assert!(
-        matches!(&verdict, Ok(Verdict::Waiting(what)) if what.contains("service principal")),
-        "{verdict:?}"
-    );
-    inputs.storage = self::inputs(&[("container", "a/b")]).storage;
-    assert_eq!(
-        refused(&inputs),
-        [CONTAINER],
-        "and what is wrong now is said now"
-    );
-}
-
-#[test]
-fn a_cluster_outside_azure_has_no_use_for_a_service_principal() {
-    for ids in [
-        vec![],
-        vec!["kind://docker/kind/node"],
-        vec!["azure:///subscriptions/sub-1/other/MC_shop"],
-        vec!["azure:///subscriptions/sub-1/resourceGroups/a'b"],
-        vec!["azure://"],
-    ] {
-        let mut inputs = with_principal(&[]);
-        inputs.facts.provider_ids = ids.into_iter().map(str::to_owned).collect();
-        assert_eq!(refused(&inputs), [PRINCIPAL_ENDPOINT]);
-    }
-}
-
-#[test]
-fn nodes_in_several_groups_are_remarked_on_and_their_order_is_nothing() {
-    let ids = ["MC_b", "MC_a", "mc_a"].map(|group| NODE.replace("MC_shop", group));
-    for ids in [ids.to_vec(), ids.iter().rev().cloned().collect()] {
-        let mut inputs = with_principal(&[]);
-        inputs.facts.provider_ids = ids;
-        let storage = storage(&inputs);
-        assert!(file(&storage).contains("\nAZURE_RESOURCE_GROUP=MC_a\n"));
-        assert!(storage.remarks[1].starts_with("Nodes are in 2 resource groups"));
-    }
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! A service principal instead of the account's key.
+
+use super::*;
+
+#[test]
+fn a_service_principal_is_used_instead_of_the_key() {
+    let storage = storage(&with_principal(&[(SUBSCRIPTION_ID, "SUB-1")]));
+
+    assert_eq!(
+        file(&storage),
+        "AZURE_SUBSCRIPTION_ID=sub-1\nAZURE_TENANT_ID=canary-tenant-id\n\
+         AZURE_CLIENT_ID=canary-client-id\nAZURE_CLIENT_SECRET=canary-client-secret\n\
+         AZURE_RESOURCE_GROUP=MC_shop\nAZURE_CLOUD_NAME=AzurePublicCloud\n"
+    );
+    assert_eq!(
+        config(&storage),
+        [("storageAccount", "acct"), ("useAAD", "true")]
+    );
+    assert_eq!(
+        storage.snapshots.unwrap().config["resourceGroup"],
+        "MC_shop"
+    );
+    assert_eq!(
+        storage.remarks,
+        ["The service principal is used, and the storage account's key is not."]
+    );
+}
+
+#[test]
+fn a_service_principal_needs_no_key() {
+    let mut inputs = with_principal(&[]);
+    inputs.storage = self::inputs(&[(SECRET_KEY, "")]).storage;
+
+    assert_eq!(storage(&inputs).remarks, [""; 0]);
+}
+
+#[test]
+fn a_token_goes_to_addresses_of_azure_s_own_alone() {
+    for endpoint in [
+        "https://acct.blob.core.windows.net",
+        "abfss://backups@acct.dfs.core.windows.net/",
+        "wasb://backups@acct.blob.core.windows.net/",
+        "https://acct.z17.blob.storage.azure.net",
+        "https://acct.dfs.core.usgovcloudapi.net/backups",
+        "https://acct.blob.core.chinacloudapi.cn:443",
+    ] {
+        let mut inputs = with_principal(&[]);
+        inputs.storage = self::inputs(&[("endpoint", endpoint)]).storage;
+        assert_eq!(
+            storage(&inputs).location.config["useAAD"],
+            "true",
+            "{endpoint}"
+        );
+    }
+    for endpoint in [
+        "https://evil.example",
+        "https://evil.example/acct",
+        "abfss://backups@evil.example/",
+        "http://acct.blob.core.windows.net",
+        "https://acct.blob.core.windows.net:8443",
+        "https://acct.blob.core.windows.net./",
+        "https://acct.blob.core.windows.net.evil.example",
+        "https://evilcore.windows.net",
+        "https://192.0.2.1/acct",
+    ] {
+        let mut inputs = with_principal(&[]);
+        inputs.storage = self::inputs(&[("endpoint", endpoint)]).storage;
+        assert_eq!(refused(&inputs), [ENDPOINT], "{endpoint}");
+    }
+}
+
+#[test]
+fn the_subscription_of_the_disks_is_that_of_the_nodes() {
+    let storage = storage(&with_principal(&[(SUBSCRIPTION_ID, "sub-2")]));
+
+    assert!(file(&storage).starts_with("AZURE_SUBSCRIPTION_ID=sub-1\n"));
+    assert_eq!(storage.location.config["subscriptionId"], "sub-2");
+}
+
+#[test]
+fn a_service_principal_that_is_on_its_way_is_waited_for() {
+    let mut inputs = with_principal(&[]);
+    inputs
+        .further
+        .insert(PRINCIPAL_ENDPOINT.into(), RelationData::default());
+
+    let verdict = PROVIDER.validate(&inputs);
+    assert!(
+        matches!(&verdict, Ok(Verdict::Waiting(what)) if what.contains("service principal")),
+        "{verdict:?}"
+    );
+    let names: RelationData = [TENANT_ID, SUBSCRIPTION_ID]
+        .map(|field| (field, Value::from("sub")))
+        .into_iter()
+        .collect();
+    inputs.further.insert(PRINCIPAL_ENDPOINT.into(), names);
+    let verdict = PROVIDER.validate(&inputs);
+    assert!(
+        matches!(&verdict, Ok(Verdict::Waiting(what)) if what.contains("service principal")),
+        "{verdict:?}"
+    );
+    inputs.storage = self::inputs(&[("container", "a/b")]).storage;
+    assert_eq!(
+        refused(&inputs),
+        [CONTAINER],
+        "and what is wrong now is said now"
+    );
+}
+
+#[test]
+fn a_cluster_outside_azure_has_no_use_for_a_service_principal() {
+    for ids in [
+        vec![],
+        vec!["kind://docker/kind/node"],
+        vec!["azure:///subscriptions/sub-1/other/MC_shop"],
+        vec!["azure:///subscriptions/sub-1/resourceGroups/a'b"],
+        vec!["azure://"],
+    ] {
+        let mut inputs = with_principal(&[]);
+        inputs.facts.provider_ids = ids.into_iter().map(str::to_owned).collect();
+        assert_eq!(refused(&inputs), [PRINCIPAL_ENDPOINT]);
+    }
+}
+
+#[test]
+fn nodes_in_several_groups_are_remarked_on_and_their_order_is_nothing() {
+    let ids = ["MC_b", "MC_a", "mc_a"].map(|group| NODE.replace("MC_shop", group));
+    for ids in [ids.to_vec(), ids.iter().rev().cloned().collect()] {
+        let mut inputs = with_principal(&[]);
+        inputs.facts.provider_ids = ids;
+        let storage = storage(&inputs);
+        assert!(file(&storage).contains("\nAZURE_RESOURCE_GROUP=MC_a\n"));
+        assert!(storage.remarks[1].starts_with("Nodes are in 2 resource groups"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Locations, and the credentials that they name.
+
+use super::*;
+
+#[test]
+fn a_rotated_credential_gets_a_new_secret_and_restarts_nothing() {
+    let live = world(&core(), set(storage(None, "old")));
+    let old = live.credentials[0].name_any();
+
+    let plan = planned(core(), set(storage(None, "new")), &live);
+
+    assert!(plan.install.is_none());
+    let new = plan.secrets[0].name_any();
+    assert_ne!(new, old);
+    assert_eq!(
+        plan.locations[0].data["spec"]["credential"]["name"],
+        json!(new)
+    );
+    assert_eq!(plan.deletions, [named(resource("", "v1", "Secret"), old)]);
+}
+
+#[test]
+fn a_setting_that_is_gone_from_the_data_goes_from_the_location() {
+    let live = world(&core(), set(storage(Some("shelf"), "file")));
+    let plan = planned(core(), set(storage(None, "file")), &live);
+
+    assert_eq!(
+        plan.locations[0].data["spec"]["objectStorage"],
+        json!({"bucket": "reel"})
+    );
+    assert!(plan.install.is_none() && plan.secrets.is_empty());
+}
+
+#[test]
+fn bad_data_keeps_location_secret_and_plugin() {
+    let live = world(&core(), set(storage(None, "file")));
+    let changed = Core {
+        velero_image: "velero/velero:v1.18.2".into(),
+        ..core()
+    };
+
+    assert!(planned(core(), kept(), &live).is_empty());
+    let plan = planned(changed, kept(), &live);
+    assert_eq!(
+        plan.install.unwrap().workload.plugin,
+        Some(Plugin::new("tape", "tape/plugin:v1"))
+    );
+    assert_eq!(plan.deletions, []);
+}
+
+#[test]
+fn the_end_of_the_relation_takes_storage_away() {
+    let live = world(&core(), set(storage(None, "file")));
+    let plan = planned(core(), Intent::None, &live);
+
+    assert!(restarts(&plan), "the plugin goes");
+    let kinds: Vec<_> = plan
+        .deletions
+        .iter()
+        .map(|d| d.resource.kind.as_str())
+        .collect();
+    assert_eq!(kinds, ["BackupStorageLocation", "Secret"]);
+    assert!(plan.repositories.is_some());
+}
+
+#[test]
+fn repositories_are_forgotten_when_the_location_goes_elsewhere() {
+    let live = world(&core(), set(storage(None, "file")));
+    let forgets = |prefix, credential, live: &Live| {
+        let plan = planned(core(), set(storage(prefix, credential)), live);
+        assert_eq!(plan.deletions.len(), usize::from(credential != "file"));
+        plan.repositories.is_some()
+    };
+    assert!(forgets(Some("a-folder"), "file", &live));
+    assert!(!forgets(None, "file", &live));
+    assert!(!forgets(None, "other-key", &live));
+
+    let mut live = live;
+    let location = live.running.locations.get_mut("default").unwrap();
+    location.data["spec"]["config"]["theirs"] = json!("stays");
+    assert!(!forgets(None, "other-key", &live));
+}
+
+#[test]
+fn a_location_that_is_not_ours_is_never_deleted() {
+    let mut live = world(&core(), set(storage(None, "file")));
+    for location in live.running.locations.values_mut() {
+        location.metadata.labels = None;
+    }
+    let plan = planned(core(), Intent::None, &live);
+    assert!(
+        plan.deletions.iter().all(|d| d.resource.kind == "Secret"),
+        "{:?}",
+        plan.deletions
+    );
+}
+
+#[test]
+fn another_default_location_takes_the_rank_from_ours() {
+    let intent = || set(storage(None, "file"));
+    let theirs = |default: bool| -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+            "metadata": {"name": "theirs"}, "spec": {"default": default},
+        }))
+        .unwrap()
+    };
+    let mut live = world(&core(), intent());
+    live.running.locations.insert("theirs".into(), theirs(true));
+
+    let plan = planned(core(), intent(), &live);
+    assert_eq!(plan.locations[0].name_any(), LOCATION);
+    assert_eq!(plan.locations[0].data["spec"].get("default"), None);
+
+    // As Velero leaves ours, whether or not the charm was there first.
+    let ours = live.running.locations.get_mut(LOCATION).unwrap();
+    ours.data["spec"].as_object_mut().unwrap().remove("default");
+    let managers = ours.metadata.managed_fields.as_mut().unwrap();
+    let fields = &mut managers[0].fields_v1.as_mut().unwrap().0;
+    fields["f:spec"]
+        .as_object_mut()
+        .unwrap()
+        .remove("f:default");
+    assert!(planned(core(), intent(), &live).is_empty());
+
+    live.running
+        .locations
+        .insert("theirs".into(), theirs(false));
+    let plan = planned(core(), intent(), &live);
+    assert_eq!(plan.locations[0].data["spec"]["default"], json!(true));
+}
