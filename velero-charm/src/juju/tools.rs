@@ -438,7 +438,7 @@ mod tests {
 
         assert!(failed("unit \"v/0\" not found").is_forgotten("v/0"));
         assert!(failed("application \"v\" not found").is_forgotten("v/0"));
-        assert!(!failed("unit \"s3/0\" not found").is_forgotten("v/0"));
+        assert!(!failed("unit \"peer/0\" not found").is_forgotten("v/0"));
         assert!(!failed("relation not found").is_forgotten("v/0"));
     }
 
