@@ -8,6 +8,7 @@ mod cluster;
 mod juju;
 mod people;
 mod reconcile;
+mod remove;
 mod velero;
 
 use std::process::ExitCode;

@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::{
     cluster::ClusterError,
     juju::JujuError,
-    reconcile::{Charm, Error, status},
+    reconcile::{Charm, Error, report},
     velero::cli::CliError,
 };
 
@@ -43,7 +43,7 @@ pub(crate) async fn run(charm: &Charm, name: &str) -> Result<(), Error> {
     let text = match failure {
         Failure::Refused(text) => text,
         Failure::Charm(error) => {
-            if let Some(status) = status::of_error(&error, &charm.unit) {
+            if let Some(status) = report::of_error(&error, &charm.unit) {
                 status.message
             } else {
                 warn!("{error}");

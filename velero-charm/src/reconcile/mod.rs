@@ -3,16 +3,15 @@
 //! **Invariant:** level, not edge. Every hook runs the same stages on what is there now; the hook's
 //! name never decides what is done. Only the leader writes.
 
-mod adopt;
-mod apply;
+pub(crate) mod adopt;
+pub(crate) mod apply;
 pub(crate) mod assess;
 mod hold;
 pub(crate) mod observe;
-mod plan;
+pub(crate) mod plan;
 mod record;
-pub(crate) mod remove;
-pub(crate) mod status;
-mod strangers;
+pub(crate) mod report;
+pub(crate) mod strangers;
 pub(crate) mod trust;
 mod validate;
 
@@ -30,7 +29,7 @@ use self::{
     assess::{Expected, Health, Wanted, assess},
     observe::{Live, Observed, Observer},
     plan::{Place, Plan},
-    status::Report,
+    report::Report,
     strangers::Stranger,
     validate::{Desired, Intent},
 };
@@ -162,7 +161,7 @@ impl Charm {
         let status = match outcome {
             Ok(status) => status,
             Err(error) => {
-                let Some(status) = status::of_error(&error, &self.unit) else {
+                let Some(status) = report::of_error(&error, &self.unit) else {
                     return Err(error);
                 };
                 warn!("{error}");
@@ -350,11 +349,11 @@ impl Charm {
             held_by,
             provider,
         };
-        let findings = status::findings(&report);
+        let findings = report::findings(&report);
         for finding in &findings {
             debug!("{}", finding.text());
         }
-        status::status(&findings)
+        report::status(&findings)
     }
 
     /// Sets the status, unless it is shown already.

@@ -20,17 +20,17 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::{
-    Charm, Error,
-    adopt::{self, Search, Standing},
-    apply::delete,
-    observe::{Live, definitions},
-    plan::{Deletion, Selection},
-    strangers::{self, Scope, Stranger},
-};
 use crate::{
     cluster::{Cluster, ClusterError, ask, follow::until_none, list, present, resource},
     juju::{Level, Status},
+    reconcile::{
+        Charm, Error,
+        adopt::{self, Search, Standing},
+        apply::delete,
+        observe::{Live, definitions},
+        plan::{Deletion, Selection},
+        strangers::{self, Scope, Stranger},
+    },
     velero::{self, CUSTOM_RESOURCES, Owner, manifests::NodeAgent},
 };
 
