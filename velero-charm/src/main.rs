@@ -5,10 +5,13 @@
 
 mod actions;
 mod cluster;
+mod context;
+mod error;
 mod juju;
 mod people;
 mod reconcile;
 mod remove;
+mod stranger;
 mod velero;
 
 use std::process::ExitCode;
@@ -17,8 +20,11 @@ use anyhow::Context as _;
 use tracing::info;
 
 use crate::{
+    context::Context,
+    error::Stage,
     juju::{Event, Secrets, Unit, log},
-    reconcile::{Charm, Tenure},
+    reconcile::reconcile,
+    remove::remove,
 };
 
 fn main() -> ExitCode {
@@ -43,19 +49,17 @@ fn dispatch(event: Event, secrets: Secrets) -> anyhow::Result<()> {
         .build()
         .context("the async runtime does not start")?;
     runtime.block_on(async {
-        let charm = Charm::new(unit, event.news(), secrets)?;
+        let ctx = Context::new(unit, event.news(), secrets)?;
         match event {
-            Event::Action(name) => actions::run(&charm, &name).await?,
-            Event::Remove => charm.remove().await?,
-            Event::Parting(_) => match charm.tools.goal_state(&charm.unit.name).await? {
-                Some(goal) if goal.is_dying(&charm.unit.name) => {
-                    charm.reconcile(Tenure::Leaving).await?;
-                }
-                Some(_) => charm.reconcile(Tenure::Staying).await?,
+            Event::Action(name) => actions::run(&ctx, &name).await?,
+            Event::Remove => ctx.at(Stage::Remove, remove(&ctx)).await?,
+            Event::Parting(_) => match ctx.tools.goal_state(&ctx.unit.name).await? {
+                Some(goal) if goal.is_dying(&ctx.unit.name) => reconcile(&ctx.leaving()).await?,
+                Some(_) => reconcile(&ctx).await?,
                 // It may not act, and nobody would read its status.
                 None => info!("Juju has forgotten this unit: nothing is done."),
             },
-            Event::Hook(_) => charm.reconcile(Tenure::Staying).await?,
+            Event::Hook(_) => reconcile(&ctx).await?,
         }
         Ok(())
     })

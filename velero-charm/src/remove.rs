@@ -1,10 +1,10 @@
 //! The way out: the application is being removed.
 //!
-//! **Invariant:** the order cannot hang and cannot reach into the object store: locations go before
-//! Restores, and Restores before the server that must let go of them. Without our label only that goes
-//! which belongs to a Velero of ours alone, and of the cluster's only the CRDs that are ours by name. Every
-//! wait is bounded, and the hook fails only if Juju does not tell who stays, since a failing `remove` holds
-//! the application. Where Juju has forgotten the unit, nobody knows who stays, and nothing is taken away.
+//! The order cannot hang and cannot reach into the object store: locations go before Restores, and Restores before the
+//! server that must let go of them. Without our label only that goes which belongs to a Velero of ours alone, and of
+//! the cluster's only the CRDs that are ours by name. Every wait is bounded, and the hook fails only if Juju does not
+//! tell who stays, since a failing `remove` holds the application. Where Juju has forgotten the unit, nobody knows who
+//! stays, and nothing is taken away.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -22,15 +22,17 @@ use tracing::{info, warn};
 
 use crate::{
     cluster::{Cluster, ClusterError, ask, follow::until_none, list, present, resource},
-    juju::{Level, Status},
+    context::Context,
+    error::Error,
     reconcile::{
-        Charm, Error,
         adopt::{self, Search, Standing},
         apply::delete,
         observe::{Live, definitions},
         plan::{Deletion, Selection},
-        strangers::{self, Scope, Stranger},
+        report::{self, Undertaking},
+        strangers::{self, Scope},
     },
+    stranger::{self, Stranger},
     velero::{self, CUSTOM_RESOURCES, Owner, manifests::NodeAgent},
 };
 
@@ -59,202 +61,193 @@ enum Tenancy {
     Nothing,
 }
 
-/// How objects are waited for.
+/// Whether all of what was waited for is gone.
 enum Gone {
     Yes,
     No,
 }
 
-impl Charm {
-    /// Takes away what the application made, if no unit of it stays.
-    pub(crate) async fn remove(&self) -> Result<(), Error> {
-        let Some(goal) = self.tools.goal_state(&self.unit.name).await? else {
+/// Takes away what the application made, if no unit of it stays.
+pub(crate) async fn remove(ctx: &Context) -> Result<(), Error> {
+    let Some(goal) = ctx.tools.goal_state(&ctx.unit.name).await? else {
+        warn!(
+            "Juju has forgotten this unit, so that other units may need Velero: it stays. If none does, \
+             deploy `{}` once more and remove it without `--force`.",
+            ctx.unit.application
+        );
+        return Ok(());
+    };
+    if goal.has_other_survivor(&ctx.unit.name) {
+        info!("Another unit stays: Velero stays too.");
+        return Ok(());
+    }
+    if let Err(error) = report::announce(Undertaking::Remove, ctx).await {
+        warn!("{error}");
+    }
+    if let Err(error) = take_away_whatever_passes(ctx).await {
+        warn!(
+            "{error}. What is left goes with the namespace, but for the role binding; or delete it with \
+             `kubectl delete all,secret,configmap,serviceaccount,clusterrolebinding -A -l {}`.",
+            ctx.owner.selector()
+        );
+    }
+    Ok(())
+}
+
+/// Each try begins at the front, and finds what the one before has left.
+async fn take_away_whatever_passes(ctx: &Context) -> Result<(), Error> {
+    let deadline = Instant::now() + SICKNESS;
+    loop {
+        match take_away(ctx).await {
+            Err(Error::Cluster(error)) if error.is_retryable() && Instant::now() < deadline => {
+                info!("{error}; trying again.");
+                sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn take_away(ctx: &Context) -> Result<(), Error> {
+    let cluster = Cluster::connect()?;
+    match tenancy(ctx, &cluster).await? {
+        Tenancy::Alone(live) => {
+            custom_resources_that_act(&cluster).await?;
+            unlabelled(&live, ctx, &cluster).await?;
+            workloads(ctx, &cluster).await?;
+            remaining_custom_resources(&cluster).await?;
+            repository_password(&cluster).await?;
+        }
+        Tenancy::Shared(others) => {
             warn!(
-                "Juju has forgotten this unit, so that other units may need Velero: it stays. If none does, \
-                 deploy `{}` once more and remove it without `--force`.",
-                self.unit.application
+                "All Schedules, Backups, Restores and locations that this application has not made stay, for \
+                 others are here: {}.",
+                stranger::places(&others)
+            );
+            labelled(ctx, &cluster).await?;
+        }
+        // Somebody may have deleted what shows that there was more.
+        Tenancy::Nothing => labelled(ctx, &cluster).await?,
+    }
+    belongings(ctx, &cluster).await?;
+    unused_definitions(ctx, &cluster).await?;
+    info!("Velero is removed; the backups in the object store are untouched.");
+    Ok(())
+}
+
+/// Who has objects of Velero's in the namespace.
+async fn tenancy(ctx: &Context, cluster: &Cluster) -> Result<Tenancy, Error> {
+    let live = Live::read(cluster, &ctx.owner).await?;
+    // What is called like the agent is deleted by its label alone, and so in nobody's way.
+    let (agent, search) = (NodeAgent::Off, Search::Thorough);
+    match adopt::standing(&live, agent, search, cluster, &ctx.owner).await? {
+        Standing::Ours if live.running.server().is_some() || live.record.is_some() => {
+            Ok(Tenancy::Alone(Box::new(live)))
+        }
+        Standing::Ours => Ok(Tenancy::Nothing),
+        Standing::Foreign(others) => Ok(Tenancy::Shared(others)),
+        Standing::Predecessors(objects) => {
+            // Whatever it is, it goes.
+            adopt::take_over(objects, BTreeSet::new(), cluster, &ctx.owner).await?;
+            Ok(Tenancy::Alone(Box::new(live)))
+        }
+    }
+}
+
+/// What carries our label and nobody else's work hangs on.
+async fn labelled(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
+    for kind in ["BackupStorageLocation", "VolumeSnapshotLocation"] {
+        delete_ours(&velero::kind(kind), ctx, cluster).await?;
+    }
+    for kind in WORKLOADS {
+        delete_ours(&resource("apps", "v1", kind), ctx, cluster).await?;
+    }
+    Ok(())
+}
+
+/// What we have made and somebody took our label off.
+async fn unlabelled(live: &Live, ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
+    fn lost<K: kube::ResourceExt>(object: Option<&K>, owner: &Owner) -> Option<String> {
+        let object = object.filter(|one| owner.made(*one) && !owner.owns(*one))?;
+        Some(object.name_any())
+    }
+    let (owner, running) = (&ctx.owner, &live.running);
+    for (group, kind, name) in [
+        ("apps", "Deployment", lost(running.server(), owner)),
+        ("apps", "DaemonSet", lost(running.node_agent(), owner)),
+        ("", "ServiceAccount", lost(live.account.as_ref(), owner)),
+        ("", "ConfigMap", lost(live.record.as_ref(), owner)),
+    ] {
+        if let Some(name) = name {
+            let (kind, how) = (resource(group, "v1", kind), DeleteParams::background());
+            cluster.delete(&kind, &name, &how).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn workloads(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
+    for kind in WORKLOADS {
+        delete_ours(&resource("apps", "v1", kind), ctx, cluster).await?;
+    }
+    let pods = cluster.api::<Pod>();
+    for label in [velero::SERVER_PODS, velero::NODE_AGENT_PODS] {
+        let label = format!("{},{label}", velero::COMPONENT);
+        if let Gone::No = gone(&pods, &label, Instant::now() + PODS).await? {
+            warn!("Pods of `{label}` have not ended yet.");
+        }
+    }
+    Ok(())
+}
+
+/// What gives Velero its rights and its credentials goes last.
+async fn belongings(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
+    for (group, kind) in [
+        ("", "Secret"),
+        ("", "ConfigMap"),
+        ("", "Service"),
+        ("", "ServiceAccount"),
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+    ] {
+        delete_ours(&resource(group, "v1", kind), ctx, cluster).await?;
+    }
+    Ok(())
+}
+
+async fn delete_ours(kind: &ApiResource, ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
+    let what = Selection::Labelled(ctx.owner.selector());
+    delete(
+        &Deletion {
+            resource: kind.clone(),
+            what,
+        },
+        cluster,
+    )
+    .await?;
+    Ok(())
+}
+
+/// The CRDs go if no Velero is left in any namespace, nor anything of one.
+async fn unused_definitions(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
+    for (_, kind) in CUSTOM_RESOURCES {
+        let one = ListParams::default().limit(1);
+        let left = present(list(&cluster.everywhere(&velero::kind(kind)), &one).await)?;
+        if let Some(object) = left.and_then(|list| list.items.into_iter().next()) {
+            let namespace = object.namespace().unwrap_or_default();
+            info!(
+                "The CustomResourceDefinitions stay: namespace `{namespace}` uses them ({kind} `{}`).",
+                object.name_any()
             );
             return Ok(());
-        };
-        if goal.has_other_survivor(&self.unit.name) {
-            info!("Another unit stays: Velero stays too.");
-            return Ok(());
-        }
-        let status = Status {
-            level: Level::Maintenance,
-            message: "removing Velero".into(),
-        };
-        if let Err(error) = self.tools.set_status(&status).await {
-            warn!("{error}");
-        }
-        if let Err(error) = self.take_away_whatever_passes().await {
-            warn!(
-                "{error}. What is left goes with the namespace, but for the role binding; or delete it with \
-                 `kubectl delete all,secret,configmap,serviceaccount,clusterrolebinding -A -l {}`.",
-                self.owner.selector()
-            );
-        }
-        Ok(())
-    }
-
-    /// Each try begins at the front, and finds what the one before has left.
-    async fn take_away_whatever_passes(&self) -> Result<(), Error> {
-        let deadline = Instant::now() + SICKNESS;
-        loop {
-            match self.take_away().await {
-                Err(Error::Cluster(error)) if error.is_retryable() && Instant::now() < deadline => {
-                    info!("{error}; trying again.");
-                    sleep(PAUSE).await;
-                }
-                outcome => return outcome,
-            }
         }
     }
-
-    async fn take_away(&self) -> Result<(), Error> {
-        let cluster = Cluster::connect()?;
-        match self.tenancy(&cluster).await? {
-            Tenancy::Alone(live) => {
-                custom_resources_that_act(&cluster).await?;
-                self.unlabelled(&live, &cluster).await?;
-                self.workloads(&cluster).await?;
-                remaining_custom_resources(&cluster).await?;
-                repository_password(&cluster).await?;
-            }
-            Tenancy::Shared(others) => {
-                warn!(
-                    "All Schedules, Backups, Restores and locations that this application has not made stay, for \
-                     others are here: {}.",
-                    strangers::places(&others)
-                );
-                self.labelled(&cluster).await?;
-            }
-            // Somebody may have deleted what shows that there was more.
-            Tenancy::Nothing => self.labelled(&cluster).await?,
-        }
-        self.belongings(&cluster).await?;
-        self.unused_definitions(&cluster).await?;
-        info!("Velero is removed; the backups in the object store are untouched.");
-        Ok(())
+    let others = strangers::search(Scope::Cluster, cluster, &ctx.owner).await?;
+    if !others.is_empty() {
+        let others = stranger::places(&others);
+        info!("The CustomResourceDefinitions stay, for others need them: {others}.");
+        return Ok(());
     }
-
-    /// Who has objects of Velero's in the namespace.
-    async fn tenancy(&self, cluster: &Cluster) -> Result<Tenancy, Error> {
-        let live = Live::read(cluster, &self.owner).await?;
-        // What is called like the agent is deleted by its label alone, and so in nobody's way.
-        let (agent, search) = (NodeAgent::Off, Search::Thorough);
-        match adopt::standing(&live, agent, search, cluster, &self.owner).await? {
-            Standing::Ours if live.running.server().is_some() || live.record.is_some() => {
-                Ok(Tenancy::Alone(Box::new(live)))
-            }
-            Standing::Ours => Ok(Tenancy::Nothing),
-            Standing::Foreign(others) => Ok(Tenancy::Shared(others)),
-            Standing::Predecessors(objects) => {
-                // Whatever it is, it goes.
-                adopt::take_over(objects, BTreeSet::new(), cluster, &self.owner).await?;
-                Ok(Tenancy::Alone(Box::new(live)))
-            }
-        }
-    }
-
-    /// What carries our label and nobody else's work hangs on.
-    async fn labelled(&self, cluster: &Cluster) -> Result<(), Error> {
-        for kind in ["BackupStorageLocation", "VolumeSnapshotLocation"] {
-            self.delete_ours(&velero::kind(kind), cluster).await?;
-        }
-        for kind in WORKLOADS {
-            self.delete_ours(&resource("apps", "v1", kind), cluster)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// What we have made and somebody took our label off.
-    async fn unlabelled(&self, live: &Live, cluster: &Cluster) -> Result<(), Error> {
-        fn lost<K: kube::ResourceExt>(object: Option<&K>, owner: &Owner) -> Option<String> {
-            let object = object.filter(|one| owner.made(*one) && !owner.owns(*one))?;
-            Some(object.name_any())
-        }
-        let (owner, running) = (&self.owner, &live.running);
-        for (group, kind, name) in [
-            ("apps", "Deployment", lost(running.server(), owner)),
-            ("apps", "DaemonSet", lost(running.node_agent(), owner)),
-            ("", "ServiceAccount", lost(live.account.as_ref(), owner)),
-            ("", "ConfigMap", lost(live.record.as_ref(), owner)),
-        ] {
-            if let Some(name) = name {
-                let (kind, how) = (resource(group, "v1", kind), DeleteParams::background());
-                cluster.delete(&kind, &name, &how).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn workloads(&self, cluster: &Cluster) -> Result<(), Error> {
-        for kind in WORKLOADS {
-            self.delete_ours(&resource("apps", "v1", kind), cluster)
-                .await?;
-        }
-        let pods = cluster.api::<Pod>();
-        for label in [velero::SERVER_PODS, velero::NODE_AGENT_PODS] {
-            let label = format!("{},{label}", velero::COMPONENT);
-            if let Gone::No = gone(&pods, &label, Instant::now() + PODS).await? {
-                warn!("Pods of `{label}` have not ended yet.");
-            }
-        }
-        Ok(())
-    }
-
-    /// What gives Velero its rights and its credentials goes last.
-    async fn belongings(&self, cluster: &Cluster) -> Result<(), Error> {
-        for (group, kind) in [
-            ("", "Secret"),
-            ("", "ConfigMap"),
-            ("", "Service"),
-            ("", "ServiceAccount"),
-            ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
-        ] {
-            self.delete_ours(&resource(group, "v1", kind), cluster)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn delete_ours(&self, kind: &ApiResource, cluster: &Cluster) -> Result<(), Error> {
-        let what = Selection::Labelled(self.owner.selector());
-        delete(
-            &Deletion {
-                resource: kind.clone(),
-                what,
-            },
-            cluster,
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// The CRDs go if no Velero is left in any namespace, nor anything of one.
-    async fn unused_definitions(&self, cluster: &Cluster) -> Result<(), Error> {
-        for (_, kind) in CUSTOM_RESOURCES {
-            let one = ListParams::default().limit(1);
-            let left = present(list(&cluster.everywhere(&velero::kind(kind)), &one).await)?;
-            if let Some(object) = left.and_then(|list| list.items.into_iter().next()) {
-                let namespace = object.namespace().unwrap_or_default();
-                info!(
-                    "The CustomResourceDefinitions stay: namespace `{namespace}` uses them ({kind} `{}`).",
-                    object.name_any()
-                );
-                return Ok(());
-            }
-        }
-        let others = strangers::search(Scope::Cluster, cluster, &self.owner).await?;
-        if !others.is_empty() {
-            let others = strangers::places(&others);
-            info!("The CustomResourceDefinitions stay, for others need them: {others}.");
-            return Ok(());
-        }
-        delete_definitions(cluster).await
-    }
+    delete_definitions(cluster).await
 }
 
 /// Those of the bundled Velero, by name.

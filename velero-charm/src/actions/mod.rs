@@ -13,9 +13,7 @@ mod volumes;
 use tracing::warn;
 
 use crate::{
-    cluster::ClusterError,
-    juju::JujuError,
-    reconcile::{Charm, Error, report},
+    cluster::ClusterError, context::Context, error::Error, juju::JujuError, reconcile::report,
     velero::cli::CliError,
 };
 
@@ -29,9 +27,9 @@ pub(crate) enum Failure {
 }
 
 /// Runs an action by its name.
-pub(crate) async fn run(charm: &Charm, name: &str) -> Result<(), Error> {
+pub(crate) async fn run(ctx: &Context, name: &str) -> Result<(), Error> {
     let outcome = match name {
-        "run" | "run-cli" => run::run(charm).await,
+        "run" | "run-cli" => run::run(ctx).await,
         other => Err(Failure::Refused(format!(
             "this charm has no action `{other}`"
         ))),
@@ -43,7 +41,7 @@ pub(crate) async fn run(charm: &Charm, name: &str) -> Result<(), Error> {
     let text = match failure {
         Failure::Refused(text) => text,
         Failure::Charm(error) => {
-            if let Some(status) = report::of_error(&error, &charm.unit) {
+            if let Some(status) = report::of_error(&error, &ctx.unit) {
                 status.message
             } else {
                 warn!("{error}");
@@ -52,7 +50,7 @@ pub(crate) async fn run(charm: &Charm, name: &str) -> Result<(), Error> {
         }
     };
     // A command's words may be in it.
-    charm.tools.action_fail(&output::plain(&text)).await?;
+    ctx.tools.action_fail(&output::plain(&text)).await?;
     Ok(())
 }
 

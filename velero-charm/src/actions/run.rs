@@ -28,7 +28,9 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, ClusterError, ask, present},
-    reconcile::{Charm, trust},
+    context::Context,
+    error::Error,
+    reconcile::trust,
     velero::{
         self,
         cli::{Cli, CliError},
@@ -61,37 +63,37 @@ struct Heard {
     started: Option<Started>,
 }
 
-pub(super) async fn run(charm: &Charm) -> Result<(), Failure> {
+pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     let begun = Instant::now();
-    let params = charm.tools.action_params().await?;
+    let params = ctx.tools.action_params().await?;
     let (command, limit) = understand(&params)?;
-    let cluster = Cluster::connect().map_err(crate::reconcile::Error::from)?;
-    storage_is_configured(&cluster, charm).await?;
-    let obstacles = obstacles(&cluster, &command, &charm.unit.application).await?;
+    let cluster = Cluster::connect().map_err(Error::from)?;
+    storage_is_configured(&cluster, ctx).await?;
+    let obstacles = obstacles(&cluster, &command, &ctx.unit.application).await?;
     if !obstacles.is_empty() {
         return Err(Failure::Refused(obstacles.join("; ")));
     }
     // The CLI may print what a store has repeated of them.
-    let select = ListParams::default().labels(&credential::selector(&charm.owner));
+    let select = ListParams::default().labels(&credential::selector(&ctx.owner));
     let secrets = cluster.list(&cluster.api::<Secret>(), &select).await?;
-    charm.keep_credentials(&secrets);
+    ctx.keep_credentials(&secrets);
 
-    let cli = Cli::new(&charm.unit.charm_dir, cluster.namespace());
+    let cli = Cli::new(&ctx.unit.charm_dir, cluster.namespace());
     let mut prepared = cli.prepare(&command.arguments())?;
     let mut child = prepared.command.spawn().map_err(CliError::from)?;
-    let heard = listen(charm, &mut child, begun + limit).await?;
+    let heard = listen(ctx, &mut child, begun + limit).await?;
     let remark = match (&heard.end, subject(&command, heard.started.as_ref())) {
         (End::Exit(status), Some(backup)) if status.success() => {
-            remark(charm, &cluster, &command, &backup).await?
+            remark(ctx, &cluster, &command, &backup).await?
         }
         _ => None,
     };
     let mut output = heard.output.into_text();
     if let Some(remark) = remark.map(|remark| plain(&remark)) {
-        charm.tools.action_log(&remark).await?;
+        ctx.tools.action_log(&remark).await?;
         output = format!("{output}\n\n{remark}");
     }
-    charm.tools.action_set("output", &output).await?;
+    ctx.tools.action_set("output", &output).await?;
     match heard.end {
         End::Exit(status) if status.success() => Ok(()),
         End::Exit(status) => Err(Failure::Refused(exit_text(status, heard.errors))),
@@ -99,7 +101,7 @@ pub(super) async fn run(charm: &Charm) -> Result<(), Failure> {
             &command,
             heard.started.as_ref(),
             limit,
-            &charm.unit.name,
+            &ctx.unit.name,
         ))),
     }
 }
@@ -113,12 +115,12 @@ fn subject(command: &Command, started: Option<&Started>) -> Option<String> {
 
 /// What is to be said of a Backup beyond the CLI's words, which are the same for one that holds no data.
 async fn remark(
-    charm: &Charm,
+    ctx: &Context,
     cluster: &Cluster,
     command: &Command,
     backup: &str,
 ) -> Result<Option<String>, Failure> {
-    let unit = &charm.unit.name;
+    let unit = &ctx.unit.name;
     let describe = format!("`juju run {unit} run command=\"backup describe {backup}\"`");
     if command.creates("backup") && command.says("wait") != Some(true) {
         return Ok(Some(format!(
@@ -144,12 +146,12 @@ async fn remark(
             )));
         }
     };
-    charm.tools.action_set("volumes", &report.saved()).await?;
+    ctx.tools.action_set("volumes", &report.saved()).await?;
     if let Some(missing) = report.missing() {
         let key = "volumes-without-data";
-        charm.tools.action_set(key, &missing).await?;
+        ctx.tools.action_set(key, &missing).await?;
     }
-    Ok(report.warning(&charm.unit.application))
+    Ok(report.warning(&ctx.unit.application))
 }
 
 /// Both parameters, or what is wrong with both.
@@ -203,7 +205,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// Without a location of ours, the CLI would only fail in words that help nobody.
-async fn storage_is_configured(cluster: &Cluster, charm: &Charm) -> Result<(), Failure> {
+async fn storage_is_configured(cluster: &Cluster, ctx: &Context) -> Result<(), Failure> {
     let locations = cluster.dynamic(&velero::kind("BackupStorageLocation"));
     let read = || {
         ask("read the BackupStorageLocation", || {
@@ -214,21 +216,16 @@ async fn storage_is_configured(cluster: &Cluster, charm: &Charm) -> Result<(), F
     match live {
         // One of somebody else's belongs to their Velero.
         Some(location)
-            if location.metadata.deletion_timestamp.is_none() && charm.owner.made(&location) =>
+            if location.metadata.deletion_timestamp.is_none() && ctx.owner.made(&location) =>
         {
             tracing::debug!("Using location `{}`.", location.name_any());
             Ok(())
         }
         _ => {
-            let integrators: Vec<_> = charm
+            let integrators: Vec<_> = ctx
                 .registry
                 .descriptors()
-                .map(|d| {
-                    format!(
-                        "`juju integrate {} {}`",
-                        charm.unit.application, d.integrator
-                    )
-                })
+                .map(|d| format!("`juju integrate {} {}`", ctx.unit.application, d.integrator))
                 .collect();
             Err(Failure::Refused(format!(
                 "no object store is configured: run {} first",
@@ -239,7 +236,7 @@ async fn storage_is_configured(cluster: &Cluster, charm: &Charm) -> Result<(), F
 }
 
 /// Passes on what the CLI prints until it ends or the deadline passes.
-async fn listen(charm: &Charm, child: &mut Child, deadline: Instant) -> Result<Heard, Failure> {
+async fn listen(ctx: &Context, child: &mut Child, deadline: Instant) -> Result<Heard, Failure> {
     let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(CliError::Answer("its output is not connected".into()).into());
     };
@@ -263,7 +260,7 @@ async fn listen(charm: &Charm, child: &mut Child, deadline: Instant) -> Result<H
                 count => {
                     output.push(out_chunk.get(..count).unwrap_or_default());
                     if output.batch.is_full() {
-                        log(charm, output.batch.take()).await?;
+                        log(ctx, output.batch.take()).await?;
                     }
                 }
             },
@@ -271,7 +268,7 @@ async fn listen(charm: &Charm, child: &mut Child, deadline: Instant) -> Result<H
                 0 => err_open = false,
                 count => errors.push(err_chunk.get(..count).unwrap_or_default()),
             },
-            _ = tick.tick() => log(charm, output.batch.take()).await?,
+            _ = tick.tick() => log(ctx, output.batch.take()).await?,
             () = sleep_until(deadline) => break End::Deadline,
         }
     };
@@ -280,7 +277,7 @@ async fn listen(charm: &Charm, child: &mut Child, deadline: Instant) -> Result<H
     }
     output.finish();
     errors.finish();
-    log(charm, output.batch.take()).await?;
+    log(ctx, output.batch.take()).await?;
     Ok(Heard {
         end,
         output: output.tail,
@@ -331,9 +328,9 @@ async fn read(pipe: &mut (impl AsyncRead + Unpin), chunk: &mut [u8]) -> usize {
     pipe.read(chunk).await.unwrap_or_default()
 }
 
-async fn log(charm: &Charm, text: Option<String>) -> Result<(), Failure> {
+async fn log(ctx: &Context, text: Option<String>) -> Result<(), Failure> {
     if let Some(text) = text {
-        charm.tools.action_log(&text).await?;
+        ctx.tools.action_log(&text).await?;
     }
     Ok(())
 }

@@ -80,7 +80,7 @@ struct Reader<'a> {
 
 /// How a unit comes to know what is in a secret.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Role<'a> {
+pub(crate) enum Access<'a> {
     /// It asks Juju, and keeps what it reads.
     Asks { unit: &'a str, news: News },
     /// It knows what the leader has kept.
@@ -165,9 +165,9 @@ pub(crate) async fn read(
 pub(crate) async fn mark_unread(
     tools: &Tools,
     relations: &mut [StorageRelation<Sealed>],
-    role: Role<'_>,
+    role: Access<'_>,
 ) -> Result<(), JujuError> {
-    let Role::Asks {
+    let Access::Asks {
         news: News::OfSecrets,
         ..
     } = role
@@ -193,11 +193,11 @@ pub(crate) async fn open(
     tools: &Tools,
     relations: Vec<StorageRelation<Sealed>>,
     kept: &Readings,
-    role: Role<'_>,
+    role: Access<'_>,
     now: Timestamp,
 ) -> Result<Vec<StorageRelation>, JujuError> {
     let role = if relations.len() > 1 {
-        Role::Follows
+        Access::Follows
     } else {
         role
     };
@@ -311,7 +311,7 @@ impl Sealed {
         mut self,
         tools: &Tools,
         kept: &Readings,
-        role: Role<'_>,
+        role: Access<'_>,
         now: Timestamp,
     ) -> Result<Relation, JujuError> {
         let Some(text) = self.address.take() else {
@@ -325,9 +325,9 @@ impl Sealed {
             .get(&self.id)
             .filter(|kept| kept.note.address == address.as_str());
         let (unit, good) = match (role, kept) {
-            (Role::Follows, Some(kept)) => return Ok(self.opened(Some(kept.clone()))),
-            (Role::Follows, None) => return Ok(self.unreadable("the leader has not read it yet")),
-            (Role::Asks { unit, .. }, kept) => {
+            (Access::Follows, Some(kept)) => return Ok(self.opened(Some(kept.clone()))),
+            (Access::Follows, None) => return Ok(self.unreadable("the leader has not read it yet")),
+            (Access::Asks { unit, .. }, kept) => {
                 (unit, kept.filter(|kept| kept.note.is_good_for(unit, now)))
             }
         };

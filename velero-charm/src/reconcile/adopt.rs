@@ -1,8 +1,9 @@
-//! Taking over the Velero that this charm's predecessor installed.
+//! Second stage: what this charm's predecessor left becomes ours, and what is nobody's of the two ends the hook.
 //!
-//! **Invariant:** only labels and the ownership of fields change here, so nothing restarts and no
-//! location goes; what has to change follows from the plan, as ever. The server comes last: killed in
-//! between, the next hook goes on.
+//! Only labels and the ownership of fields change here, so nothing restarts and no location goes; what has to
+//! change follows from the plan, as ever. The server comes last: killed in between, the next hook goes on.
+//! Secrets are opened once it is known that the Velero here is ours, so that a hook that may do nothing asks for
+//! none. What comes out has neither foreign objects nor sealed secrets in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,13 +18,16 @@ use serde_json::{Map, Value, json};
 use tracing::warn;
 
 use super::{
-    Error,
-    observe::Live,
-    strangers::{self, Scope, Stranger},
+    observe::{Live, Observed},
+    strangers::{self, Scope},
     validate,
 };
 use crate::{
     cluster::{Cluster, ask, managers::Former, present, resource, resource_of},
+    context::{Context, Role},
+    error::Error,
+    juju::relation::{Sealed, StorageRelation},
+    stranger::Stranger,
     velero::{
         self, LOCATION, NODE_AGENT, Owner, SERVER, credential,
         manifests::{self, NodeAgent},
@@ -56,6 +60,38 @@ pub(crate) enum Search {
     Glance,
     /// Wherever they could be in the namespace.
     Thorough,
+}
+
+/// Takes over what the charm before this one has left, and opens the relations' secrets. A Velero that somebody
+/// else installed is never touched.
+pub(super) async fn adopt(
+    observed: Observed<Sealed>,
+    ctx: &Context,
+    cluster: &Cluster,
+) -> Result<Observed, Error> {
+    let Observed { live, config, .. } = &observed;
+    let agent = validate::node_agent(config);
+    let whose = standing(live, agent, Search::Glance, cluster, &ctx.owner).await?;
+    let observed = match (whose, observed.role) {
+        (Standing::Foreign(strangers), role) => {
+            if role == Role::Leads {
+                withhold_rights(live, cluster, &ctx.owner).await?;
+            }
+            return Err(Error::Foreign(strangers));
+        }
+        (Standing::Predecessors(objects), Role::Leads) => {
+            for relation in observed.relations.iter().flat_map(StorageRelation::all) {
+                ctx.tools.forget_copy(&relation.id).await?;
+            }
+            let plugins = plugins(config, &ctx.registry);
+            take_over(objects, plugins, cluster, &ctx.owner).await?;
+            let live = Live::read(cluster, &ctx.owner).await?;
+            ctx.keep_credentials(&live.credentials);
+            Observed { live, ..observed }
+        }
+        (Standing::Ours, _) | (Standing::Predecessors(_), Role::Follows | Role::Leaves) => observed,
+    };
+    observed.open(ctx).await
 }
 
 /// Finds out whose the Velero in our namespace is. Asks nothing more at a glance if it is plainly ours.
@@ -98,11 +134,7 @@ pub(crate) async fn standing(
 }
 
 /// An account that is somebody else's must not have our rights for being called like ours.
-pub(crate) async fn withhold_rights(
-    live: &Live,
-    cluster: &Cluster,
-    owner: &Owner,
-) -> Result<(), Error> {
+async fn withhold_rights(live: &Live, cluster: &Cluster, owner: &Owner) -> Result<(), Error> {
     let is_ours = |account: &ServiceAccount| owner.made(account);
     if live.account.as_ref().is_none_or(is_ours) {
         return Ok(());
@@ -190,7 +222,7 @@ pub(crate) async fn take_over(
 }
 
 /// What the predecessor's plugins are called. Others are there because somebody wanted them.
-pub(crate) fn plugins(config: &Map<String, Value>, registry: &Registry) -> BTreeSet<String> {
+fn plugins(config: &Map<String, Value>, registry: &Registry) -> BTreeSet<String> {
     let images = registry.descriptors().flat_map(|descriptor| {
         let plugin = descriptor.plugin;
         [

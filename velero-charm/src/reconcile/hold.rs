@@ -1,59 +1,85 @@
-//! Between plan and apply: what would fail work in flight is put off, and what it still needs is kept.
+//! Fifth stage: the last word on what is done. What would fail work in flight is put off, what such work still
+//! needs is kept, and a unit that may not write does nothing.
 //!
-//! **Invariant:** whether somebody works is told by running containers, never by health: a server that is
-//! starting or stopping, or next to a dead one, may still be working.
+//! **Invariant:** only this stage makes a [`Final`], and only a final plan can be carried out.
+//!
+//! Whether somebody works is told by running containers, never by health: a server that is starting or stopping,
+//! or next to a dead one, may still be working.
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{ResourceExt as _, api::ListParams};
 use tracing::{debug, info};
 
-use super::{Error, assess, plan::Plan};
+use super::{
+    assess,
+    observe::Observed,
+    plan::{Deletion, Draft, Expected, Install, Judged, Plan, Steps},
+};
 use crate::{
     cluster::{Cluster, ClusterError, follow::Running},
-    velero::{self, work},
+    context::Role,
+    error::Error,
+    velero::{self, manifests::Plugin, work},
 };
 
-/// Puts off what would fail work in flight, and keeps the credentials that it began with; names the work that a
-/// change waits for.
+/// What is done, and what is not done for now.
+#[derive(Debug)]
+pub(super) struct Final {
+    /// None for a unit that may not write.
+    steps: Option<Steps>,
+    held_by: Vec<String>,
+}
+
+/// ``Kind `name` `` of each piece of work in flight, by who works on it.
+#[derive(Debug, Default)]
+struct Work {
+    of_server: Vec<String>,
+    of_agents: Vec<String>,
+}
+
+impl Final {
+    /// The steps, none for a unit that may not write, and the work that a change waits for.
+    pub(super) fn into_parts(self) -> (Option<Steps>, Vec<String>) {
+        (self.steps, self.held_by)
+    }
+}
+
+/// Puts off what would fail work in flight, and keeps the credentials that it began with.
 pub(super) async fn hold(
-    plan: &mut Plan,
+    plan: Plan<Draft>,
+    observed: &Observed,
+    cluster: &Cluster,
+) -> Result<Plan<Final>, Error> {
+    let running = &observed.live.running;
+    let work = match observed.role {
+        Role::Leads => in_the_way(&plan.stage.0, running, cluster).await?,
+        Role::Follows | Role::Leaves => Work::default(),
+    };
+    Ok(finish(plan, observed.role, work, running.server()))
+}
+
+/// What the plan could fail of what is in flight. Looks for nothing that it could not.
+async fn in_the_way(
+    steps: &Steps,
     running: &Running,
     cluster: &Cluster,
-) -> Result<Vec<String>, Error> {
-    if !plan.interrupts() && !plan.drops_credentials() {
-        return Ok(Vec::new());
+) -> Result<Work, ClusterError> {
+    let mut work = Work::default();
+    if !steps.interrupts() && !steps.drops_credentials() {
+        return Ok(work);
     }
     let works = |label| assess::has_running_container(&running.pods, label);
-    let mut of_server = Vec::new();
     if works(velero::SERVER_PODS) {
-        of_server = in_flight(&work::OF_THE_SERVER, cluster).await?;
+        work.of_server = in_flight(&work::OF_THE_SERVER, cluster).await?;
     }
     // As a rule it belongs to a Backup or Restore, which is what a user knows.
-    let concerns_agents = plan.ends_node_agents() || plan.drops_credentials();
-    let mut of_agents = Vec::new();
-    if of_server.is_empty() && concerns_agents && works(velero::NODE_AGENT_PODS) {
-        of_agents = in_flight(&work::OF_THE_NODE_AGENT, cluster).await?;
+    let concerns_agents = steps.ends_node_agents() || steps.drops_credentials();
+    if work.of_server.is_empty() && concerns_agents && works(velero::NODE_AGENT_PODS) {
+        work.of_agents = in_flight(&work::OF_THE_NODE_AGENT, cluster).await?;
     }
-    // Work asks for its credential by name until the end. A former one goes in a later hook.
-    if plan.drops_credentials() && !(of_server.is_empty() && of_agents.is_empty()) {
-        let all = [of_server.as_slice(), &of_agents].concat().join(", ");
-        debug!("The former credential stays for {all}.");
-        plan.keep_credentials();
-    }
-    let mut busy = of_server;
-    if plan.ends_node_agents() {
-        busy.extend(of_agents);
-    }
-    if !plan.interrupts() || busy.is_empty() {
-        return Ok(Vec::new());
-    }
-    info!(
-        "A change that restarts Velero waits for {}.",
-        busy.join(", ")
-    );
-    plan.put_off_interruptions(running.server());
-    Ok(busy)
+    Ok(work)
 }
 
 /// ``Kind `name` `` of each that is in flight.
@@ -70,3 +96,86 @@ async fn in_flight(kinds: &[&str], cluster: &Cluster) -> Result<Vec<String>, Clu
     let all = try_join_all(kinds.iter().map(of_kind)).await?;
     Ok(all.into_iter().flatten().collect())
 }
+
+/// Makes the plan final.
+fn finish(plan: Plan<Draft>, role: Role, work: Work, server: Option<&Deployment>) -> Plan<Final> {
+    let Plan {
+        stage: Draft(mut steps),
+        mut expected,
+    } = plan;
+    if role != Role::Leads {
+        return Plan {
+            stage: Final {
+                steps: None,
+                held_by: Vec::new(),
+            },
+            expected: unchanged(expected),
+        };
+    }
+    let Work {
+        of_server,
+        of_agents,
+    } = work;
+    // Work asks for its credential by name until the end. A former one goes in a later hook.
+    if steps.drops_credentials() && !(of_server.is_empty() && of_agents.is_empty()) {
+        let all = [of_server.as_slice(), &of_agents].concat().join(", ");
+        debug!("The former credential stays for {all}.");
+        steps.deletions.retain(|deletion| !deletion.is_credential());
+    }
+    let mut held_by = of_server;
+    if steps.ends_node_agents() {
+        held_by.extend(of_agents);
+    }
+    if !steps.interrupts() {
+        held_by.clear();
+    }
+    if !held_by.is_empty() {
+        let all = held_by.join(", ");
+        info!("A change that restarts Velero waits for {all}.");
+        if has_its_plugin(steps.install.as_ref(), server) {
+            steps.install = None;
+            steps
+                .deletions
+                .retain(|deletion| !Deletion::is_node_agent(deletion));
+        } else {
+            // What was read is kept all the same, or each hook would ask for it.
+            steps = Steps {
+                credentials: steps.credentials,
+                ..Steps::default()
+            };
+            expected = unchanged(expected);
+        }
+    }
+    Plan {
+        stage: Final {
+            steps: Some(steps),
+            held_by,
+        },
+        expected,
+    }
+}
+
+/// The server that runs has the plugin that it would get. A location can only change without the pods if they have
+/// the plugin for it already.
+fn has_its_plugin(install: Option<&Install>, server: Option<&Deployment>) -> bool {
+    let container = |plugin: Option<Plugin>| plugin.map(|plugin| plugin.container);
+    install.is_none_or(|install| {
+        let wanted = install.basis.workload().plugin.clone();
+        container(wanted) == container(server.and_then(Plugin::of))
+    })
+}
+
+/// The same if the location does not change.
+fn unchanged(expected: Expected) -> Expected {
+    let location = match expected.location {
+        Judged::Changed { .. } => Judged::Yes,
+        location @ (Judged::No | Judged::AsItIs | Judged::Yes) => location,
+    };
+    Expected {
+        location,
+        ..expected
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
-//! First stage: what is there now.
+//! First stage: what is there now, in Juju and in the cluster.
 //!
-//! **Invariant:** reads only, but for a word to ourselves in our data bags
-//! ([`relation::mark_unread`]). The cluster is read beside the hook tools, which Juju serves one at a
-//! time; the first read is cluster-wide, so that it tells whether the charm is trusted. Secrets come last, once
-//! it is known that they can be used: what the cluster holds tells whether Juju has to be asked for them.
+//! Reads only, but for a word to ourselves in our data bags ([`relation::mark_unread`]). The cluster is read
+//! while the hook tools run, which Juju serves one at a time; the first read is cluster-wide, so that it tells
+//! whether the charm is trusted. Secrets come last ([`Observed::open`]), once it is known that they can be used:
+//! what the cluster holds tells whether Juju has to be asked for them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, ops::Deref};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -16,23 +16,23 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
-    ResourceExt as _,
+    ResourceExt,
     api::{DynamicObject, ListParams},
 };
-use provider_api::{Facts, Registry};
+use provider_api::Facts;
 use serde_json::{Map, Value};
 use tokio::try_join;
 
 use super::{
-    Authority, Error, Tenure, authority,
     record::{self, Seen},
     trust::patiently,
 };
 use crate::{
     cluster::{Cluster, ClusterError, ask, facts, follow::Running},
+    context::{Context, Role},
+    error::Error,
     juju::{
-        Leadership, News, Tools, Unit,
-        relation::{self, Relation, Role, Sealed, StorageRelation},
+        relation::{self, Access, Relation, Sealed, StorageRelation},
         secret::Readings,
     },
     velero::{self, Owner, credential},
@@ -40,13 +40,13 @@ use crate::{
 
 /// Everything that a reconcile may base its decisions on; at first without the relations' secrets.
 #[derive(Debug)]
-pub(crate) struct Observed<R = Relation> {
-    pub(crate) leadership: Leadership,
-    pub(crate) config: Map<String, Value>,
-    pub(crate) relations: Vec<StorageRelation<R>>,
+pub(super) struct Observed<R = Relation> {
+    pub(super) role: Role,
+    pub(super) config: Map<String, Value>,
+    pub(super) relations: Vec<StorageRelation<R>>,
     /// What the relations' providers ask to know of the cluster.
-    pub(crate) facts: Facts,
-    pub(crate) live: Live,
+    pub(super) facts: Facts,
+    pub(super) live: Live,
 }
 
 /// What the cluster holds.
@@ -59,7 +59,7 @@ pub(crate) struct Live {
     pub(crate) bindings: Vec<ClusterRoleBinding>,
     pub(crate) record: Option<ConfigMap>,
     /// Secrets of ours that hold a store's credential.
-    pub(crate) credentials: Vec<Secret>,
+    pub(crate) credentials: Credentials,
     pub(crate) snapshot_locations: Vec<DynamicObject>,
     pub(crate) running: Running,
 }
@@ -72,46 +72,32 @@ pub(crate) struct Definition {
     pub(crate) seen: Option<Seen>,
 }
 
-/// Who looks, and why now.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Observer<'a> {
-    pub(crate) tools: &'a Tools,
-    pub(crate) unit: &'a Unit,
-    pub(crate) registry: &'a Registry,
-    pub(crate) owner: &'a Owner,
-    pub(crate) tenure: Tenure,
-    pub(crate) news: News,
-}
+/// Live Secrets, of which nothing shows but their names.
+#[derive(Clone, Default)]
+pub(crate) struct Credentials(Vec<Secret>);
 
 /// Reads Juju and the cluster, but for the relations' secrets.
-pub(crate) async fn observe(
-    by: Observer<'_>,
-    cluster: &Cluster,
-) -> Result<Observed<Sealed>, Error> {
-    let Observer {
-        tools,
-        unit,
-        registry,
-        owner,
-        ..
-    } = by;
+pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed<Sealed>, Error> {
+    let Context { tools, unit, .. } = ctx;
     let juju = async {
         let leadership = tools.leadership().await?;
+        let role = ctx.role(leadership);
         let config = tools.config().await?;
-        let mut relations = relation::read(tools, registry, unit, leadership).await?;
-        relation::mark_unread(tools, &mut relations, by.role(leadership)).await?;
+        let mut relations = relation::read(tools, &ctx.registry, unit, leadership).await?;
+        relation::mark_unread(tools, &mut relations, access(role, ctx)).await?;
         let wanted = || relations.iter().flat_map(StorageRelation::facts);
         let facts = || facts::read(cluster, wanted());
         let facts = patiently(facts, ClusterError::is_forbidden).await?;
-        Ok::<_, Error>((leadership, config, relations, facts))
+        Ok::<_, Error>((role, config, relations, facts))
     };
-    let live = patiently(|| Live::read(cluster, owner), Error::is_refusal);
+    let live = patiently(|| Live::read(cluster, &ctx.owner), Error::is_refusal);
     let (juju, live) = tokio::join!(juju, live);
     // First what tells that the charm is not trusted: without trust there are no facts either.
     let live = live?;
-    let (leadership, config, relations, facts) = juju?;
+    ctx.keep_credentials(&live.credentials);
+    let (role, config, relations, facts) = juju?;
     Ok(Observed {
-        leadership,
+        role,
         config,
         relations,
         facts,
@@ -119,34 +105,35 @@ pub(crate) async fn observe(
     })
 }
 
-impl<'a> Observer<'a> {
-    /// Only who may keep what it reads asks for it.
-    fn role(&self, leadership: Leadership) -> Role<'a> {
-        match authority(leadership, self.tenure) {
-            Authority::Acts => Role::Asks {
-                unit: &self.unit.name,
-                news: self.news,
-            },
-            Authority::Watches => Role::Follows,
-        }
+/// Only who may keep what it reads asks for it.
+fn access(role: Role, ctx: &Context) -> Access<'_> {
+    match role {
+        Role::Leads => Access::Asks {
+            unit: &ctx.unit.name,
+            news: ctx.news,
+        },
+        Role::Follows | Role::Leaves => Access::Follows,
     }
 }
 
 impl Observed<Sealed> {
     /// The same with the relations' secrets.
-    pub(crate) async fn open(self, by: Observer<'_>) -> Result<Observed, Error> {
+    pub(super) async fn open(self, ctx: &Context) -> Result<Observed, Error> {
         let Self {
-            leadership,
+            role,
             config,
             relations,
             facts,
             live,
         } = self;
-        let (role, now) = (by.role(leadership), Timestamp::now());
+        let (access, now) = (access(role, ctx), Timestamp::now());
         let kept = credential::readings(&live.credentials);
-        let relations = relation::open(by.tools, relations, &kept, role, now).await?;
+        let relations = relation::open(&ctx.tools, relations, &kept, access, now).await?;
+        let all = relations.iter().flat_map(StorageRelation::all);
+        // What integrators sent, used or not.
+        ctx.keep_secrets(all.flat_map(|relation| relation.data.secrets()));
         Ok(Observed {
-            leadership,
+            role,
             config,
             relations,
             facts,
@@ -157,7 +144,7 @@ impl Observed<Sealed> {
 
 impl Observed {
     /// What was read of the relations' secrets, now or earlier.
-    pub(crate) fn readings(&self) -> Readings {
+    pub(super) fn readings(&self) -> Readings {
         let relations = self.relations.iter().flat_map(StorageRelation::all);
         let read = relations.filter_map(|relation| {
             let reading = relation.reading.clone()?;
@@ -215,10 +202,31 @@ impl Live {
             account,
             bindings,
             record,
-            credentials,
+            credentials: credentials.into(),
             snapshot_locations,
             running,
         })
+    }
+}
+
+impl From<Vec<Secret>> for Credentials {
+    fn from(secrets: Vec<Secret>) -> Self {
+        Self(secrets)
+    }
+}
+
+impl Deref for Credentials {
+    type Target = [Secret];
+
+    fn deref(&self) -> &[Secret] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.0.iter().map(ResourceExt::name_any);
+        f.debug_list().entries(names).finish()
     }
 }
 

@@ -12,11 +12,11 @@ use crate::velero::{BUNDLED, Owner, manifests::Workload};
 
 const KEY: &str = "applied";
 
-/// The inputs of the last apply, and what the API server made of them.
+/// What the last apply was based on, and what the API server made of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Record {
-    pub(crate) inputs: Inputs,
+    pub(crate) inputs: Basis,
     pub(crate) server: Option<Seen>,
     pub(crate) node_agent: Option<Seen>,
     /// CRDs of a later Velero than ours, by name.
@@ -27,7 +27,7 @@ pub(crate) struct Record {
 /// Everything that the applied manifests depended on.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) struct Inputs {
+pub(crate) struct Basis {
     charm: String,
     velero: String,
     workload: Workload,
@@ -40,13 +40,17 @@ pub(crate) struct Seen {
     generation: i64,
 }
 
-impl Inputs {
+impl Basis {
     pub(crate) fn new(workload: Workload) -> Self {
         Self {
             charm: env!("CARGO_PKG_VERSION").into(),
             velero: BUNDLED.into(),
             workload,
         }
+    }
+
+    pub(crate) fn workload(&self) -> &Workload {
+        &self.workload
     }
 
     /// Both make the same server; the node agent is no part of it.

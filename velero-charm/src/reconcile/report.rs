@@ -1,87 +1,174 @@
 //! Last stage: what the user is told.
 //!
-//! **Invariant:** the only place that makes a Juju status. A message names the cause and ends with the
-//! next step; [`Tools`](crate::juju::Tools) makes one line of it, without secrets.
+//! **Invariant:** every Juju status is made and set here (`statuses_are_made_in_one_place`). A message names the cause
+//! and ends with the next step; [`Tools`](crate::juju::Tools) makes one line of it, without secrets.
 
-use provider_api::{Descriptor, Problem, Problems, Registry};
+use provider_api::{Descriptor, Problem, Problems, Registry, StorageProvider};
+use tracing::{debug, info, warn};
 
 use super::{
-    Error,
     assess::{Health, Part},
     validate::{Desired, Intent, Why},
 };
 use crate::{
-    cluster::{ClusterError, error::Remedy},
-    juju::{Level, Status, Unit},
+    cluster::{ClusterError, error::Remedy, follow::Running},
+    context::Context,
+    error::Error,
+    juju::{JujuError, Level, Status, Unit},
+    velero::location,
 };
 
-/// One thing to tell, the worse the smaller.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Finding {
+/// One thing to tell.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Finding {
+    rank: Rank,
+    text: String,
+}
+
+/// How bad a finding is, the worst first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Rank {
     /// The charm can do nothing until this is mended.
-    Barred(String),
+    Barred,
     /// Velero does not run.
-    Down(String),
+    Down,
     /// There is no store to use, or it does not work.
-    NoStorage(String),
+    NoStorage,
     /// Things will be fine without anybody doing anything.
-    Awaited(String),
+    Awaited,
+}
+
+/// What takes a while, and so is told before it is done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Undertaking {
+    Install,
+    Update,
+    Configure,
+    Remove,
 }
 
 /// What is known at the end of a hook.
 #[derive(Debug)]
-pub(crate) struct Report<'a> {
-    pub(crate) unit: &'a Unit,
-    pub(crate) registry: &'a Registry,
-    pub(crate) desired: &'a Desired,
-    pub(crate) health: &'a Health,
+struct Known<'a> {
+    unit: &'a Unit,
+    registry: &'a Registry,
+    desired: &'a Desired,
+    health: &'a Health,
     /// What a change waits for, if it was held back.
-    pub(crate) held_by: &'a [String],
+    held_by: &'a [String],
     /// The provider whose location is in use.
-    pub(crate) provider: Option<&'static Descriptor>,
+    provider: Option<&'static Descriptor>,
 }
 
-/// Everything there is to tell, the worst first.
-pub(crate) fn findings(report: &Report<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if let Err(problems) = &report.desired.core {
-        findings.push(Finding::Barred(format!("invalid config: {problems}")));
+/// The status for how things are.
+pub(super) fn report(
+    ctx: &Context,
+    desired: &Desired,
+    running: &Running,
+    health: &Health,
+    held_by: &[String],
+) -> Status {
+    // By the location and not by the relation: under [`Intent::Keep`] that of before is in use.
+    let provider = running.location().and_then(location::provider);
+    let provider = provider.and_then(|name| ctx.registry.by_name(name));
+    let findings = findings(&Known {
+        unit: &ctx.unit,
+        registry: &ctx.registry,
+        desired,
+        health,
+        held_by,
+        provider: provider.map(StorageProvider::descriptor),
+    });
+    for finding in &findings {
+        debug!("{}", finding.text);
     }
-    findings.extend(of_part(&report.health.server, Finding::Down));
-    findings.extend(of_part(&report.health.node_agent, Finding::Down));
-    findings.extend(of_part(&report.health.location, |cause| {
-        let advice = report
-            .provider
-            .and_then(|provider| provider.advice_for(&cause));
-        Finding::NoStorage(match advice {
-            Some(advice) => format!("{}; {advice}", cause.trim_end_matches('.')),
-            None => cause,
-        })
-    }));
-    findings.extend(of_intent(report));
-    if let Some(first) = report.held_by.first() {
-        let more = count(report.held_by.len());
-        findings.push(Finding::Awaited(format!(
-            "change held back until {first}{more} has ended"
-        )));
+    status(&findings)
+}
+
+/// Sets the status, unless it is shown already.
+pub(super) async fn show(status: &Status, ctx: &Context) -> Result<(), JujuError> {
+    let status = ctx.tools.presentable(status);
+    if ctx.tools.status().await? == status {
+        return Ok(());
     }
-    findings.sort();
+    match status.level {
+        Level::Blocked => warn!("Blocked: {}.", status.message.trim_end_matches('.')),
+        level => info!("Now {level}: {}.", or_all_well(&status.message)),
+    }
+    ctx.tools.set_status(&status).await
+}
+
+/// Tells what is being done.
+pub(crate) async fn announce(what: Undertaking, ctx: &Context) -> Result<(), JujuError> {
+    let message = match what {
+        Undertaking::Install => "installing Velero",
+        Undertaking::Update => "updating Velero",
+        Undertaking::Configure => "configuring the object store",
+        Undertaking::Remove => "removing Velero",
+    };
+    let status = Status {
+        level: Level::Maintenance,
+        message: message.into(),
+    };
+    ctx.tools.set_status(&status).await
+}
+
+fn or_all_well(message: &str) -> &str {
+    if message.is_empty() {
+        "all is well"
+    } else {
+        message
+    }
+}
+
+/// Everything there is to tell, the worst first, and else in this order.
+fn findings(known: &Known<'_>) -> Vec<Finding> {
+    let Health {
+        server,
+        node_agent,
+        location,
+    } = known.health;
+    let config = known.desired.core.as_ref().err();
+    let config =
+        config.map(|problems| Finding::new(Rank::Barred, format!("invalid config: {problems}")));
+    let held = known.held_by.first().map(|first| {
+        let more = count(known.held_by.len());
+        let text = format!("change held back until {first}{more} has ended");
+        Finding::new(Rank::Awaited, text)
+    });
+    let location = of_part(location, Rank::NoStorage).map(|mut finding| {
+        let provider = known.provider.filter(|_| finding.rank == Rank::NoStorage);
+        if let Some(advice) = provider.and_then(|provider| provider.advice_for(&finding.text)) {
+            finding.text = format!("{}; {advice}", finding.text.trim_end_matches('.'));
+        }
+        finding
+    });
+    let all = [
+        config,
+        held,
+        of_intent(known),
+        location,
+        of_part(server, Rank::Down),
+        of_part(node_agent, Rank::Down),
+    ];
+    let mut findings: Vec<_> = all.into_iter().flatten().collect();
+    findings.sort_by_key(|finding| finding.rank);
     findings
 }
 
-fn of_part(part: &Part, bad: impl Fn(String) -> Finding) -> Option<Finding> {
+fn of_part(part: &Part, bad: Rank) -> Option<Finding> {
     match part {
         Part::Good => None,
         // Something else says why there is nothing to say.
         Part::Pending(what) if what.is_empty() => None,
-        Part::Pending(what) => Some(Finding::Awaited(format!("waiting for {what}"))),
-        Part::Bad(cause) => Some(bad(cause.clone())),
+        Part::Pending(what) => Some(Finding::new(Rank::Awaited, format!("waiting for {what}"))),
+        Part::Bad(cause) => Some(Finding::new(bad, cause.clone())),
     }
 }
 
-fn of_intent(report: &Report<'_>) -> Option<Finding> {
-    let Unit { application, .. } = report.unit;
-    match &report.desired.storage {
+fn of_intent(known: &Known<'_>) -> Option<Finding> {
+    let Unit { application, .. } = known.unit;
+    match &known.desired.storage {
         Intent::Set {
             storage,
             integrators,
@@ -92,17 +179,18 @@ fn of_intent(report: &Report<'_>) -> Option<Finding> {
             Some(invalid(integrators, &problems))
         }
         Intent::None => {
-            let integrators: Vec<_> = report
+            let integrators: Vec<_> = known
                 .registry
                 .descriptors()
                 .map(|descriptor| descriptor.integrator)
                 .collect();
-            Some(Finding::NoStorage(format!(
-                "no object store: run `juju integrate {application} {}`",
-                integrators.join("` or `")
-            )))
+            let integrators = integrators.join("` or `");
+            let text = format!("no object store: run `juju integrate {application} {integrators}`");
+            Some(Finding::new(Rank::NoStorage, text))
         }
-        Intent::Keep(Why::Waiting(what)) => Some(Finding::Awaited(format!("waiting for {what}"))),
+        Intent::Keep(Why::Waiting(what)) => {
+            Some(Finding::new(Rank::Awaited, format!("waiting for {what}")))
+        }
         Intent::Keep(Why::Invalid {
             integrators,
             problems,
@@ -111,29 +199,32 @@ fn of_intent(report: &Report<'_>) -> Option<Finding> {
                 // They share their cause.
                 let problem = problems.first();
                 let integrators = integrators.join("`, `");
-                Finding::Awaited(format!("waiting for `{integrators}`: {problem}"))
+                let text = format!("waiting for `{integrators}`: {problem}");
+                Finding::new(Rank::Awaited, text)
             } else {
                 invalid(integrators, problems)
             })
         }
         Intent::Keep(Why::Several(integrators)) => {
             let last = integrators.last()?;
-            Some(Finding::NoStorage(format!(
-                "more than one object store (`{}`): run `juju remove-relation {application} {last}` \
-                 or remove another",
-                integrators.join("`, `")
-            )))
+            let integrators = integrators.join("`, `");
+            let text = format!(
+                "more than one object store (`{integrators}`): run `juju remove-relation \
+                 {application} {last}` or remove another"
+            );
+            Some(Finding::new(Rank::NoStorage, text))
         }
     }
 }
 
 fn invalid(integrators: &[String], problems: &Problems) -> Finding {
     let integrators = integrators.join("`, `");
-    Finding::NoStorage(format!("data from `{integrators}` is invalid: {problems}"))
+    let text = format!("data from `{integrators}` is invalid: {problems}");
+    Finding::new(Rank::NoStorage, text)
 }
 
 /// The status for all that was found: the worst decides, the others are counted.
-pub(crate) fn status(findings: &[Finding]) -> Status {
+fn status(findings: &[Finding]) -> Status {
     let Some(worst) = findings.first() else {
         return Status {
             level: Level::Active,
@@ -141,8 +232,11 @@ pub(crate) fn status(findings: &[Finding]) -> Status {
         };
     };
     Status {
-        level: worst.level(),
-        message: format!("{}{}", worst.text(), count(findings.len())),
+        level: match worst.rank {
+            Rank::Barred | Rank::Down | Rank::NoStorage => Level::Blocked,
+            Rank::Awaited => Level::Waiting,
+        },
+        message: format!("{}{}", worst.text, count(findings.len())),
     }
 }
 
@@ -212,19 +306,8 @@ fn not_trusted(lacking: &str, unit: &Unit) -> String {
 }
 
 impl Finding {
-    pub(crate) fn text(&self) -> &str {
-        match self {
-            Self::Barred(text) | Self::Down(text) | Self::NoStorage(text) | Self::Awaited(text) => {
-                text
-            }
-        }
-    }
-
-    fn level(&self) -> Level {
-        match self {
-            Self::Barred(_) | Self::Down(_) | Self::NoStorage(_) => Level::Blocked,
-            Self::Awaited(_) => Level::Waiting,
-        }
+    fn new(rank: Rank, text: String) -> Self {
+        Self { rank, text }
     }
 }
 

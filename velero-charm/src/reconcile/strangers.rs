@@ -1,9 +1,4 @@
-//! What is in our way, and whose it is.
-//!
-//! **Invariant:** reads only. An object is ours, our predecessor's, or a stranger's, and nothing here looks
-//! at its name to tell which.
-
-use std::fmt::{self, Display};
+//! What is in our way. Whose an object is, its labels and field managers tell, never its name.
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
@@ -17,105 +12,16 @@ use kube::{
 
 use super::observe::Live;
 use crate::{
-    cluster::{Cluster, ClusterError, ask, follow::Running, present, resource, resource_of},
+    cluster::{Cluster, ClusterError, ask, follow::Running, present, resource},
+    stranger::Stranger,
     velero::{self, LOCATION, Owner, SERVER, manifests::NodeAgent, server},
 };
 
 /// Pods that no controller of Kubernetes' own has made.
 const BARE: &str = "!pod-template-hash,!controller-revision-hash,!job-name";
 
-/// An object that is neither ours nor our predecessor's.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Stranger {
-    kind: String,
-    name: String,
-    namespace: Option<String>,
-    whose: Whose,
-}
-
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Whose {
-    /// Somebody else's server.
-    Velero,
-    /// It has one of our names.
-    Namesake,
-    /// Another application of this charm has made it.
-    Application(String),
-}
-
-impl Stranger {
-    /// One that has a name of ours.
-    pub(crate) fn namesake(object: &impl ResourceExt, kind: &str) -> Self {
-        Self::new(object, kind, Whose::Namesake)
-    }
-
-    fn server(object: &impl ResourceExt, kind: &str) -> Self {
-        Self::new(object, kind, Whose::Velero)
-    }
-
-    fn new(object: &impl ResourceExt, kind: &str, otherwise: Whose) -> Self {
-        let application = Owner::labelled_by(object).map(ToOwned::to_owned);
-        Self {
-            kind: kind.to_owned(),
-            name: object.name_any(),
-            namespace: object.namespace(),
-            whose: application.map_or(otherwise, Whose::Application),
-        }
-    }
-
-    /// It is this object of our namespace, or outside of all.
-    pub(crate) fn is(&self, object: &DynamicObject) -> bool {
-        resource_of(object).kind == self.kind && object.name_any() == self.name
-    }
-
-    /// What is wrong and what to do.
-    pub(crate) fn advice(&self) -> String {
-        let namespace = self.namespace.as_deref();
-        let place = namespace.map_or_else(
-            || "the cluster".to_owned(),
-            |name| format!("namespace `{name}`"),
-        );
-        let (what, remedy) = match &self.whose {
-            Whose::Velero => (
-                format!("has a Velero that is not this charm's, {self}"),
-                "remove it".to_owned(),
-            ),
-            Whose::Namesake => (
-                format!("has a {self} that is not this charm's"),
-                "delete it".to_owned(),
-            ),
-            Whose::Application(name) => (
-                format!("has the Velero of application `{name}` ({self})"),
-                format!(
-                    "remove `{name}` (if Juju has lost it, deploy this charm as `{name}` first)"
-                ),
-            ),
-        };
-        format!("{place} {what}: {remedy}, or deploy into another model")
-    }
-
-    fn place(&self) -> String {
-        match &self.namespace {
-            Some(namespace) => format!("{self} in namespace `{namespace}`"),
-            None => self.to_string(),
-        }
-    }
-}
-
-/// All of them, for a log.
-pub(crate) fn places(strangers: &[Stranger]) -> String {
-    let places: Vec<_> = strangers.iter().map(Stranger::place).collect();
-    places.join(", ")
-}
-
-impl Display for Stranger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} `{}`", self.kind, self.name)
-    }
-}
-
 /// Objects under our names that are not ours, of those that each hook reads.
-pub(crate) fn namesakes(live: &Live, agent: NodeAgent, owner: &Owner) -> Vec<Stranger> {
+pub(super) fn namesakes(live: &Live, agent: NodeAgent, owner: &Owner) -> Vec<Stranger> {
     fn unless_ours<K: ResourceExt>(
         object: Option<&K>,
         kind: &str,
@@ -144,7 +50,7 @@ pub(crate) fn namesakes(live: &Live, agent: NodeAgent, owner: &Owner) -> Vec<Str
 }
 
 /// Servers under other names, of those that each hook reads.
-pub(crate) fn other_servers(running: &Running) -> Vec<Stranger> {
+pub(super) fn other_servers(running: &Running) -> Vec<Stranger> {
     let deployments = running
         .servers
         .values()
@@ -160,11 +66,7 @@ fn apart(pod: &Pod) -> Option<Stranger> {
     match keepers.into_iter().find(|one| one.controller == Some(true)) {
         None => Some(Stranger::server(pod, "Pod")),
         Some(keeper) if keeper.kind == "ReplicaSet" => None,
-        Some(keeper) => Some(Stranger {
-            kind: keeper.kind.clone(),
-            name: keeper.name.clone(),
-            ..Stranger::server(pod, "Pod")
-        }),
+        Some(keeper) => Some(Stranger::server(pod, "Pod").controlled_by(keeper)),
     }
 }
 

@@ -1,79 +1,209 @@
-//! Fourth stage: carrying out the plan.
+//! Sixth stage: carrying out a final plan.
 //!
-//! **Invariant:** server-side apply in an order in which each object finds what it needs. What was seen to
-//! be ours is applied under its uid, and what was not seen is created or refused, so nothing of anybody
-//! else's is taken, however late it comes. Deletions come last, except the repositories of an old store, which
-//! could not be recognised as left over once the location is the new one. Killed between any two requests, the
-//! next hook's plan is what was left to do.
+//! Server-side apply in an order in which each object finds what it needs. What was seen to be ours is applied
+//! under its uid, and what was not seen is created or refused, so nothing of anybody else's is taken, however late
+//! it comes. Deletions come last, except the repositories of an old store, which could not be recognised as left
+//! over once the location is the new one. Killed between any two requests, the next hook's plan is what was left to
+//! do.
 
-use std::collections::BTreeMap;
+mod crds;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     ResourceExt,
     api::{DeleteParams, DynamicObject, ListParams},
 };
-use tokio::time::Instant;
 use tracing::info;
 
 use super::{
-    Error, adopt,
-    observe::Live,
-    plan::{Deletion, Install, Place, Plan, Rollout, Selection},
+    hold::Final,
+    observe::{Live, Observed},
+    plan::{
+        Content, Credential, Deletion, Expected, Install, Judged, Plan, Rollout, Selection, Steps,
+    },
     record::{Record, Seen},
-    strangers::Stranger,
+    report::{self, Undertaking},
 };
 use crate::{
-    cluster::{
-        Cluster, ClusterError, ask, follow::until_none, managers::Former, resource, resource_of,
-    },
-    velero::{self, Owner, cli::Cli, definitions, manifests},
+    cluster::{Cluster, ClusterError, ask, present, resource, resource_of},
+    context::{Context, Place},
+    error::Error,
+    juju::relation::StorageRelation,
+    stranger::Stranger,
+    velero::{self, BUNDLED, Owner, cli::Cli, credential, location::Verdict, manifests},
 };
 
+/// What was done, and what is to be seen of it.
+#[derive(Debug)]
+pub(super) struct Applied {
+    pub(super) done: Done,
+    pub(super) expected: Expected,
+    /// The work that a change waits for.
+    pub(super) held_by: Vec<String>,
+}
+
+/// Whether there is something new to wait for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Done {
+    /// Nothing that Velero is concerned with.
+    Nothing,
+    Something,
+}
+
 /// Carries out a plan.
-pub(crate) async fn apply(
-    plan: Plan,
-    live: &Live,
+pub(super) async fn apply(
+    plan: Plan<Final>,
+    observed: &Observed,
+    ctx: &Context,
     cluster: &Cluster,
-    cli: &Cli,
-    place: Place<'_>,
-    deadline: Instant,
+) -> Result<Applied, Error> {
+    let Plan { stage, expected } = plan;
+    let (steps, held_by) = stage.into_parts();
+    let applied = |done, expected| Applied {
+        done,
+        expected,
+        held_by,
+    };
+    let Some(steps) = steps else {
+        return Ok(applied(Done::Nothing, expected));
+    };
+    shake_hands(observed, ctx).await?;
+    let done = if steps.is_only_secrets() {
+        Done::Nothing
+    } else {
+        announce(&steps, observed, ctx).await?;
+        Done::Something
+    };
+    if !steps.is_empty() {
+        if let Judged::Changed { before } = &expected.location {
+            steps.remarks.iter().for_each(|remark| info!("{remark}"));
+            until_a_new_verdict_would_differ(before).await;
+        }
+        carry_out(steps, &observed.live, ctx, cluster).await?;
+    }
+    for relation in observed.relations.iter().flat_map(StorageRelation::all) {
+        relation.is_kept(&ctx.tools).await?;
+    }
+    Ok(applied(done, expected))
+}
+
+/// Says what makes integrators send their data, where it was not yet said.
+async fn shake_hands(observed: &Observed, ctx: &Context) -> Result<(), Error> {
+    let relations = observed.relations.iter().flat_map(StorageRelation::all);
+    for relation in relations.filter(|relation| !relation.handshake.is_empty()) {
+        ctx.tools
+            .set_data_bag(&relation.id, &relation.handshake)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Says what takes a while, before it does.
+async fn announce(steps: &Steps, observed: &Observed, ctx: &Context) -> Result<(), Error> {
+    let what = match (&steps.install, observed.live.running.server()) {
+        (Some(_), None) => Undertaking::Install,
+        (Some(_), Some(_)) => Undertaking::Update,
+        (None, _) => Undertaking::Configure,
+    };
+    Ok(report::announce(what, ctx).await?)
+}
+
+/// Verdicts carry whole seconds. One that follows another in the same second and says the same could
+/// not be told from it, so a change waits for that second's end.
+async fn until_a_new_verdict_would_differ(before: &Verdict) {
+    let Some(given) = before.last_validation_time else {
+        return;
+    };
+    let next = given.as_second() * 1000 + 1000;
+    let left = next - Timestamp::now().as_millisecond();
+    if let Ok(left @ 1..=1000) = u64::try_from(left) {
+        tokio::time::sleep(Duration::from_millis(left)).await;
+    }
+}
+
+async fn carry_out(
+    steps: Steps,
+    live: &Live,
+    ctx: &Context,
+    cluster: &Cluster,
 ) -> Result<(), Error> {
     // Taken apart without `..`: a field that is added must be carried out here.
-    let Plan {
+    let Steps {
+        relabelled,
+        remarks: _,
         install,
         repositories,
-        secrets,
+        credentials,
         locations,
         deletions,
-    } = plan;
+    } = steps;
+    let place = ctx.place(cluster);
     let writer = Writer {
         cluster,
         live,
         owner: place.owner,
     };
-    let prepared = match install {
-        Some(install) => Some(prepare(install, &writer, cli, place, deadline).await?),
+    if let Some(location) = relabelled {
+        cluster.put_labels_on(&location).await?;
+    }
+    let groundwork = match install {
+        Some(install) => {
+            // Before the record is written: after it, nothing would tell that this is left to do.
+            ctx.tools.set_version(BUNDLED).await?;
+            Some(prepare(install, &writer, ctx).await?)
+        }
         None => None,
     };
     if let Some(repositories) = repositories {
         delete(&repositories, cluster).await?;
     }
-    for secret in secrets {
+    for credential in &credentials {
+        let secret = secret(credential, &live.credentials, place)?;
         writer.put(&as_dynamic(&secret)?).await?;
-        info!("Applied Secret `{}`.", secret.name_any());
+        info!("Applied Secret `{}`.", credential.name);
     }
     for location in &locations {
         writer.put(location).await?;
         info!("Applied {}.", describe(location));
     }
-    if let Some(prepared) = prepared {
-        finish(prepared, &writer, place).await?;
+    if let Some(groundwork) = groundwork {
+        finish(groundwork, &writer, place).await?;
     }
     for deletion in deletions {
         delete(&deletion, cluster).await?;
     }
     Ok(())
+}
+
+/// The Secret to apply.
+pub(super) fn secret(
+    credential: &Credential,
+    live: &[Secret],
+    place: Place<'_>,
+) -> Result<Secret, Error> {
+    let Credential {
+        name,
+        content,
+        readings,
+    } = credential;
+    let Place { namespace, owner } = place;
+    match content {
+        Content::New(file) => Ok(credential::secret(
+            name,
+            namespace,
+            owner,
+            file.as_ref(),
+            readings,
+        )),
+        Content::AsItIs => {
+            let there = live.iter().find(|secret| secret.name_any() == *name);
+            let there = there.ok_or_else(|| Error::internal(format!("no Secret `{name}`")))?;
+            Ok(credential::noted(there, owner, readings))
+        }
+    }
 }
 
 /// Writes what is ours, and nothing else.
@@ -145,7 +275,7 @@ fn uid_of(objects: &[impl ResourceExt], name: &str) -> Option<String> {
 }
 
 /// An install that lacks its workloads.
-struct Prepared {
+struct Groundwork {
     install: Install,
     workloads: Vec<DynamicObject>,
     /// CRDs of a later Velero.
@@ -156,14 +286,15 @@ struct Prepared {
 async fn prepare(
     install: Install,
     writer: &Writer<'_>,
-    cli: &Cli,
-    place: Place<'_>,
-    deadline: Instant,
-) -> Result<Prepared, Error> {
+    ctx: &Context,
+) -> Result<Groundwork, Error> {
     let cluster = writer.cluster;
-    let rendered = cli.render(&install.workload).await?;
-    let manifests = manifests::compose(rendered, &install.workload, place.owner);
-    let newer = define(&manifests.definitions, &install, cluster, deadline).await?;
+    let workload = install.basis.workload();
+    let cli = Cli::new(&ctx.unit.charm_dir, cluster.namespace());
+    let rendered = cli.render(workload).await?;
+    let manifests = manifests::compose(rendered, workload, writer.owner);
+    let deadline = ctx.budget.end();
+    let newer = crds::define(&manifests.definitions, &install, cluster, deadline).await?;
     if let Some(binding) = &install.misbound {
         delete(&role_binding(binding), cluster).await?;
     }
@@ -178,94 +309,29 @@ async fn prepare(
     for binding in &install.former_bindings {
         delete(&role_binding(binding), cluster).await?;
     }
-    Ok(Prepared {
+    Ok(Groundwork {
         install,
         workloads: manifests.workloads,
         newer,
     })
 }
 
-/// Applies the CRDs that are due; tells which are left alone for being newer than ours.
-async fn define(
-    definitions: &[DynamicObject],
-    install: &Install,
-    cluster: &Cluster,
-    deadline: Instant,
-) -> Result<BTreeMap<String, Seen>, Error> {
-    let mut newer = install.newer_definitions.clone();
-    let mut applied = 0;
-    for ours in definitions {
-        let name = ours.name_any();
-        if install.settled_definitions.contains(&name) {
-            continue;
-        }
-        let defined = match define_one(ours, cluster).await {
-            // They are the cluster's: another Velero may be installed at the same time.
-            Err(error) if error.is_conflict() => define_one(ours, cluster).await?,
-            outcome => outcome?,
-        };
-        match defined {
-            Defined::Applied => {
-                newer.remove(&name);
-                applied += 1;
-            }
-            Defined::Newer(seen) => {
-                info!("CustomResourceDefinition `{name}` is of a later Velero and stays as it is.");
-                newer.extend(seen.map(|seen| (name, seen)));
-            }
-        }
-    }
-    if applied > 0 {
-        info!("Applied {applied} CustomResourceDefinitions.");
-        established(cluster, deadline).await?;
-    }
-    Ok(newer)
-}
-
-/// What has become of a CRD.
-enum Defined {
-    Applied,
-    /// It stays, as it is newer than ours.
-    Newer(Option<Seen>),
-}
-
-async fn define_one(ours: &DynamicObject, cluster: &Cluster) -> Result<Defined, ClusterError> {
-    let name = ours.name_any();
-    let api = cluster.dynamic(&resource_of(ours));
-    let doing = format!("read CustomResourceDefinition `{name}`");
-    let Some(live) = ask(doing, || api.get_opt(&name)).await? else {
-        cluster.create(ours).await?;
-        return Ok(Defined::Applied);
-    };
-    if definitions::is_newer(&live, ours) {
-        return Ok(Defined::Newer(Seen::of(&live)));
-    }
-    // First of all: as long as a definition lacks it, Juju puts its labels back with every write.
-    let unswept = BTreeMap::from([(velero::UNSWEPT.0.into(), velero::UNSWEPT.1.into())]);
-    // Else fields that our version has no more would stay.
-    let former = Former::of(&adopt::MANAGERS);
-    cluster.take_over(&live, &former, &unswept).await?;
-    // One of them is others' too, and says nothing of Juju by itself.
-    if live.labels().contains_key(velero::SWEPT_BY[0]) {
-        cluster.take_off(&live, &velero::SWEPT_BY).await?;
-    }
-    let uid = live.uid().unwrap_or_default();
-    cluster.apply(ours, &uid).await?;
-    Ok(Defined::Applied)
-}
-
 /// The workloads, and the record of what the API server made of them.
-async fn finish(prepared: Prepared, writer: &Writer<'_>, place: Place<'_>) -> Result<(), Error> {
-    let Prepared {
+async fn finish(
+    groundwork: Groundwork,
+    writer: &Writer<'_>,
+    place: Place<'_>,
+) -> Result<(), Error> {
+    let Groundwork {
         install,
         workloads,
         newer,
-    } = prepared;
+    } = groundwork;
     if install.rollout == Rollout::Rolling {
         writer.cluster.stop_rolling(velero::SERVER).await?;
     }
     let mut record = Record {
-        inputs: install.inputs,
+        inputs: install.basis,
         server: None,
         node_agent: None,
         newer_definitions: newer,
@@ -307,32 +373,10 @@ pub(crate) async fn delete(deletion: &Deletion, cluster: &Cluster) -> Result<(),
             let all = cluster.dynamic(resource);
             let doing = format!("delete the {} objects", resource.kind);
             let gone = ask(doing, || all.delete_collection(&parameters, &select)).await;
-            crate::cluster::present(gone)?;
+            present(gone)?;
         }
     }
     Ok(())
-}
-
-/// Waits until the API server serves all of Velero's kinds.
-async fn established(cluster: &Cluster, deadline: Instant) -> Result<(), ClusterError> {
-    let api = cluster.all::<CustomResourceDefinition>();
-    let is_missing = |crd: &CustomResourceDefinition| !is_established(crd);
-    let missing = until_none(&api, velero::COMPONENT, deadline, is_missing).await?;
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let missing = missing.into_iter().collect::<Vec<_>>().join("`, `");
-    Err(ClusterError::silent(format!("establish `{missing}`")))
-}
-
-fn is_established(crd: &CustomResourceDefinition) -> bool {
-    let conditions = crd
-        .status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten());
-    conditions
-        .into_iter()
-        .any(|c| c.type_ == "Established" && c.status == "True")
 }
 
 fn as_dynamic<K>(object: &K) -> Result<DynamicObject, Error>

@@ -1,8 +1,7 @@
-//! Fifth stage: how Velero is doing.
+//! Eighth stage: how Velero is doing, by what was seen of it.
 //!
-//! **Invariant:** pure. Containers decide, not the Deployment's `Available`, which flickers in a crash
-//! loop; a verdict on the store counts only if it is younger than our last write and the running
-//! server.
+//! Containers decide, not the Deployment's `Available`, which flickers in a crash loop; a verdict on the store counts
+//! only if it is younger than our last write and the running server.
 
 mod pods;
 
@@ -17,12 +16,12 @@ use kube::api::DynamicObject;
 
 use self::pods::Pods;
 pub(super) use self::pods::has_running_container;
+use super::plan::{Expected, Judged, Presence};
 use crate::{
     cluster::follow::Running,
     velero::{
         self, LOCATION,
         location::{self, Phase, Verdict},
-        manifests::NodeAgent,
     },
 };
 
@@ -35,7 +34,7 @@ const STALE: SignedDuration = SignedDuration::from_mins(6);
 
 /// How one part of Velero is doing.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Part {
+pub(super) enum Part {
     Good,
     /// On its way; waiting can help.
     Pending(String),
@@ -45,39 +44,20 @@ pub(crate) enum Part {
 
 /// How Velero is doing.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Health {
-    pub(crate) server: Part,
-    pub(crate) node_agent: Part,
-    pub(crate) location: Part,
-}
-
-/// Which parts there should be.
-#[derive(Clone, Debug)]
-pub(crate) struct Expected {
-    pub(crate) node_agent: NodeAgent,
-    pub(crate) location: Wanted,
-    pub(crate) now: Timestamp,
-}
-
-/// Whether a location should be there, and which verdict on it is no news.
-#[derive(Clone, Debug)]
-pub(crate) enum Wanted {
-    No,
-    Yes,
-    /// It was just changed; this is what Velero had said before.
-    Changed {
-        before: Verdict,
-    },
+pub(super) struct Health {
+    pub(super) server: Part,
+    pub(super) node_agent: Part,
+    pub(super) location: Part,
 }
 
 impl Health {
     /// Everything is as it should be.
-    pub(crate) fn is_good(&self) -> bool {
+    pub(super) fn is_good(&self) -> bool {
         self.parts().iter().all(|part| **part == Part::Good)
     }
 
     /// Nothing that is awaited can still make it good.
-    pub(crate) fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let parts = self.parts();
         parts.iter().any(|part| matches!(part, Part::Bad(_))) || self.is_good()
     }
@@ -88,15 +68,15 @@ impl Health {
 }
 
 /// Reads the health of what is expected.
-pub(crate) fn assess(running: &Running, expected: &Expected) -> Health {
-    let server = server(running.server(), &running.pods, expected.now);
-    let node_agent = match expected.node_agent {
-        NodeAgent::On => node_agent(running, expected.now),
-        NodeAgent::Off => Part::Good,
+pub(super) fn assess(running: &Running, expected: &Expected, now: Timestamp) -> Health {
+    let server = server(running.server(), &running.pods, now);
+    let node_agent = match (expected.node_agent, running.node_agent()) {
+        (Presence::No, _) | (Presence::AsItIs, None) => Part::Good,
+        (Presence::AsItIs | Presence::Yes, live) => node_agent(live, running, now),
     };
-    let location = match (&expected.location, &server) {
-        (Wanted::No, _) => Part::Good,
-        (_, Part::Good) => judged(running, expected),
+    let location = match (&expected.location, running.location(), &server) {
+        (Judged::No, ..) | (Judged::AsItIs, None, _) => Part::Good,
+        (wanted, live, Part::Good) => judged(live, wanted, running, now),
         // Only a running server gives a verdict.
         _ => Part::Pending(String::new()),
     };
@@ -108,11 +88,7 @@ pub(crate) fn assess(running: &Running, expected: &Expected) -> Health {
 }
 
 /// The server by itself.
-pub(crate) fn server(
-    deployment: Option<&Deployment>,
-    pods: &BTreeMap<String, Pod>,
-    now: Timestamp,
-) -> Part {
+fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Timestamp) -> Part {
     let Some(deployment) = deployment else {
         return Part::Pending("the leader to install Velero".into());
     };
@@ -192,8 +168,8 @@ fn without_asides(text: &str) -> String {
     })
 }
 
-fn node_agent(running: &Running, now: Timestamp) -> Part {
-    let Some(daemon_set) = running.node_agent() else {
+fn node_agent(live: Option<&DaemonSet>, running: &Running, now: Timestamp) -> Part {
+    let Some(daemon_set) = live else {
         return Part::Pending("the leader to install the node agent".into());
     };
     let pods = Pods::select(&running.pods, velero::NODE_AGENT_PODS);
@@ -219,15 +195,20 @@ fn node_agent(running: &Running, now: Timestamp) -> Part {
     ))
 }
 
-fn judged(running: &Running, expected: &Expected) -> Part {
-    let Some(live) = running.location() else {
+fn judged(
+    live: Option<&DynamicObject>,
+    wanted: &Judged,
+    running: &Running,
+    now: Timestamp,
+) -> Part {
+    let Some(live) = live else {
         return Part::Pending("the leader to configure the object store".into());
     };
     let verdict = location::verdict(live);
     let (changed, started) = (location::changed_at(live), server_started(&running.pods));
-    if !is_news(&verdict, &expected.location, changed, started) {
+    if !is_news(&verdict, wanted, changed, started) {
         let asked = changed.max(started);
-        let is_overdue = asked.is_some_and(|asked| expected.now.duration_since(asked) > PATIENCE);
+        let is_overdue = asked.is_some_and(|asked| now.duration_since(asked) > PATIENCE);
         return if is_overdue {
             Part::Bad(unavailable(&silence(running)))
         } else {
@@ -235,11 +216,11 @@ fn judged(running: &Running, expected: &Expected) -> Part {
         };
     }
     match &verdict.phase {
-        Some(Phase::Available) if is_stale(live, &verdict, expected.now) => {
+        Some(Phase::Available) if is_stale(live, &verdict, now) => {
             Part::Bad(unavailable(&silence(running)))
         }
         Some(Phase::Available) => Part::Good,
-        Some(Phase::Unavailable) if may_be_overtaken(&verdict, expected) => {
+        Some(Phase::Unavailable) if may_be_overtaken(&verdict, wanted, now) => {
             Part::Pending("Velero to check the object store".into())
         }
         Some(Phase::Unavailable) => {
@@ -286,12 +267,12 @@ fn silence(running: &Running) -> String {
 
 /// A check of the location as it was may still have been under way when it was changed; then the
 /// verdict on the new one follows at once.
-fn may_be_overtaken(verdict: &Verdict, expected: &Expected) -> bool {
-    let Wanted::Changed { .. } = expected.location else {
+fn may_be_overtaken(verdict: &Verdict, wanted: &Judged, now: Timestamp) -> bool {
+    let Judged::Changed { .. } = wanted else {
         return false;
     };
     verdict.last_validation_time.is_some_and(|given| {
-        let age = expected.now.duration_since(given);
+        let age = now.duration_since(given);
         // Clocks may differ; one that is ahead must not make us wait.
         !age.is_negative() && age < OVERTAKEN
     })
@@ -308,7 +289,7 @@ fn is_stale(location: &DynamicObject, verdict: &Verdict, now: Timestamp) -> bool
 /// before; later ones can only compare times.
 fn is_news(
     verdict: &Verdict,
-    wanted: &Wanted,
+    wanted: &Judged,
     changed: Option<Timestamp>,
     server_started: Option<Timestamp>,
 ) -> bool {
@@ -317,8 +298,8 @@ fn is_news(
     let not_before =
         |moment: Timestamp| given.is_none_or(|given| given.as_second() >= moment.as_second());
     let on_this_location = match wanted {
-        Wanted::Changed { before } => verdict != before,
-        Wanted::Yes | Wanted::No => changed.is_none_or(not_before),
+        Judged::Changed { before } => verdict != before,
+        Judged::Yes | Judged::AsItIs | Judged::No => changed.is_none_or(not_before),
     };
     verdict.phase.is_some() && on_this_location && server_started.is_none_or(not_before)
 }

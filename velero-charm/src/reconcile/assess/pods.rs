@@ -1,7 +1,7 @@
 //! What pods say of themselves.
 //!
-//! **Invariant:** the health of pods that are on their way out or have ended for good is never looked at;
-//! whether a container runs is asked of all.
+//! The health of pods that are on their way out or have ended for good is not looked at; whether a container runs is
+//! asked of all.
 
 use std::collections::BTreeMap;
 
@@ -134,7 +134,10 @@ impl<'a> Pods<'a> {
 }
 
 /// A container of a pod that carries the label `key=value` runs, whatever is to become of the pod.
-pub(crate) fn has_running_container(pods: &BTreeMap<String, Pod>, label: &str) -> bool {
+pub(in crate::reconcile) fn has_running_container(
+    pods: &BTreeMap<String, Pod>,
+    label: &str,
+) -> bool {
     let runs = |container: &ContainerStatus| {
         let state = container.state.as_ref();
         state.is_some_and(|state| state.running.is_some())

@@ -68,25 +68,30 @@ fn running(server: Deployment, pods: Vec<Pod>, location: Option<DynamicObject>) 
     }
 }
 
-fn expected(location: Wanted) -> Expected {
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn expected(location: Judged) -> Expected {
     Expected {
-        node_agent: NodeAgent::Off,
+        server: Presence::Yes,
+        node_agent: Presence::No,
         location,
-        now: NOW.parse().unwrap(),
     }
 }
 
 fn server_of(status: &Value, pods: Vec<Pod>) -> Part {
     assess(
         &running(deployment(status), pods, None),
-        &expected(Wanted::No),
+        &expected(Judged::No),
+        now(),
     )
     .server
 }
 
-fn location_of(live: DynamicObject, wanted: Wanted) -> Part {
+fn location_of(live: DynamicObject, wanted: Judged) -> Part {
     let world = running(deployment(&rolled_out()), vec![healthy_pod()], Some(live));
-    assess(&world, &expected(wanted)).location
+    assess(&world, &expected(wanted), now()).location
 }
 
 fn is_pending(part: &Part) -> bool {
@@ -149,7 +154,7 @@ fn a_container_that_has_just_come_back_from_a_failure_is_not_trusted_yet() {
 
 #[test]
 fn a_unit_that_does_not_lead_waits_for_the_one_that_does() {
-    let health = assess(&Running::default(), &expected(Wanted::Yes));
+    let health = assess(&Running::default(), &expected(Judged::Yes), now());
     assert_eq!(
         health.server,
         Part::Pending("the leader to install Velero".into())
@@ -268,7 +273,7 @@ fn a_verdict_counts_if_it_is_younger_than_write_and_server() {
     let late = "2026-01-01T11:00:00Z";
 
     let good =
-        |validated, changed| location_of(location("Available", validated, changed), Wanted::Yes);
+        |validated, changed| location_of(location("Available", validated, changed), Judged::Yes);
     assert_eq!(good(late, early), Part::Good);
     assert_eq!(good(late, late), Part::Good, "times are whole seconds");
     assert!(is_pending(&good(early, early)), "older than the server");
@@ -279,12 +284,8 @@ fn a_verdict_counts_if_it_is_younger_than_write_and_server() {
 fn a_store_that_takes_the_connection_and_says_nothing_is_not_waited_for_for_ever() {
     let asked = |at: &str, now: &str| {
         let live = location("Available", "2026-01-01T09:00:00Z", at);
-        let expected = Expected {
-            now: now.parse().unwrap(),
-            ..expected(Wanted::Yes)
-        };
         let running = running(deployment(&rolled_out()), vec![healthy_pod()], Some(live));
-        assess(&running, &expected).location
+        assess(&running, &expected(Judged::Yes), now.parse().unwrap()).location
     };
     assert!(is_pending(&asked(STARTED, "2026-01-01T10:01:59Z")));
     let Part::Bad(message) = asked(STARTED, "2026-01-01T10:02:01Z") else {
@@ -297,12 +298,8 @@ fn a_store_that_takes_the_connection_and_says_nothing_is_not_waited_for_for_ever
 fn a_verdict_grows_old_unless_the_location_is_checked_at_other_times() {
     let now = "2026-01-01T10:10:00Z".parse().unwrap();
     let judged = |live: DynamicObject| {
-        let expected = Expected {
-            now,
-            ..expected(Wanted::Yes)
-        };
         let running = running(deployment(&rolled_out()), vec![healthy_pod()], Some(live));
-        assess(&running, &expected).location
+        assess(&running, &expected(Judged::Yes), now).location
     };
     let old = location("Available", STARTED, STARTED);
     let mut seldom = old.clone();
@@ -318,11 +315,11 @@ fn a_verdict_grows_old_unless_the_location_is_checked_at_other_times() {
 
 #[test]
 fn a_bad_verdict_right_after_a_change_may_still_be_on_what_was_there_before() {
-    let told = |given: &str, wanted: Wanted| {
+    let told = |given: &str, wanted: Judged| {
         let live = location("Unavailable", given, STARTED);
         location_of(live, wanted)
     };
-    let changed = || Wanted::Changed {
+    let changed = || Judged::Changed {
         before: Verdict::default(),
     };
     assert!(is_pending(&told("2026-01-01T10:00:04Z", changed())));
@@ -331,7 +328,7 @@ fn a_bad_verdict_right_after_a_change_may_still_be_on_what_was_there_before() {
         !is_pending(&told("2026-01-01T10:00:06Z", changed())),
         "a clock that is ahead"
     );
-    assert!(!is_pending(&told("2026-01-01T10:00:04Z", Wanted::Yes)));
+    assert!(!is_pending(&told("2026-01-01T10:00:04Z", Judged::Yes)));
 }
 
 #[test]
@@ -349,7 +346,7 @@ fn the_other_locations_are_named_when_a_store_says_nothing() {
 #[test]
 fn a_bad_verdict_gives_veleros_reason() {
     let late = "2026-01-01T11:00:00Z";
-    let part = location_of(location("Unavailable", late, STARTED), Wanted::Yes);
+    let part = location_of(location("Unavailable", late, STARTED), Judged::Yes);
     let told = "object store unavailable: no such thing";
     assert_eq!(part, Part::Bad(told.into()));
 }
@@ -357,7 +354,7 @@ fn a_bad_verdict_gives_veleros_reason() {
 #[test]
 fn an_unknown_phase_is_told_as_velero_says_it() {
     let late = "2026-01-01T11:00:00Z";
-    let of = |live: DynamicObject| match location_of(live, Wanted::Yes) {
+    let of = |live: DynamicObject| match location_of(live, Judged::Yes) {
         Part::Bad(text) => text,
         other => panic!("{other:?}"),
     };
@@ -373,14 +370,14 @@ fn an_unknown_phase_is_told_as_velero_says_it() {
 #[test]
 fn a_verdict_without_a_readable_time_is_a_verdict() {
     for time in [json!("at noon"), Value::Null] {
-        let judged = |phase: &str, wanted: Wanted| {
+        let judged = |phase: &str, wanted: Judged| {
             let mut live = location(phase, STARTED, STARTED);
             live.data["status"]["lastValidationTime"] = time.clone();
             location_of(live, wanted)
         };
-        assert_eq!(judged("Available", Wanted::Yes), Part::Good);
-        assert!(matches!(judged("Unavailable", Wanted::Yes), Part::Bad(_)));
-        assert!(is_pending(&judged("", Wanted::Yes)), "never judged");
+        assert_eq!(judged("Available", Judged::Yes), Part::Good);
+        assert!(matches!(judged("Unavailable", Judged::Yes), Part::Bad(_)));
+        assert!(is_pending(&judged("", Judged::Yes)), "never judged");
     }
 }
 
@@ -389,7 +386,7 @@ fn what_was_said_before_a_change_is_no_news_and_anything_else_is() {
     let before = location::verdict(&location("Available", STARTED, STARTED));
     let told = |phase, at, changed| {
         let before = before.clone();
-        location_of(location(phase, at, changed), Wanted::Changed { before })
+        location_of(location(phase, at, changed), Judged::Changed { before })
     };
 
     assert!(is_pending(&told("Available", STARTED, STARTED)));
@@ -410,7 +407,7 @@ fn what_was_said_before_a_change_is_no_news_and_anything_else_is() {
 fn nothing_is_said_of_a_location_while_no_server_judges_it() {
     let live = location("Available", "2026-01-01T11:00:00Z", STARTED);
     let world = running(deployment(&json!({})), vec![], Some(live));
-    let health = assess(&world, &expected(Wanted::Yes));
+    let health = assess(&world, &expected(Judged::Yes), now());
 
     assert_eq!(health.location, Part::Pending(String::new()));
     assert!(!health.is_settled());
@@ -432,7 +429,7 @@ fn a_node_agent_is_good_when_all_of_it_is_ready() {
             node_agents: [("node-agent".to_owned(), agent)].into(),
             ..Running::default()
         };
-        node_agent(&world, NOW.parse().unwrap())
+        node_agent(world.node_agent(), &world, now())
     };
     assert_eq!(agents(agent(2)), Part::Good);
     let part = agents(agent(1));
@@ -479,15 +476,31 @@ fn node_agents_that_the_api_server_refuses_are_explained_by_the_last_event() {
         ..running(deployment(&rolled_out()), vec![healthy_pod()], None)
     };
     let expected = Expected {
-        node_agent: NodeAgent::On,
-        ..expected(Wanted::No)
+        node_agent: Presence::Yes,
+        ..expected(Judged::No)
     };
     assert_eq!(
-        assess(&running, &expected).node_agent,
+        assess(&running, &expected, now()).node_agent,
         Part::Bad(
             "the node agent's pods are refused: violates PodSecurity \"baseline:latest\": hostPath; \
              label the namespace `pod-security.kubernetes.io/enforce=privileged`"
                 .into()
         )
     );
+}
+
+#[test]
+fn part_that_is_left_as_it_is_counts_only_if_it_is_there() {
+    let as_it_is = Expected {
+        server: Presence::AsItIs,
+        node_agent: Presence::AsItIs,
+        location: Judged::AsItIs,
+    };
+    let live = location("Unavailable", NOW, STARTED);
+    let with = running(deployment(&rolled_out()), vec![healthy_pod()], Some(live));
+    let without = running(deployment(&rolled_out()), vec![healthy_pod()], None);
+
+    assert!(assess(&without, &as_it_is, now()).is_good());
+    let health = assess(&with, &as_it_is, now());
+    assert!(matches!(health.location, Part::Bad(_)), "{health:?}");
 }

@@ -1,31 +1,48 @@
-use std::collections::BTreeMap;
-
 use k8s_openapi::{
-    api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
+    api::{
+        apps::v1::Deployment,
+        core::v1::{ConfigMap, Secret},
+        rbac::v1::ClusterRoleBinding,
+    },
+    apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
-use provider_api::{Location, Problem, Problems, doctest_descriptor, secrecy::ExposeSecret as _};
-use serde_json::json;
+use kube::ResourceExt as _;
+use provider_api::{
+    Descriptor, Location, Problem, Problems, Storage, doctest_descriptor,
+    secrecy::ExposeSecret as _,
+};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    cluster::follow::Running,
+    cluster::{follow::Running, resource},
     juju::secret::{Note, Reading},
-    velero::{DEFAULT_IMAGE, manifests::VolumeBackups},
+    reconcile::{
+        apply,
+        observe::Definition,
+        record::Record,
+        validate::{Core, Why},
+    },
+    velero::{
+        self, BUNDLED, DEFAULT_IMAGE, LOCATION, Owner, credential,
+        manifests::{NodeAgent, Plugin, VolumeBackups},
+    },
 };
 
 static TAPE: Descriptor = doctest_descriptor();
 
+mod expected;
 mod readings;
 mod storage;
 
-fn owner() -> Owner {
+pub(in crate::reconcile) fn owner() -> Owner {
     Owner {
         application: "velero".into(),
         model_uuid: "m".into(),
     }
 }
 
-fn core() -> Core {
+pub(in crate::reconcile) fn core() -> Core {
     Core {
         velero_image: DEFAULT_IMAGE.into(),
         node_agent: NodeAgent::Off,
@@ -33,7 +50,7 @@ fn core() -> Core {
     }
 }
 
-fn storage(prefix: Option<&str>, credential: &str) -> Storage {
+pub(in crate::reconcile) fn storage(prefix: Option<&str>, credential: &str) -> Storage {
     Storage {
         plugin_image: "tape/plugin:v1".into(),
         credential: credential.to_owned().into(),
@@ -50,7 +67,7 @@ fn storage(prefix: Option<&str>, credential: &str) -> Storage {
     }
 }
 
-fn set(storage: Storage) -> Intent {
+pub(in crate::reconcile) fn set(storage: Storage) -> Intent {
     Intent::Set {
         descriptor: &TAPE,
         storage: Box::new(storage),
@@ -58,14 +75,14 @@ fn set(storage: Storage) -> Intent {
     }
 }
 
-fn kept() -> Intent {
+pub(in crate::reconcile) fn kept() -> Intent {
     Intent::Keep(Why::Invalid {
         integrators: vec!["tape".into()],
         problems: Problem::missing("reel", "insert one").into(),
     })
 }
 
-fn planned(core: Core, storage: Intent, live: &Live) -> Plan {
+fn planned(core: Core, storage: Intent, live: &Live) -> Steps {
     planned_with(Ok(core), storage, &Readings::new(), live)
 }
 
@@ -74,17 +91,43 @@ fn planned_with(
     storage: Intent,
     readings: &Readings,
     live: &Live,
-) -> Plan {
+) -> Steps {
+    drafted(core, storage, readings, live).stage.0
+}
+
+pub(in crate::reconcile) fn drafted(
+    core: Result<Core, Problems>,
+    storage: Intent,
+    readings: &Readings,
+    live: &Live,
+) -> Plan<Draft> {
     let desired = Desired { core, storage };
-    plan(
+    // A fresh name is one that nothing has yet.
+    let fresh_name = format!("fresh-{}", fresh_number(live));
+    draft(
         &desired,
-        readings,
-        live,
-        Place {
-            namespace: "ns",
-            owner: &owner(),
+        Given {
+            live,
+            readings,
+            place: place(&owner()),
+            fresh_name: &fresh_name,
         },
     )
+}
+
+fn place(owner: &Owner) -> Place<'_> {
+    Place {
+        namespace: "ns",
+        owner,
+    }
+}
+
+fn fresh_number(live: &Live) -> usize {
+    let taken = |number: &usize| {
+        let name = format!("fresh-{number}");
+        live.credentials.iter().any(|one| one.name_any() == name)
+    };
+    (0..100).find(|number| !taken(number)).unwrap()
 }
 
 fn readings(key: &str, unit: &str) -> Readings {
@@ -98,9 +141,10 @@ fn readings(key: &str, unit: &str) -> Readings {
 }
 
 /// The Secrets after a plan was carried out.
-fn secrets_after(plan: Plan, before: &[Secret]) -> Vec<Secret> {
+fn secrets_after(plan: Steps, before: &[Secret]) -> Vec<Secret> {
     let mut secrets = before.to_vec();
-    for mut secret in plan.secrets {
+    for credential in plan.credentials {
+        let mut secret = apply::secret(&credential, before, place(&owner())).unwrap();
         let fields = json!({"f:data": {}});
         secret.metadata.managed_fields = Some(vec![ManagedFieldsEntry {
             manager: Some("velero-operator".into()),
@@ -112,7 +156,7 @@ fn secrets_after(plan: Plan, before: &[Secret]) -> Vec<Secret> {
         secrets.push(secret);
     }
     secrets.retain(|secret| {
-        let this = named(resource("", "v1", "Secret"), secret.name_any());
+        let this = Deletion::named(resource("", "v1", "Secret"), secret.name_any());
         !plan.deletions.contains(&this)
     });
     secrets
@@ -125,12 +169,13 @@ fn content(secret: &Secret) -> String {
 }
 
 /// The world after a plan was carried out, as the API server would show it.
-fn world(core: &Core, intent: Intent) -> Live {
+pub(in crate::reconcile) fn world(core: &Core, intent: Intent) -> Live {
     let plan = planned(core.clone(), intent, &Live::default());
     let install = plan.install.unwrap();
     let labels = json!(owner().labels());
     let init = install
-        .workload
+        .basis
+        .workload()
         .plugin
         .as_ref()
         .map(|plugin| json!([{"name": plugin.container, "image": plugin.image}]));
@@ -151,15 +196,15 @@ fn world(core: &Core, intent: Intent) -> Live {
     }))
     .unwrap();
     let record = Record {
-        inputs: install.inputs,
+        inputs: install.basis,
         server: Seen::of(&server),
         node_agent: None,
         newer_definitions: BTreeMap::new(),
     };
     let secrets = secrets_after(
-        Plan {
-            secrets: plan.secrets,
-            ..Plan::default()
+        Steps {
+            credentials: plan.credentials,
+            ..Steps::default()
         },
         &[],
     );
@@ -183,7 +228,7 @@ fn world(core: &Core, intent: Intent) -> Live {
         account: serde_json::from_value(labelled).unwrap(),
         bindings: vec![binding("velero-ns-m", &json!([subject("ns")]))],
         record: Some(config_map(&record)),
-        credentials: secrets,
+        credentials: secrets.into(),
         snapshot_locations: vec![],
         running: Running {
             servers: [("velero".to_owned(), server)].into(),
@@ -227,13 +272,13 @@ fn made_for(velero: &str) -> Definition {
     }
 }
 
-fn restarts(plan: &Plan) -> bool {
+fn restarts(plan: &Steps) -> bool {
     plan.install
         .as_ref()
         .is_some_and(|install| install.effect != Effect::Harmless)
 }
 
-fn with_node_agent(mut live: Live) -> Live {
+pub(in crate::reconcile) fn with_node_agent(mut live: Live) -> Live {
     let agent = json!({"metadata": {"name": "node-agent", "labels": owner().labels()}});
     live.running
         .node_agents
@@ -255,7 +300,7 @@ fn an_empty_cluster_gets_everything_and_nothing_is_restarted() {
     let plan = planned(core(), set(storage(None, "file")), &Live::default());
 
     assert!(plan.install.is_some() && !restarts(&plan));
-    assert_eq!((plan.secrets.len(), plan.locations.len()), (1, 1));
+    assert_eq!((plan.credentials.len(), plan.locations.len()), (1, 1));
     assert_eq!(plan.deletions, []);
 }
 
@@ -363,11 +408,11 @@ fn definitions_are_brought_up_but_never_down() {
     );
 
     live.definitions.insert("Restore".into(), made_for("1.9.0"));
-    let settled = planned(core(), Intent::None, &live)
+    let current = planned(core(), Intent::None, &live)
         .install
         .unwrap()
-        .settled_definitions;
-    assert!(settled.contains("Backup") && !settled.contains("Restore"));
+        .current_definitions;
+    assert!(current.contains("Backup") && !current.contains("Restore"));
 }
 
 #[test]
@@ -395,37 +440,11 @@ fn a_definition_that_was_found_to_be_newer_is_not_looked_at_again() {
 }
 
 #[test]
-fn while_something_runs_a_rotated_key_goes_through_and_pods_stay() {
-    let live = with_node_agent(world(&core(), set(storage(None, "old"))));
-    let moved = Storage {
-        plugin_image: "tape/plugin:v2".into(),
-        ..storage(None, "new")
-    };
-    let mut plan = planned(core(), set(moved), &live);
-    assert!(plan.interrupts());
-
-    plan.put_off_interruptions(live.running.server());
-
-    assert!(!plan.interrupts() && plan.install.is_none());
-    assert_eq!((plan.secrets.len(), plan.locations.len()), (1, 1));
-}
-
-#[test]
-fn while_something_runs_no_location_changes_that_the_pods_have_no_plugin_for() {
-    let live = world(&core(), set(storage(None, "file")));
-    let mut plan = planned(core(), Intent::None, &live);
-
-    plan.put_off_interruptions(live.running.server());
-
-    assert!(plan.is_empty(), "{plan:?}");
-}
-
-#[test]
 fn a_rolling_server_is_told_from_one_that_is_replaced() {
     let mut live = world(&core(), Intent::None);
     live.record = None;
     let rollout = |live: &Live| planned(core(), Intent::None, live).install.unwrap().rollout;
-    assert_eq!(rollout(&live), Rollout::Settled);
+    assert_eq!(rollout(&live), Rollout::AsWanted);
 
     let spec = live
         .running
@@ -451,7 +470,10 @@ fn a_changed_image_restarts_and_an_unwanted_node_agent_goes() {
     assert!(restarts(&plan));
     assert_eq!(
         plan.deletions,
-        [named(resource("apps", "v1", "DaemonSet"), "node-agent")]
+        [Deletion::named(
+            resource("apps", "v1", "DaemonSet"),
+            "node-agent"
+        )]
     );
 }
 

@@ -1,3 +1,5 @@
+use std::{fs, path::Path};
+
 use provider_api::{
     Endpoint, Inputs, Problem, Problems, StorageProvider, Verdict, doctest_descriptor,
 };
@@ -72,15 +74,23 @@ fn told(
     health: &Health,
     held_by: &[String],
 ) -> Status {
-    let report = Report {
+    status(&found(core, storage, health, held_by))
+}
+
+fn found(
+    core: Result<Core, Problems>,
+    storage: Intent,
+    health: &Health,
+    held_by: &[String],
+) -> Vec<Finding> {
+    findings(&Known {
         unit: &unit(),
         registry: &Registry::new(vec![&TAPES, &DISKS]).unwrap(),
         desired: &Desired { core, storage },
         health,
         held_by,
         provider: Some(&TAPE),
-    };
-    status(&findings(&report))
+    })
 }
 
 fn kept(why: Why) -> Status {
@@ -229,4 +239,61 @@ fn a_model_that_is_going_is_only_waited_for() {
             "the model's namespace is being deleted: nothing more is done in it"
         ))
     );
+}
+
+#[test]
+fn findings_of_one_rank_keep_their_order() {
+    let health = Health {
+        server: Part::Pending("z".into()),
+        node_agent: Part::Pending("a".into()),
+        location: Part::Bad("a verdict".into()),
+    };
+    let torn = Why::Invalid {
+        integrators: vec!["tape".into()],
+        problems: Problem::missing("reel", "insert one").into(),
+    };
+    let held = ["Backup `b`".to_owned()];
+    let all = found(Ok(core()), Intent::Keep(torn), &health, &held);
+
+    let texts: Vec<_> = all.iter().map(|finding| finding.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "data from `tape` is invalid: `reel` is missing: insert one",
+            "a verdict",
+            "change held back until Backup `b` has ended",
+            "waiting for z",
+            "waiting for a",
+        ]
+    );
+}
+
+/// Whoever makes a status names its level.
+#[test]
+fn statuses_are_made_in_one_place() {
+    fn look(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap();
+            let name = name.display().to_string();
+            let is_allowed = ["src/juju/", "src/reconcile/report"]
+                .iter()
+                .any(|allowed| name.starts_with(allowed));
+            if path.is_dir() {
+                look(&path, found);
+            } else if !is_allowed {
+                let text = fs::read_to_string(&path).unwrap();
+                let makes = ["set_status(", "Level::"]
+                    .iter()
+                    .any(|word| text.contains(word));
+                found.extend(makes.then_some(name));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    look(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut found,
+    );
+    assert_eq!(found, Vec::<String>::new());
 }

@@ -1,7 +1,7 @@
 //! What optional fields that cannot be read would have filled stays as it is in the cluster.
 //!
-//! **Invariant:** only from a location of ours that the same provider serves. Without one there is nothing to
-//! stay, and everything is refused: half of what was asked for is nobody's wish.
+//! Only from a location of ours that the same provider serves. Without one there is nothing to stay, and everything is
+//! refused: half of what was asked for is nobody's wish.
 
 use kube::{ResourceExt as _, api::DynamicObject};
 use provider_api::{Part, Problems, SnapshotLocation, Storage};

@@ -1,6 +1,4 @@
-//! Image references.
-//!
-//! **Invariant:** what passes is a reference that a container runtime can parse.
+//! Image references, as a container runtime parses them.
 
 use provider_api::Problem;
 

@@ -1,7 +1,7 @@
-//! Second stage: what the user and the integrator ask for, checked.
+//! Third stage: what the user and the integrator ask for, checked. The last stage that sees text.
 //!
-//! **Invariant:** pure. Later stages never see raw text. Core and storage are apart, so that a bad
-//! data bag never stops the installation; everything that is wrong is found at once.
+//! Core and storage are apart, so that a bad data bag never stops the installation; everything that is wrong is found
+//! at once.
 
 mod carry;
 mod image;
@@ -27,22 +27,22 @@ const FS_BACKUP: &str = "default-volumes-to-fs-backup";
 
 /// What is asked for.
 #[derive(Debug)]
-pub(crate) struct Desired {
-    pub(crate) core: Result<Core, Problems>,
-    pub(crate) storage: Intent,
+pub(super) struct Desired {
+    pub(super) core: Result<Core, Problems>,
+    pub(super) storage: Intent,
 }
 
 /// Velero without any store.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Core {
-    pub(crate) velero_image: String,
-    pub(crate) node_agent: NodeAgent,
-    pub(crate) volume_backups: VolumeBackups,
+pub(super) struct Core {
+    pub(super) velero_image: String,
+    pub(super) node_agent: NodeAgent,
+    pub(super) volume_backups: VolumeBackups,
 }
 
 /// What is to become of the store.
 #[derive(Debug)]
-pub(crate) enum Intent {
+pub(super) enum Intent {
     /// Use this one.
     Set {
         descriptor: &'static Descriptor,
@@ -58,7 +58,7 @@ pub(crate) enum Intent {
 
 /// Why a store is left as it is.
 #[derive(Debug)]
-pub(crate) enum Why {
+pub(super) enum Why {
     /// The integrator has not answered.
     Waiting(String),
     /// What it, and those beside it, sent cannot work.
@@ -72,7 +72,7 @@ pub(crate) enum Why {
 
 impl Desired {
     /// What a provider found to be secret: more than it was sent, where that is a document with secret parts.
-    pub(crate) fn secrets(&self) -> &[SecretString] {
+    pub(super) fn secrets(&self) -> &[SecretString] {
         match &self.storage {
             Intent::Set { storage, .. } => &storage.canaries,
             Intent::Keep(_) | Intent::None => &[],
@@ -81,7 +81,7 @@ impl Desired {
 }
 
 /// Checks config and relations.
-pub(crate) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) -> Desired {
+pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) -> Desired {
     Desired {
         core: core(&observed.config, registry),
         storage: carry::over(storage(observed), &observed.live, owner),
@@ -121,7 +121,7 @@ fn core(config: &Map<String, Value>, registry: &Registry) -> Result<Core, Proble
 }
 
 /// Whether a node agent is asked for, be the other options valid or not.
-pub(crate) fn node_agent(config: &Map<String, Value>) -> NodeAgent {
+pub(super) fn node_agent(config: &Map<String, Value>) -> NodeAgent {
     if flag(config, USE_NODE_AGENT) {
         NodeAgent::On
     } else {
@@ -130,7 +130,7 @@ pub(crate) fn node_agent(config: &Map<String, Value>) -> NodeAgent {
 }
 
 /// An option's text. Juju gives unset options their default; a blank one is the user's mistake.
-pub(crate) fn text(config: &Map<String, Value>, option: &str, default: &str) -> String {
+pub(super) fn text(config: &Map<String, Value>, option: &str, default: &str) -> String {
     config
         .get(option)
         .and_then(Value::as_str)

@@ -7,10 +7,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    cluster::follow::Running,
-    juju::{Leadership, relation::StorageRelation},
-    reconcile::observe::Live,
-    velero,
+    cluster::follow::Running, context::Role, juju::relation::StorageRelation,
+    reconcile::observe::Live, velero,
 };
 
 static TAPE: Descriptor = Descriptor {
@@ -108,7 +106,7 @@ fn check(config: &Value, relations: Vec<StorageRelation>) -> Desired {
 fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> Desired {
     let registry = Registry::new(vec![&Tape]).unwrap();
     let observed = Observed {
-        leadership: Leadership::Leader,
+        role: Role::Leads,
         config: config.as_object().unwrap().clone(),
         relations,
         facts: Facts {

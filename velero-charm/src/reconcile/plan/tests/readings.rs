@@ -8,7 +8,7 @@ fn reading_is_kept_with_the_file() {
     let stored = || set(storage(None, "file"));
     let mut live = world(&core(), stored());
     let plan = planned_with(Ok(core()), stored(), &one, &live);
-    live.credentials = secrets_after(plan, &live.credentials);
+    live.credentials = secrets_after(plan, &live.credentials).into();
 
     let all: Vec<_> = live.credentials.iter().map(content).collect();
     assert_eq!(all, [r#"cloud=file read={"tape:1":{"pin":"one"}}"#]);
@@ -16,9 +16,13 @@ fn reading_is_kept_with_the_file() {
 
     let by_another = readings("one", "v/1");
     let plan = planned_with(Ok(core()), stored(), &by_another, &live);
-    let names: Vec<_> = plan.secrets.iter().map(Secret::name_any).collect();
+    let names: Vec<_> = plan
+        .credentials
+        .iter()
+        .map(|one| one.name.clone())
+        .collect();
     assert_eq!(names, [name], "only the note changes");
-    live.credentials = secrets_after(plan, &live.credentials);
+    live.credentials = secrets_after(plan, &live.credentials).into();
     let kept = credential::readings(&live.credentials);
     assert_eq!(kept["tape:1"].note, by_another["tape:1"].note);
 }
@@ -26,7 +30,7 @@ fn reading_is_kept_with_the_file() {
 #[test]
 fn unusable_reading_is_kept_in_one_more_secret() {
     let live_with = |secrets: Vec<Secret>| Live {
-        credentials: secrets,
+        credentials: secrets.into(),
         ..world(&core(), set(storage(None, "file")))
     };
     let good = readings("good", "v/0");
@@ -52,7 +56,7 @@ fn unusable_reading_is_kept_in_one_more_secret() {
         let believed = credential::readings(&secrets);
         assert_eq!(believed["tape:1"].content["pin"].expose_secret(), key);
         let again = planned_with(Ok(core()), kept(), &read, &live_with(secrets.clone()));
-        assert!(again.secrets.is_empty() && again.deletions.is_empty());
+        assert!(again.credentials.is_empty() && again.deletions.is_empty());
     }
     secrets.pop();
     assert!(
@@ -81,7 +85,7 @@ fn reading_is_kept_under_an_invalid_config() {
     let secrets = secrets_after(plan, &[]);
     assert_eq!(secrets.len(), 1);
     let live = Live {
-        credentials: secrets,
+        credentials: secrets.into(),
         ..Live::default()
     };
     let again = planned_with(invalid(), set(storage(None, "file")), &read, &live);

@@ -10,13 +10,16 @@ fn a_rotated_credential_gets_a_new_secret_and_restarts_nothing() {
     let plan = planned(core(), set(storage(None, "new")), &live);
 
     assert!(plan.install.is_none());
-    let new = plan.secrets[0].name_any();
+    let new = plan.credentials[0].name.clone();
     assert_ne!(new, old);
     assert_eq!(
         plan.locations[0].data["spec"]["credential"]["name"],
         json!(new)
     );
-    assert_eq!(plan.deletions, [named(resource("", "v1", "Secret"), old)]);
+    assert_eq!(
+        plan.deletions,
+        [Deletion::named(resource("", "v1", "Secret"), old)]
+    );
 }
 
 #[test]
@@ -28,7 +31,7 @@ fn a_setting_that_is_gone_from_the_data_goes_from_the_location() {
         plan.locations[0].data["spec"]["objectStorage"],
         json!({"bucket": "reel"})
     );
-    assert!(plan.install.is_none() && plan.secrets.is_empty());
+    assert!(plan.install.is_none() && plan.credentials.is_empty());
 }
 
 #[test]
@@ -42,7 +45,7 @@ fn bad_data_keeps_location_secret_and_plugin() {
     assert!(planned(core(), kept(), &live).is_empty());
     let plan = planned(changed, kept(), &live);
     assert_eq!(
-        plan.install.unwrap().workload.plugin,
+        plan.install.unwrap().basis.workload().plugin.clone(),
         Some(Plugin::new("tape", "tape/plugin:v1"))
     );
     assert_eq!(plan.deletions, []);

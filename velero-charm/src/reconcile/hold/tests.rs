@@ -1,0 +1,160 @@
+use provider_api::{Problems, Storage};
+
+use super::*;
+use crate::{
+    juju::secret::Readings,
+    reconcile::{
+        observe::Live,
+        plan::tests::{core, drafted, set, storage, with_node_agent, world},
+        validate::{Core, Intent},
+    },
+};
+
+fn backup() -> Work {
+    Work {
+        of_server: vec!["Backup `nightly`".into()],
+        of_agents: vec![],
+    }
+}
+
+fn upload() -> Work {
+    Work {
+        of_server: vec![],
+        of_agents: vec!["DataUpload `nightly-1`".into()],
+    }
+}
+
+fn changed_image() -> Core {
+    Core {
+        velero_image: "velero/velero:v1.18.2".into(),
+        ..core()
+    }
+}
+
+fn draft_of(core: Core, intent: Intent, live: &Live) -> Plan<Draft> {
+    drafted(Ok::<_, Problems>(core), intent, &Readings::new(), live)
+}
+
+fn finished(core: Core, intent: Intent, live: &Live, role: Role, work: Work) -> Plan<Final> {
+    let plan = draft_of(core, intent, live);
+    finish(plan, role, work, live.running.server())
+}
+
+#[test]
+fn unit_that_may_not_write_gets_no_steps() {
+    let live = Live::default();
+    for role in [Role::Follows, Role::Leaves] {
+        let plan = finished(
+            core(),
+            set(storage(None, "file")),
+            &live,
+            role,
+            Work::default(),
+        );
+        assert_eq!(
+            plan.expected.location,
+            Judged::Yes,
+            "the leader brings it, and its verdict on it counts"
+        );
+        assert!(plan.stage.into_parts().0.is_none(), "{role:?}");
+    }
+    let plan = finished(
+        core(),
+        set(storage(None, "file")),
+        &live,
+        Role::Leads,
+        Work::default(),
+    );
+    assert!(matches!(plan.expected.location, Judged::Changed { .. }));
+    assert!(!plan.stage.into_parts().0.unwrap().is_empty());
+}
+
+#[test]
+fn restart_waits_for_work_in_flight() {
+    let live = world(&core(), Intent::None);
+    let free = finished(
+        changed_image(),
+        Intent::None,
+        &live,
+        Role::Leads,
+        Work::default(),
+    );
+    let (steps, held_by) = free.stage.into_parts();
+    assert!(steps.unwrap().interrupts() && held_by.is_empty());
+
+    let held = finished(changed_image(), Intent::None, &live, Role::Leads, backup());
+    let (steps, held_by) = held.stage.into_parts();
+    assert!(steps.unwrap().is_empty());
+    assert_eq!(held_by, ["Backup `nightly`"]);
+}
+
+#[test]
+fn node_agents_wait_for_the_data_that_they_move() {
+    let live = with_node_agent(world(&core(), Intent::None));
+    let plan = finished(core(), Intent::None, &live, Role::Leads, upload());
+    let (steps, held_by) = plan.stage.into_parts();
+    assert!(steps.unwrap().is_empty());
+    assert_eq!(held_by, ["DataUpload `nightly-1`"]);
+}
+
+#[test]
+fn rotated_key_goes_through_in_a_backup_and_pods_stay() {
+    let live = with_node_agent(world(&core(), set(storage(None, "old"))));
+    let moved = Storage {
+        plugin_image: "tape/plugin:v2".into(),
+        ..storage(None, "new")
+    };
+    let draft = draft_of(core(), set(moved), &live);
+    assert!(draft.stage.0.interrupts() && draft.stage.0.drops_credentials());
+
+    let plan = finish(draft, Role::Leads, backup(), live.running.server());
+
+    assert!(matches!(plan.expected.location, Judged::Changed { .. }));
+    let (steps, held_by) = plan.stage.into_parts();
+    let steps = steps.unwrap();
+    assert!(!steps.interrupts() && steps.install.is_none());
+    assert_eq!((steps.credentials.len(), steps.locations.len()), (1, 1));
+    assert!(
+        !steps.drops_credentials(),
+        "the backup began with the old key"
+    );
+    assert_eq!(held_by, ["Backup `nightly`"]);
+}
+
+#[test]
+fn rotation_alone_is_not_held_by_a_backup() {
+    let live = world(&core(), set(storage(None, "old")));
+    let plan = finished(
+        core(),
+        set(storage(None, "new")),
+        &live,
+        Role::Leads,
+        backup(),
+    );
+    let (steps, held_by) = plan.stage.into_parts();
+    let steps = steps.unwrap();
+    assert_eq!(held_by, Vec::<String>::new());
+    assert!(!steps.drops_credentials());
+    assert_eq!((steps.credentials.len(), steps.locations.len()), (1, 1));
+}
+
+#[test]
+fn location_stays_while_the_pods_have_no_plugin_for_the_next() {
+    let live = world(&core(), set(storage(None, "file")));
+    let plan = finished(core(), Intent::None, &live, Role::Leads, backup());
+    let (steps, held_by) = plan.stage.into_parts();
+    assert!(steps.unwrap().is_empty());
+    assert!(!held_by.is_empty());
+
+    let live = world(&core(), Intent::None);
+    let plan = finished(
+        core(),
+        set(storage(None, "file")),
+        &live,
+        Role::Leads,
+        backup(),
+    );
+    assert_eq!(plan.expected.location, Judged::Yes, "it does not change");
+    let steps = plan.stage.into_parts().0.unwrap();
+    assert!(steps.is_only_secrets() && !steps.is_empty());
+}

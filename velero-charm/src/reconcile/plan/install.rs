@@ -1,0 +1,205 @@
+//! What is to be installed: workloads, RBAC and CRDs, compared with the record of the last apply.
+//!
+//! Whether something changed is found without rendering a manifest: by generation for workloads, and what safety
+//! depends on is compared itself (programs, arguments, accounts, whom the binding names), whatever the record
+//! says.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::{
+    apps::v1::{DaemonSet, Deployment},
+    core::v1::{PodSpec, ServiceAccount},
+    rbac::v1::ClusterRoleBinding,
+};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::{Deletion, Effect, Install, Rollout};
+use crate::{
+    cluster::{owned, resource},
+    context::Place,
+    reconcile::{
+        observe::{Definition, Live},
+        record::{Basis, Record, Seen},
+        validate::{Core, Intent},
+    },
+    velero::{
+        self, BUNDLED, NODE_AGENT,
+        definitions::numbers,
+        manifests::{self, NodeAgent, Plugin, Workload},
+    },
+};
+
+/// What has to be installed, unless all of it is there.
+pub(super) fn install(
+    core: &Core,
+    storage: &Intent,
+    live: &Live,
+    place: Place<'_>,
+) -> Option<Install> {
+    let server = live.running.server();
+    let basis = Basis::new(Workload {
+        velero_image: core.velero_image.clone(),
+        node_agent: core.node_agent,
+        volume_backups: core.volume_backups,
+        plugin: match storage {
+            Intent::Set {
+                descriptor,
+                storage,
+                ..
+            } => Some(Plugin::new(descriptor.name, &storage.plugin_image)),
+            Intent::Keep(_) => server.and_then(Plugin::of),
+            Intent::None => None,
+        },
+    });
+    let record = Record::read(live.record.as_ref());
+    let record = record.as_ref();
+    let current_definitions = current_definitions(live, record);
+    let unchanged = record.is_some_and(|record| record.inputs == basis)
+        && current_definitions.len() >= velero::CUSTOM_RESOURCES.len()
+        && live
+            .account
+            .as_ref()
+            .is_some_and(|account| is_account(account, place))
+        && is_bound(&live.bindings, place)
+        && workloads_untouched(record, basis.workload(), live, place);
+    if unchanged {
+        return None;
+    }
+    let name = velero::role_binding(place.namespace, place.owner);
+    let (own, former): (Vec<_>, Vec<_>) =
+        (live.bindings.iter()).partition(|binding| binding.name_any() == name);
+    let misbound = own.into_iter().find(|binding| !has_our_role(binding));
+    let agent = live.running.node_agent();
+    let server_goes = server.is_some_and(|live| !stays(live, record, &basis));
+    let agent_goes = agent.is_some_and(|live| !agent_stays(live, record, &basis));
+    let effect = match (server_goes, agent_goes) {
+        (_, true) => Effect::EndsAgents,
+        (true, false) => Effect::EndsServer,
+        (false, false) => Effect::Harmless,
+    };
+    Some(Install {
+        basis,
+        current_definitions,
+        newer_definitions: record
+            .map(|record| record.newer_definitions.clone())
+            .unwrap_or_default(),
+        misbound: misbound.map(ResourceExt::name_any),
+        former_bindings: former.into_iter().map(ResourceExt::name_any).collect(),
+        effect,
+        rollout: rollout(server),
+    })
+}
+
+/// The node agent, where none is wanted and there is one of ours.
+pub(super) fn unwanted_agent(core: &Core, live: &Live, place: Place<'_>) -> Option<Deletion> {
+    let agent = live.running.node_agent()?;
+    let is_unwanted = core.node_agent == NodeAgent::Off && place.owner.owns(agent);
+    is_unwanted.then(|| Deletion::named(resource("apps", "v1", "DaemonSet"), NODE_AGENT))
+}
+
+fn rollout(server: Option<&Deployment>) -> Rollout {
+    let strategy = server.and_then(|server| server.spec.as_ref()?.strategy.as_ref());
+    match strategy.and_then(|strategy| strategy.rolling_update.as_ref()) {
+        Some(_) => Rollout::Rolling,
+        None => Rollout::AsWanted,
+    }
+}
+
+/// The server's pod stays as it is when this is applied.
+fn stays(server: &Deployment, record: Option<&Record>, basis: &Basis) -> bool {
+    // Without a record nothing tells what was applied; what shows is all there is to go by.
+    let is_recorded = record.is_none_or(|record| {
+        record.inputs.give_the_server_of(basis) && record.server == Seen::of(server)
+    });
+    is_recorded && runs(server, basis.workload())
+}
+
+/// The agent's pods stay as they are when this is applied.
+fn agent_stays(agent: &DaemonSet, record: Option<&Record>, basis: &Basis) -> bool {
+    let is_recorded = record.is_some_and(|record| {
+        record.inputs.give_the_agent_of(basis) && record.node_agent == Seen::of(agent)
+    });
+    is_recorded && is_agent_of(agent, basis.workload())
+}
+
+/// The workloads are just what our last apply made of them.
+fn workloads_untouched(
+    record: Option<&Record>,
+    workload: &Workload,
+    live: &Live,
+    place: Place<'_>,
+) -> bool {
+    let Some(record) = record else {
+        return false;
+    };
+    let server = live.running.server();
+    let agent = live.running.node_agent();
+    let server_untouched = server
+        .is_some_and(|live| place.owner.owns(live) && runs(live, workload))
+        && server.and_then(Seen::of) == record.server;
+    let agent_untouched = workload.node_agent == NodeAgent::Off
+        || (agent.is_some_and(|live| place.owner.owns(live) && is_agent_of(live, workload))
+            && agent.and_then(Seen::of) == record.node_agent);
+    server_untouched && agent_untouched
+}
+
+/// The server's pod is what it would be under this workload, as far as safety depends on it.
+fn runs(server: &Deployment, workload: &Workload) -> bool {
+    let pod = server
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.spec.as_ref());
+    is_pod_of(pod, &manifests::server_pod(workload)) && Plugin::of(server) == workload.plugin
+}
+
+/// The same of the node agent's pods.
+fn is_agent_of(agent: &DaemonSet, workload: &Workload) -> bool {
+    let pod = agent
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.spec.as_ref());
+    is_pod_of(pod, &manifests::agent_pod(workload))
+}
+
+fn is_pod_of(pod: Option<&PodSpec>, wanted: &Value) -> bool {
+    owned::covers(&json!(pod), wanted)
+}
+
+/// Marked as made for our Velero or a later one, or found to be of a later one.
+fn current_definitions(live: &Live, record: Option<&Record>) -> BTreeSet<String> {
+    let is_current = |name: &str, live: &Definition| {
+        let marked = live.velero.as_deref().and_then(numbers);
+        let known = record.and_then(|record| record.newer_definitions.get(name));
+        marked.is_some_and(|live| Some(live) >= numbers(BUNDLED))
+            || known.is_some_and(|known| live.seen.as_ref() == Some(known))
+    };
+    let all = live.definitions.iter();
+    let current = all.filter(|(name, live)| is_current(name, live));
+    current.map(|(name, _)| name.clone()).collect()
+}
+
+fn is_account(account: &ServiceAccount, place: Place<'_>) -> bool {
+    place.owner.owns(account)
+}
+
+/// Our rights are those of one binding, and nobody else has them through it.
+fn is_bound(bindings: &[ClusterRoleBinding], place: Place<'_>) -> bool {
+    let [binding] = bindings else {
+        return false;
+    };
+    let subjects = binding.subjects.as_deref().unwrap_or_default();
+    let [subject] = subjects else {
+        return false;
+    };
+    binding.name_any() == velero::role_binding(place.namespace, place.owner)
+        && has_our_role(binding)
+        && subject.kind == "ServiceAccount"
+        && subject.name == velero::SERVER
+        && subject.namespace.as_deref() == Some(place.namespace)
+}
+
+fn has_our_role(binding: &ClusterRoleBinding) -> bool {
+    let role = &binding.role_ref;
+    (role.kind.as_str(), role.name.as_str()) == ("ClusterRole", "cluster-admin")
+}

@@ -1,0 +1,207 @@
+//! What is to become of the store: its locations, its credential, and what leaves with an old store.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{ResourceExt, api::DynamicObject};
+use provider_api::{Descriptor, Storage, secrecy::SecretString};
+use serde_json::{Value, json};
+
+use super::{Content, Credential, Deletion, Given, Selection, Steps};
+use crate::{
+    cluster::{owned, resource},
+    context::Place,
+    juju::secret::Readings,
+    reconcile::{
+        observe::Live,
+        validate::{Intent, Why},
+    },
+    velero::{self, LOCATION, LOCATION_LABEL, Owner, credential, location},
+};
+
+/// Uses this store.
+pub(super) fn set(steps: &mut Steps, descriptor: &Descriptor, storage: &Storage, given: Given<'_>) {
+    let Given {
+        live,
+        readings,
+        place: Place { namespace, owner },
+        ..
+    } = given;
+    let holds = |secret: &&Secret| credential::holds(secret, &storage.credential, readings);
+    let held = live.credentials.iter().find(holds);
+    let secret_name = note(steps, held, Some(&storage.credential), given);
+    let wanted = location::backup_location(
+        descriptor.name,
+        &storage.location,
+        location::rank(&live.running.locations),
+        &secret_name,
+        namespace,
+        owner,
+    );
+    let live_location = live.running.location();
+    if live_location.is_some_and(|live| leaves_store(live, &wanted)) {
+        steps.repositories = Some(repositories());
+    }
+    if let Some(wanted) = unless_as_wanted(live_location, wanted) {
+        if location::is_judged_again(live_location, &wanted) {
+            steps.remarks = remarks(storage, live);
+            steps.locations.push(wanted);
+        } else {
+            steps.relabelled = Some(wanted);
+        }
+    }
+    let live_snapshots = own_snapshots(live);
+    match &storage.snapshots {
+        Some(snapshots) => {
+            let wanted = location::snapshot_location(
+                descriptor.name,
+                snapshots,
+                &secret_name,
+                namespace,
+                owner,
+            );
+            steps
+                .locations
+                .extend(unless_as_wanted(live_snapshots, wanted));
+        }
+        None => delete_snapshot_location(steps, live_snapshots, owner),
+    }
+    delete_credentials(steps, live, Some(&secret_name));
+}
+
+/// Keeps what was read though it cannot be used, or not now. The Secret of a location is not touched.
+pub(super) fn keep(steps: &mut Steps, intent: &Intent, given: Given<'_>) {
+    let Given { live, readings, .. } = given;
+    let is_read = match intent {
+        Intent::Set { .. } | Intent::Keep(Why::Waiting(_) | Why::Invalid { .. }) => true,
+        Intent::Keep(Why::Several(_)) | Intent::None => false,
+    };
+    if !is_read || readings.is_empty() {
+        return;
+    }
+    let keeps = |secret: &&Secret| credential::keeps(secret, readings);
+    let held = live.credentials.iter().find(keeps);
+    let name = note(steps, held, None, given);
+    let spent = live
+        .credentials
+        .iter()
+        .filter(|secret| credential::is_without_file(secret) && secret.name_any() != name);
+    let spent =
+        spent.map(|secret| Deletion::named(resource("", "v1", "Secret"), secret.name_any()));
+    steps.deletions.extend(spent);
+}
+
+/// Uses no store.
+pub(super) fn clear(steps: &mut Steps, given: Given<'_>) {
+    let Given {
+        live,
+        place: Place { owner, .. },
+        ..
+    } = given;
+    let location = live.running.location();
+    if location.is_some_and(|location| owner.owns(location)) {
+        let kind = velero::kind("BackupStorageLocation");
+        steps.deletions.push(Deletion::named(kind, LOCATION));
+        steps.repositories = Some(repositories());
+    }
+    delete_snapshot_location(steps, own_snapshots(live), owner);
+    delete_credentials(steps, live, None);
+}
+
+/// Sees to it that a Secret, the one that holds them or a fresh one, tells of these readings and no other
+/// does. The others go first: at no time can an older one be believed.
+fn note(
+    steps: &mut Steps,
+    held: Option<&Secret>,
+    file: Option<&SecretString>,
+    given: Given<'_>,
+) -> String {
+    let Given {
+        live,
+        readings,
+        fresh_name,
+        ..
+    } = given;
+    let name = held.map_or_else(|| fresh_name.to_owned(), ResourceExt::name_any);
+    let outdated = live
+        .credentials
+        .iter()
+        .filter(|secret| credential::has_notes(secret) && secret.name_any() != name);
+    steps.credentials.extend(outdated.map(|secret| Credential {
+        name: secret.name_any(),
+        content: Content::AsItIs,
+        readings: Readings::new(),
+    }));
+    let content = match held {
+        None => Some(Content::New(file.cloned())),
+        Some(held) if !credential::has_notes_of(held, readings) => Some(Content::AsItIs),
+        Some(_) => None,
+    };
+    steps.credentials.extend(content.map(|content| Credential {
+        name: name.clone(),
+        content,
+        readings: readings.clone(),
+    }));
+    name
+}
+
+/// What there is to say of a store though nothing is wrong.
+fn remarks(storage: &Storage, live: &Live) -> Vec<String> {
+    let theirs = location::other_default(&live.running.locations).map(|theirs| {
+        format!("Backups go to location `{theirs}` unless they name another: it stays the default.")
+    });
+    storage.remarks.iter().cloned().chain(theirs).collect()
+}
+
+/// Those of the volumes that were backed up to the location.
+fn repositories() -> Deletion {
+    Deletion {
+        resource: velero::kind("BackupRepository"),
+        what: Selection::Labelled(format!("{LOCATION_LABEL}={LOCATION}")),
+    }
+}
+
+/// The snapshot location of our name.
+fn own_snapshots(live: &Live) -> Option<&DynamicObject> {
+    let mut all = live.snapshot_locations.iter();
+    all.find(|location| location.name_any() == LOCATION)
+}
+
+fn delete_snapshot_location(steps: &mut Steps, live: Option<&DynamicObject>, owner: &Owner) {
+    if live.is_some_and(|location| owner.owns(location)) {
+        let kind = velero::kind("VolumeSnapshotLocation");
+        steps.deletions.push(Deletion::named(kind, LOCATION));
+    }
+}
+
+fn delete_credentials(steps: &mut Steps, live: &Live, keep: Option<&str>) {
+    let old = live.credentials.iter().map(ResourceExt::name_any);
+    let old = old.filter(|name| Some(name.as_str()) != keep);
+    steps
+        .deletions
+        .extend(old.map(|name| Deletion::named(resource("", "v1", "Secret"), name)));
+}
+
+fn unless_as_wanted(live: Option<&DynamicObject>, wanted: DynamicObject) -> Option<DynamicObject> {
+    let as_wanted = live.is_some_and(|live| {
+        let managers = live.metadata.managed_fields.as_ref();
+        owned::is_as_wanted(&comparable(live), &comparable(&wanted), managers)
+    });
+    (!as_wanted).then_some(wanted)
+}
+
+/// What is kept in the one location is not in the other.
+fn leaves_store(live: &DynamicObject, wanted: &DynamicObject) -> bool {
+    let mut there = live.clone();
+    if let Some(spec) = there.data["spec"].as_object_mut() {
+        for field in ["provider", "objectStorage", "config"] {
+            spec.remove(field);
+            let wanted = wanted.data["spec"].get(field);
+            spec.extend(wanted.map(|wanted| (field.to_owned(), wanted.clone())));
+        }
+    }
+    unless_as_wanted(Some(live), there).is_some()
+}
+
+/// Spec and labels, in the shape that ownership is told in.
+fn comparable(object: &DynamicObject) -> Value {
+    json!({"metadata": {"labels": object.labels()}, "spec": object.data["spec"]})
+}
