@@ -396,3 +396,6 @@ fn describe(object: &DynamicObject) -> String {
         .map_or("object", |types| types.kind.as_str());
     format!("{kind} `{}`", object.name_any())
 }
+
+#[cfg(test)]
+mod tests;

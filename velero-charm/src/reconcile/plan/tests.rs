@@ -115,7 +115,7 @@ pub(in crate::reconcile) fn drafted(
     )
 }
 
-fn place(owner: &Owner) -> Place<'_> {
+pub(in crate::reconcile) fn place(owner: &Owner) -> Place<'_> {
     Place {
         namespace: "ns",
         owner,
@@ -130,7 +130,7 @@ fn fresh_number(live: &Live) -> usize {
     (0..100).find(|number| !taken(number)).unwrap()
 }
 
-fn readings(key: &str, unit: &str) -> Readings {
+pub(in crate::reconcile) fn readings(key: &str, unit: &str) -> Readings {
     let note = Note {
         address: "secret:x".into(),
         unit: unit.into(),
@@ -486,4 +486,17 @@ fn invalid_config_leaves_the_cluster_untouched() {
         &Live::default(),
     );
     assert!(plan.is_empty());
+}
+
+#[test]
+fn node_agent_that_is_not_ours_is_never_deleted() {
+    let mut live = with_node_agent(world(&core(), Intent::None));
+    let ours = planned(core(), Intent::None, &live);
+    assert!(ours.ends_node_agents());
+
+    for agent in live.running.node_agents.values_mut() {
+        agent.metadata.labels = None;
+    }
+    let theirs = planned(core(), Intent::None, &live);
+    assert!(theirs.is_empty(), "{theirs:?}");
 }

@@ -1,6 +1,9 @@
 //! Locations, and the credentials that they name.
 
+use provider_api::SnapshotLocation;
+
 use super::*;
+use crate::velero::location;
 
 #[test]
 fn a_rotated_credential_gets_a_new_secret_and_restarts_nothing() {
@@ -131,4 +134,85 @@ fn another_default_location_takes_the_rank_from_ours() {
         .insert("theirs".into(), theirs(false));
     let plan = planned(core(), intent(), &live);
     assert_eq!(plan.locations[0].data["spec"]["default"], json!(true));
+}
+
+fn with_snapshots() -> Intent {
+    set(Storage {
+        snapshots: Some(SnapshotLocation {
+            config: BTreeMap::from([("speed".into(), "slow".into())]),
+        }),
+        ..storage(None, "file")
+    })
+}
+
+fn snapshots_of(owner: &Owner) -> DynamicObject {
+    let config = SnapshotLocation {
+        config: BTreeMap::new(),
+    };
+    location::snapshot_location("tape", &config, "s", "ns", owner)
+}
+
+#[test]
+fn snapshot_location_comes_with_a_store_that_has_one() {
+    let live = world(&core(), set(storage(None, "file")));
+
+    let steps = planned(core(), with_snapshots(), &live);
+
+    let kinds: Vec<_> = (steps.locations.iter())
+        .map(|location| location.types.as_ref().unwrap().kind.as_str())
+        .collect();
+    assert_eq!(kinds, ["VolumeSnapshotLocation"]);
+    assert_eq!(steps.locations[0].labels(), &labels_of_a_location());
+    let name = live.credentials[0].name_any();
+    assert_eq!(
+        steps.locations[0].data["spec"]["credential"]["name"],
+        json!(name)
+    );
+}
+
+fn labels_of_a_location() -> BTreeMap<String, String> {
+    let mut labels = owner().labels();
+    labels.insert("component".into(), "velero".into());
+    labels
+}
+
+#[test]
+fn snapshot_location_goes_only_if_it_is_ours() {
+    let another = Owner {
+        application: "another".into(),
+        ..owner()
+    };
+    for (owner, goes) in [(owner(), true), (another, false)] {
+        let mut live = world(&core(), set(storage(None, "file")));
+        live.snapshot_locations = vec![snapshots_of(&owner)];
+        for intent in [Intent::None, set(storage(None, "file"))] {
+            let steps = planned(core(), intent, &live);
+            let kind = velero::kind("VolumeSnapshotLocation");
+            let deletion = Deletion::named(kind, LOCATION);
+            assert_eq!(steps.deletions.contains(&deletion), goes, "{owner:?}");
+        }
+    }
+}
+
+#[test]
+fn plan_shows_no_secret() {
+    let live = world(&core(), set(storage(None, "old-credential")));
+    let read = readings("a-key", "v/0");
+    let plan = drafted(
+        Ok(core()),
+        set(storage(None, "new-credential")),
+        &read,
+        &live,
+    );
+
+    assert_eq!(plan.stage.0.credentials.len(), 1);
+    let shown = format!("{plan:?} {live:?}");
+    for secret in ["old-credential", "new-credential", "a-key"] {
+        let as_bytes = format!("{:?}", secret.as_bytes());
+        let bytes = as_bytes.trim_matches(['[', ']']);
+        assert!(
+            !shown.contains(secret) && !shown.contains(bytes),
+            "{secret}"
+        );
+    }
 }
