@@ -97,3 +97,6 @@ async fn stages(ctx: &Context) -> Result<Status, StageError> {
     // Findings by rank, the worst first.
     Ok(report(ctx, &desired, &running, &health, &applied.held_by))
 }
+
+#[cfg(test)]
+mod tests;
