@@ -80,7 +80,7 @@ struct Reader<'a> {
 
 /// How a unit comes to know what is in a secret.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Access<'a> {
+pub(crate) enum Means<'a> {
     /// It asks Juju, and keeps what it reads.
     Asks { unit: &'a str, news: News },
     /// It knows what the leader has kept.
@@ -165,9 +165,9 @@ pub(crate) async fn read(
 pub(crate) async fn mark_unread(
     tools: &Tools,
     relations: &mut [StorageRelation<Sealed>],
-    role: Access<'_>,
+    role: Means<'_>,
 ) -> Result<(), JujuError> {
-    let Access::Asks {
+    let Means::Asks {
         news: News::OfSecrets,
         ..
     } = role
@@ -193,11 +193,11 @@ pub(crate) async fn open(
     tools: &Tools,
     relations: Vec<StorageRelation<Sealed>>,
     kept: &Readings,
-    role: Access<'_>,
+    role: Means<'_>,
     now: Timestamp,
 ) -> Result<Vec<StorageRelation>, JujuError> {
     let role = if relations.len() > 1 {
-        Access::Follows
+        Means::Follows
     } else {
         role
     };
@@ -311,7 +311,7 @@ impl Sealed {
         mut self,
         tools: &Tools,
         kept: &Readings,
-        role: Access<'_>,
+        role: Means<'_>,
         now: Timestamp,
     ) -> Result<Relation, JujuError> {
         let Some(text) = self.address.take() else {
@@ -325,9 +325,9 @@ impl Sealed {
             .get(&self.id)
             .filter(|kept| kept.note.address == address.as_str());
         let (unit, good) = match (role, kept) {
-            (Access::Follows, Some(kept)) => return Ok(self.opened(Some(kept.clone()))),
-            (Access::Follows, None) => return Ok(self.unreadable("the leader has not read it yet")),
-            (Access::Asks { unit, .. }, kept) => {
+            (Means::Follows, Some(kept)) => return Ok(self.opened(Some(kept.clone()))),
+            (Means::Follows, None) => return Ok(self.unreadable("the leader has not read it yet")),
+            (Means::Asks { unit, .. }, kept) => {
                 (unit, kept.filter(|kept| kept.note.is_good_for(unit, now)))
             }
         };

@@ -32,7 +32,7 @@ use crate::{
     context::{Context, Role},
     error::Error,
     juju::{
-        relation::{self, Access, Relation, Sealed, StorageRelation},
+        relation::{self, Means, Relation, Sealed, StorageRelation},
         secret::Readings,
     },
     velero::{self, Owner, credential},
@@ -84,7 +84,7 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         let role = ctx.role(leadership);
         let config = tools.config().await?;
         let mut relations = relation::read(tools, &ctx.registry, unit, leadership).await?;
-        relation::mark_unread(tools, &mut relations, access(role, ctx)).await?;
+        relation::mark_unread(tools, &mut relations, means(role, ctx)).await?;
         let wanted = || relations.iter().flat_map(StorageRelation::facts);
         let facts = || facts::read(cluster, wanted());
         let facts = patiently(facts, ClusterError::is_forbidden).await?;
@@ -106,13 +106,13 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
 }
 
 /// Only who may keep what it reads asks for it.
-fn access(role: Role, ctx: &Context) -> Access<'_> {
+fn means(role: Role, ctx: &Context) -> Means<'_> {
     match role {
-        Role::Leads => Access::Asks {
+        Role::Leads => Means::Asks {
             unit: &ctx.unit.name,
             news: ctx.news,
         },
-        Role::Follows | Role::Leaves => Access::Follows,
+        Role::Follows | Role::Leaves => Means::Follows,
     }
 }
 
@@ -126,9 +126,9 @@ impl Observed<Sealed> {
             facts,
             live,
         } = self;
-        let (access, now) = (access(role, ctx), Timestamp::now());
+        let (means, now) = (means(role, ctx), Timestamp::now());
         let kept = credential::readings(&live.credentials);
-        let relations = relation::open(&ctx.tools, relations, &kept, access, now).await?;
+        let relations = relation::open(&ctx.tools, relations, &kept, means, now).await?;
         let all = relations.iter().flat_map(StorageRelation::all);
         // What integrators sent, used or not.
         ctx.keep_secrets(all.flat_map(|relation| relation.data.secrets()));

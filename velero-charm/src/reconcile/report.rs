@@ -21,13 +21,13 @@ use crate::{
 /// One thing to tell.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Finding {
-    rank: Rank,
+    severity: Severity,
     text: String,
 }
 
 /// How bad a finding is, the worst first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Rank {
+enum Severity {
     /// The charm can do nothing until this is mended.
     Barred,
     /// Velero does not run.
@@ -129,15 +129,17 @@ fn findings(known: &Known<'_>) -> Vec<Finding> {
         location,
     } = known.health;
     let config = known.desired.core.as_ref().err();
-    let config =
-        config.map(|problems| Finding::new(Rank::Barred, format!("invalid config: {problems}")));
+    let config = config
+        .map(|problems| Finding::new(Severity::Barred, format!("invalid config: {problems}")));
     let held = known.held_by.first().map(|first| {
         let more = count(known.held_by.len());
         let text = format!("change held back until {first}{more} has ended");
-        Finding::new(Rank::Awaited, text)
+        Finding::new(Severity::Awaited, text)
     });
-    let location = of_part(location, Rank::NoStorage).map(|mut finding| {
-        let provider = known.provider.filter(|_| finding.rank == Rank::NoStorage);
+    let location = of_part(location, Severity::NoStorage).map(|mut finding| {
+        let provider = known
+            .provider
+            .filter(|_| finding.severity == Severity::NoStorage);
         if let Some(advice) = provider.and_then(|provider| provider.advice_for(&finding.text)) {
             finding.text = format!("{}; {advice}", finding.text.trim_end_matches('.'));
         }
@@ -148,20 +150,23 @@ fn findings(known: &Known<'_>) -> Vec<Finding> {
         held,
         of_intent(known),
         location,
-        of_part(server, Rank::Down),
-        of_part(node_agent, Rank::Down),
+        of_part(server, Severity::Down),
+        of_part(node_agent, Severity::Down),
     ];
     let mut findings: Vec<_> = all.into_iter().flatten().collect();
-    findings.sort_by_key(|finding| finding.rank);
+    findings.sort_by_key(|finding| finding.severity);
     findings
 }
 
-fn of_part(part: &Part, bad: Rank) -> Option<Finding> {
+fn of_part(part: &Part, bad: Severity) -> Option<Finding> {
     match part {
         Part::Good => None,
         // Something else says why there is nothing to say.
         Part::Pending(what) if what.is_empty() => None,
-        Part::Pending(what) => Some(Finding::new(Rank::Awaited, format!("waiting for {what}"))),
+        Part::Pending(what) => Some(Finding::new(
+            Severity::Awaited,
+            format!("waiting for {what}"),
+        )),
         Part::Bad(cause) => Some(Finding::new(bad, cause.clone())),
     }
 }
@@ -186,11 +191,12 @@ fn of_intent(known: &Known<'_>) -> Option<Finding> {
                 .collect();
             let integrators = integrators.join("` or `");
             let text = format!("no object store: run `juju integrate {application} {integrators}`");
-            Some(Finding::new(Rank::NoStorage, text))
+            Some(Finding::new(Severity::NoStorage, text))
         }
-        Intent::Keep(Why::Waiting(what)) => {
-            Some(Finding::new(Rank::Awaited, format!("waiting for {what}")))
-        }
+        Intent::Keep(Why::Waiting(what)) => Some(Finding::new(
+            Severity::Awaited,
+            format!("waiting for {what}"),
+        )),
         Intent::Keep(Why::Invalid {
             integrators,
             problems,
@@ -200,7 +206,7 @@ fn of_intent(known: &Known<'_>) -> Option<Finding> {
                 let problem = problems.first();
                 let integrators = integrators.join("`, `");
                 let text = format!("waiting for `{integrators}`: {problem}");
-                Finding::new(Rank::Awaited, text)
+                Finding::new(Severity::Awaited, text)
             } else {
                 invalid(integrators, problems)
             })
@@ -212,7 +218,7 @@ fn of_intent(known: &Known<'_>) -> Option<Finding> {
                 "more than one object store (`{integrators}`): run `juju remove-relation \
                  {application} {last}` or remove another"
             );
-            Some(Finding::new(Rank::NoStorage, text))
+            Some(Finding::new(Severity::NoStorage, text))
         }
     }
 }
@@ -220,7 +226,7 @@ fn of_intent(known: &Known<'_>) -> Option<Finding> {
 fn invalid(integrators: &[String], problems: &Problems) -> Finding {
     let integrators = integrators.join("`, `");
     let text = format!("data from `{integrators}` is invalid: {problems}");
-    Finding::new(Rank::NoStorage, text)
+    Finding::new(Severity::NoStorage, text)
 }
 
 /// The status for all that was found: the worst decides, the others are counted.
@@ -232,9 +238,9 @@ fn status(findings: &[Finding]) -> Status {
         };
     };
     Status {
-        level: match worst.rank {
-            Rank::Barred | Rank::Down | Rank::NoStorage => Level::Blocked,
-            Rank::Awaited => Level::Waiting,
+        level: match worst.severity {
+            Severity::Barred | Severity::Down | Severity::NoStorage => Level::Blocked,
+            Severity::Awaited => Level::Waiting,
         },
         message: format!("{}{}", worst.text, count(findings.len())),
     }
@@ -306,8 +312,8 @@ fn not_trusted(lacking: &str, unit: &Unit) -> String {
 }
 
 impl Finding {
-    fn new(rank: Rank, text: String) -> Self {
-        Self { rank, text }
+    fn new(severity: Severity, text: String) -> Self {
+        Self { severity, text }
     }
 }
 

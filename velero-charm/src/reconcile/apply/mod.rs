@@ -22,7 +22,7 @@ use super::{
     hold::Final,
     observe::{Live, Observed},
     plan::{
-        Content, Credential, Deletion, Expected, Install, Judged, Plan, Rollout, Selection, Steps,
+        Body, Credential, Deletion, Expected, Install, Judged, Plan, Rollout, Selection, Steps,
     },
     record::{Record, Seen},
     report::{self, Undertaking},
@@ -191,14 +191,14 @@ pub(super) fn secret(
     } = credential;
     let Place { namespace, owner } = place;
     match content {
-        Content::New(file) => Ok(credential::secret(
+        Body::New(file) => Ok(credential::secret(
             name,
             namespace,
             owner,
             file.as_ref(),
             readings,
         )),
-        Content::AsItIs => {
+        Body::AsItIs => {
             let there = live.iter().find(|secret| secret.name_any() == *name);
             let there = there.ok_or_else(|| Error::internal(format!("no Secret `{name}`")))?;
             Ok(credential::noted(there, owner, readings))

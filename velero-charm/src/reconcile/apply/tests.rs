@@ -7,7 +7,7 @@ use crate::{
 fn new(name: &str, file: &str) -> Credential {
     Credential {
         name: name.into(),
-        content: Content::New(Some(file.into())),
+        content: Body::New(Some(file.into())),
         readings: readings("one", "v/0"),
     }
 }
@@ -29,7 +29,7 @@ fn secret_whose_notes_change_keeps_its_content() {
     let live = secret(&new("s", "file"), &[], place(&owner)).unwrap();
     let noted = Credential {
         name: "s".into(),
-        content: Content::AsItIs,
+        content: Body::AsItIs,
         readings: Readings::new(),
     };
     let after = secret(&noted, std::slice::from_ref(&live), place(&owner)).unwrap();

@@ -90,14 +90,14 @@ pub(super) enum Effect {
 #[derive(Debug)]
 pub(super) struct Credential {
     pub(super) name: String,
-    pub(super) content: Content,
+    pub(super) content: Body,
     /// What its notes are to tell of.
     pub(super) readings: Readings,
 }
 
 /// What is in a Secret that is to be written.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(super) enum Body {
     /// What was read, and the credential file if the store can be used.
     New(Option<SecretString>),
     /// What is in it already: only the notes change.
@@ -120,7 +120,7 @@ pub(crate) enum Selection {
 
 /// What a plan is made from, in addition to what is asked for.
 #[derive(Clone, Copy, Debug)]
-struct Given<'a> {
+struct World<'a> {
     live: &'a Live,
     /// What was read of relations' secrets.
     readings: &'a Readings,
@@ -136,18 +136,18 @@ pub(super) fn plan(
     place: Place<'_>,
     fresh_name: &str,
 ) -> Plan<Draft> {
-    let given = Given {
+    let world = World {
         live: &observed.live,
         readings: &observed.readings(),
         place,
         fresh_name,
     };
-    draft(desired, given)
+    draft(desired, world)
 }
 
-fn draft(desired: &Desired, given: Given<'_>) -> Plan<Draft> {
-    let steps = steps(desired, given);
-    let live = given.live.running.location();
+fn draft(desired: &Desired, world: World<'_>) -> Plan<Draft> {
+    let steps = steps(desired, world);
+    let live = world.live.running.location();
     Plan {
         expected: Expected::of(&steps, desired, live),
         stage: Draft(steps),
@@ -155,11 +155,11 @@ fn draft(desired: &Desired, given: Given<'_>) -> Plan<Draft> {
 }
 
 /// Without a valid config nothing is done but to keep what was read.
-fn steps(desired: &Desired, given: Given<'_>) -> Steps {
-    let Given { live, place, .. } = given;
+fn steps(desired: &Desired, world: World<'_>) -> Steps {
+    let World { live, place, .. } = world;
     let mut steps = Steps::default();
     let Ok(core) = &desired.core else {
-        storage::keep(&mut steps, &desired.storage, given);
+        storage::keep(&mut steps, &desired.storage, world);
         return steps;
     };
     steps.install = install::install(core, &desired.storage, live, place);
@@ -168,9 +168,9 @@ fn steps(desired: &Desired, given: Given<'_>) -> Steps {
             descriptor,
             storage,
             ..
-        } => storage::set(&mut steps, descriptor, storage, given),
-        Intent::None => storage::clear(&mut steps, given),
-        Intent::Keep(_) => storage::keep(&mut steps, &desired.storage, given),
+        } => storage::set(&mut steps, descriptor, storage, world),
+        Intent::None => storage::clear(&mut steps, world),
+        Intent::Keep(_) => storage::keep(&mut steps, &desired.storage, world),
     }
     let agent = install::unwanted_agent(core, live, place);
     steps.deletions.extend(agent);

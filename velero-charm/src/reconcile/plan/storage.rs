@@ -5,7 +5,7 @@ use kube::{ResourceExt, api::DynamicObject};
 use provider_api::{Descriptor, Storage, secrecy::SecretString};
 use serde_json::{Value, json};
 
-use super::{Content, Credential, Deletion, Given, Selection, Steps};
+use super::{Body, Credential, Deletion, Selection, Steps, World};
 use crate::{
     cluster::{owned, resource},
     context::Place,
@@ -18,16 +18,16 @@ use crate::{
 };
 
 /// Uses this store.
-pub(super) fn set(steps: &mut Steps, descriptor: &Descriptor, storage: &Storage, given: Given<'_>) {
-    let Given {
+pub(super) fn set(steps: &mut Steps, descriptor: &Descriptor, storage: &Storage, world: World<'_>) {
+    let World {
         live,
         readings,
         place: Place { namespace, owner },
         ..
-    } = given;
+    } = world;
     let holds = |secret: &&Secret| credential::holds(secret, &storage.credential, readings);
     let held = live.credentials.iter().find(holds);
-    let secret_name = note(steps, held, Some(&storage.credential), given);
+    let secret_name = note(steps, held, Some(&storage.credential), world);
     let wanted = location::backup_location(
         descriptor.name,
         &storage.location,
@@ -68,8 +68,8 @@ pub(super) fn set(steps: &mut Steps, descriptor: &Descriptor, storage: &Storage,
 }
 
 /// Keeps what was read though it cannot be used, or not now. The Secret of a location is not touched.
-pub(super) fn keep(steps: &mut Steps, intent: &Intent, given: Given<'_>) {
-    let Given { live, readings, .. } = given;
+pub(super) fn keep(steps: &mut Steps, intent: &Intent, world: World<'_>) {
+    let World { live, readings, .. } = world;
     let is_read = match intent {
         Intent::Set { .. } | Intent::Keep(Why::Waiting(_) | Why::Invalid { .. }) => true,
         Intent::Keep(Why::Several(_)) | Intent::None => false,
@@ -79,7 +79,7 @@ pub(super) fn keep(steps: &mut Steps, intent: &Intent, given: Given<'_>) {
     }
     let keeps = |secret: &&Secret| credential::keeps(secret, readings);
     let held = live.credentials.iter().find(keeps);
-    let name = note(steps, held, None, given);
+    let name = note(steps, held, None, world);
     let spent = live
         .credentials
         .iter()
@@ -90,12 +90,12 @@ pub(super) fn keep(steps: &mut Steps, intent: &Intent, given: Given<'_>) {
 }
 
 /// Uses no store.
-pub(super) fn clear(steps: &mut Steps, given: Given<'_>) {
-    let Given {
+pub(super) fn clear(steps: &mut Steps, world: World<'_>) {
+    let World {
         live,
         place: Place { owner, .. },
         ..
-    } = given;
+    } = world;
     let location = live.running.location();
     if location.is_some_and(|location| owner.owns(location)) {
         let kind = velero::kind("BackupStorageLocation");
@@ -112,14 +112,14 @@ fn note(
     steps: &mut Steps,
     held: Option<&Secret>,
     file: Option<&SecretString>,
-    given: Given<'_>,
+    world: World<'_>,
 ) -> String {
-    let Given {
+    let World {
         live,
         readings,
         fresh_name,
         ..
-    } = given;
+    } = world;
     let name = held.map_or_else(|| fresh_name.to_owned(), ResourceExt::name_any);
     let outdated = live
         .credentials
@@ -127,12 +127,12 @@ fn note(
         .filter(|secret| credential::has_notes(secret) && secret.name_any() != name);
     steps.credentials.extend(outdated.map(|secret| Credential {
         name: secret.name_any(),
-        content: Content::AsItIs,
+        content: Body::AsItIs,
         readings: Readings::new(),
     }));
     let content = match held {
-        None => Some(Content::New(file.cloned())),
-        Some(held) if !credential::has_notes_of(held, readings) => Some(Content::AsItIs),
+        None => Some(Body::New(file.cloned())),
+        Some(held) if !credential::has_notes_of(held, readings) => Some(Body::AsItIs),
         Some(_) => None,
     };
     steps.credentials.extend(content.map(|content| Credential {

@@ -106,7 +106,7 @@ pub(in crate::reconcile) fn drafted(
     let fresh_name = format!("fresh-{}", fresh_number(live));
     draft(
         &desired,
-        Given {
+        World {
             live,
             readings,
             place: place(&owner()),
