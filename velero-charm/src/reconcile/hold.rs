@@ -15,7 +15,7 @@ use tracing::{debug, info};
 use super::{
     assess,
     observe::Observed,
-    plan::{Deletion, Draft, Expected, Install, Judged, Plan, Steps},
+    plan::{Draft, Expected, Install, Judged, Plan, Steps},
 };
 use crate::{
     cluster::{Cluster, ClusterError, follow::Running},
@@ -100,59 +100,73 @@ async fn in_flight(kinds: &[&str], cluster: &Cluster) -> Result<Vec<String>, Clu
 /// Makes the plan final.
 fn finish(plan: Plan<Draft>, role: Role, work: Work, server: Option<&Deployment>) -> Plan<Final> {
     let Plan {
-        stage: Draft(mut steps),
-        mut expected,
+        stage: Draft(steps),
+        expected,
     } = plan;
     if role != Role::Leads {
-        return Plan {
-            stage: Final {
-                steps: None,
-                held_by: Vec::new(),
-            },
-            expected: unchanged(expected),
+        let stage = Final {
+            steps: None,
+            held_by: Vec::new(),
         };
+        let expected = unchanged(expected);
+        return Plan { stage, expected };
     }
-    let Work {
-        of_server,
-        of_agents,
-    } = work;
-    // Work asks for its credential by name until the end. A former one goes in a later hook.
-    if steps.drops_credentials() && !(of_server.is_empty() && of_agents.is_empty()) {
-        let all = [of_server.as_slice(), &of_agents].concat().join(", ");
-        debug!("The former credential stays for {all}.");
-        steps.deletions.retain(|deletion| !deletion.is_credential());
-    }
-    let mut held_by = of_server;
-    if steps.ends_node_agents() {
-        held_by.extend(of_agents);
-    }
-    if !steps.interrupts() {
-        held_by.clear();
-    }
-    if !held_by.is_empty() {
+    let steps = keep_credentials(steps, &work);
+    let held_by = held_by(&steps, work);
+    let (steps, expected) = if held_by.is_empty() {
+        (steps, expected)
+    } else {
         let all = held_by.join(", ");
         info!("A change that restarts Velero waits for {all}.");
-        if has_its_plugin(steps.install.as_ref(), server) {
-            steps.install = None;
-            steps
-                .deletions
-                .retain(|deletion| !Deletion::is_node_agent(deletion));
-        } else {
-            // What was read is kept all the same, or each hook would ask for it.
-            steps = Steps {
-                credentials: steps.credentials,
-                ..Steps::default()
-            };
-            expected = unchanged(expected);
-        }
+        put_off(steps, expected, server)
+    };
+    let stage = Final {
+        steps: Some(steps),
+        held_by,
+    };
+    Plan { stage, expected }
+}
+
+/// Work asks for its credential by name until the end. A former one goes in a later hook.
+fn keep_credentials(mut steps: Steps, work: &Work) -> Steps {
+    let all = [work.of_server.as_slice(), &work.of_agents].concat();
+    if steps.drops_credentials() && !all.is_empty() {
+        debug!("The former credential stays for {}.", all.join(", "));
+        steps.deletions.retain(|deletion| !deletion.is_credential());
     }
-    Plan {
-        stage: Final {
-            steps: Some(steps),
-            held_by,
-        },
-        expected,
+    steps
+}
+
+/// The work that the steps would fail.
+fn held_by(steps: &Steps, work: Work) -> Vec<String> {
+    if !steps.interrupts() {
+        return Vec::new();
     }
+    let mut all = work.of_server;
+    if steps.ends_node_agents() {
+        all.extend(work.of_agents);
+    }
+    all
+}
+
+/// Leaves out what ends pods, and what would be of no use without it.
+fn put_off(steps: Steps, expected: Expected, server: Option<&Deployment>) -> (Steps, Expected) {
+    if has_its_plugin(steps.install.as_ref(), server) {
+        let mut deletions = steps.deletions;
+        deletions.retain(|deletion| !deletion.is_node_agent());
+        let steps = Steps {
+            install: None,
+            deletions,
+            ..steps
+        };
+        return (steps, expected);
+    }
+    // What was read is kept all the same, or each hook would ask for it.
+    let steps = Steps {
+        credentials: steps.credentials,
+        ..Steps::default()
+    };
+    (steps, unchanged(expected))
 }
 
 /// The server that runs has the plugin that it would get. A location can only change without the pods if they have
