@@ -109,7 +109,7 @@ async fn a_location_is_what_veleros_own_cli_would_make() {
     for (provider, data, config) in relations() {
         let ours = print(&["render", "--provider", provider], &data.to_string()).await;
         assert!(!ours.contains("canary"), "{ours}");
-        let mut ours: Value = serde_json::from_str(&ours).unwrap();
+        let mut ours = serde_json::from_str::<Value>(&ours).unwrap()["location"].take();
         let mut theirs = typed_location(&velero, provider, config);
 
         // What the CLI adds and we leave to the user: the mode, so that `ReadOnly` stays.
@@ -161,8 +161,82 @@ async fn a_relation_that_adds_to_a_store_is_rendered_with_it() {
     let in_azure = [&render[..], &["--node", node]].concat();
     let ours = print(&in_azure, &store.to_string()).await;
     assert!(!ours.contains("canary"), "{ours}");
-    let location: Value = serde_json::from_str(&ours).unwrap();
-    assert_eq!(location["spec"]["config"]["useAAD"], "true");
+    let rendered: Value = serde_json::from_str(&ours).unwrap();
+    assert_eq!(rendered["location"]["spec"]["config"]["useAAD"], "true");
+    let snapshots = &rendered["snapshotLocation"]["spec"];
+    assert_eq!(snapshots["config"], json!({"resourceGroup": "a-group"}));
+    assert_eq!(
+        rendered["remarks"],
+        json!(["The service principal is used, and the storage account's key is not."])
+    );
+}
+
+#[tokio::test]
+async fn rendered_storage_is_shown_whole_but_for_its_credential() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("{name}={}", path.display())
+    };
+    let (id, key) = (
+        secret("access-key", "canary-{\"id\"}\n"),
+        secret("secret-key", "canary-\"key\""),
+    );
+    let render = [
+        "render",
+        "--provider",
+        "aws",
+        "--secret-file",
+        &id,
+        "--secret-file",
+        &key,
+    ];
+    let data = json!({"bucket": "backups", "endpoint": "https://s3.example.com", "path": "a\nb"});
+
+    let text = print(&render, &data.to_string()).await;
+    assert!(!text.contains("canary"), "{text}");
+    let shown: Value = serde_json::from_str(&text).unwrap();
+    let keys: Vec<_> = shown.as_object().unwrap().keys().collect();
+    let expected = [
+        "extraRedactions",
+        "gaps",
+        "location",
+        "remarks",
+        "snapshotLocation",
+    ];
+    assert_eq!(keys, expected);
+    assert_eq!(
+        shown["location"]["spec"]["objectStorage"]["bucket"],
+        "backups"
+    );
+    assert_eq!(
+        shown["remarks"],
+        json!(["No `region` was sent: `us-east-1` is used."])
+    );
+    let gaps = "`path` has control characters: correct `path` in the S3 integrator";
+    assert_eq!(shown["gaps"], json!([gaps]));
+    assert_eq!(
+        (&shown["snapshotLocation"], &shown["extraRedactions"]),
+        (&Value::Null, &json!(0))
+    );
+
+    for (more, said) in [
+        (["--node", "a-node"], "leave out `--node`"),
+        (
+            ["--secret-file", "robot/code=/dev/null"],
+            "no optional relation `robot`",
+        ),
+        (
+            ["--secret-file", "secret-key=/nonexistent"],
+            "`/nonexistent` cannot be read",
+        ),
+    ] {
+        let refused = start(&[&render[..], &more].concat(), &data.to_string()).await;
+        assert!(!refused.status.success());
+        let text = String::from_utf8([refused.stdout, refused.stderr].concat()).unwrap();
+        assert!(text.contains(said), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -1,24 +1,42 @@
 //! What happens to each field of an example: left out, blank, unreadable, strange.
 //!
-//! **Invariant:** one field is spoiled at a time, so that an answer is about that field.
+//! One field is spoiled at a time, so that an answer is about that field.
 
-use secrecy::ExposeSecret as _;
+use provider_api::{Fact, Facts, Problem, ProblemKind, Value, secrecy::ExposeSecret as _};
 
 use super::{
-    Breach, Example, Rule, Subject,
-    ask::{Answer, Asker, Ready, secrets, texts},
+    Breach, Echo, Example, Rule, Subject,
+    ask::{Asker, Outcome, Ready, TELLING, secrets, texts},
 };
-use crate::{Dialect, Problem, ProblemKind, Value};
 
 /// What means something to one format or the other. Each is put between the value and an `x`, so that
 /// it is not at an end, where white space may be cut off.
-const STRANGE: [&str; 13] = [
+pub(super) const STRANGE: [&str; 13] = [
     ",", "\"", "'", "\n", "\r", "\t", " #", ";", "=", "\\", "$", "é日", "\0",
 ];
 /// Nothing, as integrators spell it. The first two are said of secrets too.
 const BLANKS: [&str; 6] = ["", " \t", "\"\"", "null", "[]", "[\"\"]"];
-/// Shorter secrets would be found by chance.
-const LONG_ENOUGH: usize = 8;
+/// What the charm says to integrators that answer nothing else.
+const PLACEHOLDER: &str = "relation-47";
+/// Why a secret cannot be read, in the charm's words; the first three are the fault of its address.
+const REASONS: [&str; 5] = [
+    "its address is not that of a secret",
+    "the secret is not granted",
+    "there is no such secret",
+    "it is too large",
+    "the post is late",
+];
+/// What may stand where the address of a secret is expected.
+const ADDRESSES: [&str; 8] = [
+    "",
+    "secret:d8a1b2c3",
+    "secret://another-model/d8a1b2c3",
+    "secret:../../d8a1b2c3",
+    "--help",
+    "secret:d8a1b2c3\nbucket=other",
+    "file:///etc/passwd",
+    "\0",
+];
 
 pub(super) fn breaches(subject: &Subject, example: &Example) -> Vec<Breach> {
     let mut asker = Asker {
@@ -26,19 +44,22 @@ pub(super) fn breaches(subject: &Subject, example: &Example) -> Vec<Breach> {
         example,
         breaches: Vec::new(),
     };
-    let answer = asker.ask(example, None);
-    let Answer::Ready(ready) = answer else {
+    let outcome = asker.ask(example, None);
+    let Outcome::Ready(ready) = outcome else {
         asker.breach(
             Rule::Examples,
             None,
-            format!("is not complete: {}", answer.describe()),
+            format!("is not complete: {}", outcome.describe()),
         );
         return asker.breaches;
     };
     asker.distinct_secrets();
-    asker.complete(&ready);
+    asker.facts(&ready);
+    asker.documents(&ready);
     asker.empty();
     asker.echo();
+    asker.bag(&ready);
+    asker.address();
     for (field, value) in example.fields() {
         asker.absent_and_blank(field, value);
         asker.unreadable(field, value);
@@ -56,7 +77,7 @@ impl Asker<'_> {
             .collect();
         for (index, (name, secret)) in all.iter().enumerate() {
             let is_another = all.iter().take(index).any(|(_, other)| other == secret);
-            if secret.len() < LONG_ENOUGH || is_another {
+            if secret.len() < TELLING || is_another {
                 let what = "its secret is too short or that of another field: use `canary`";
                 self.breach(Rule::Examples, Some(name), what);
             }
@@ -68,20 +89,79 @@ impl Asker<'_> {
         }
     }
 
-    fn complete(&mut self, ready: &Ready) {
-        if ready.plugin_image != self.example.inputs(self.subject.provider).plugin_image {
-            self.breach(
-                Rule::PluginImage,
-                None,
-                "another image than the user's is used",
-            );
+    /// A fact is there because an endpoint asks for it, and its order is nobody's.
+    fn facts(&mut self, ready: &Ready) {
+        let Facts { provider_ids } = &self.example.facts;
+        if provider_ids.is_empty() {
+            return;
         }
-        for (name, secret) in secrets(self.example) {
-            let secret = secret.expose_secret();
-            // A secret may be a document with the secret proper in it.
-            let is_known = |canary: &String| !canary.is_empty() && secret.contains(canary.as_str());
-            if !ready.canaries.iter().any(is_known) {
-                self.breach(Rule::Canaries, Some(name), "is not among the canaries");
+        let relations = &self.example.relations;
+        let descriptor = self.subject.provider.descriptor();
+        let asked = descriptor.facts(|name| relations.iter().any(|(there, _)| *there == name));
+        if !asked.contains(&Fact::ProviderIds) {
+            let what = "provider ids are given, and no endpoint of the example asks for them: the \
+                        charm will give none";
+            self.breach(Rule::Facts, None, what);
+            return;
+        }
+        let mut turned = self.example.clone();
+        turned.facts.provider_ids.reverse();
+        if !matches!(self.ask(&turned, None), Outcome::Ready(other) if *other == *ready) {
+            let what = "provider ids in another order gave another answer";
+            self.breach(Rule::Facts, None, what);
+        }
+    }
+
+    /// What integrators and others keep in a bag for themselves, and what stands where a secret's address is
+    /// expected.
+    fn bag(&mut self, ready: &Ready) {
+        for at in 0..self.example.relations.len() {
+            for address in ADDRESSES {
+                let mut changed = self.example.clone();
+                let (endpoint, fields) = &mut changed.relations[at];
+                let endpoint = *endpoint;
+                fields.push(("secret-extra", address.into()));
+                fields.push(("data", "{\"bucket\": \"other\"}".into()));
+                fields.push(("requested-secrets", "[]".into()));
+                let outcome = self.ask(&changed, Some(endpoint));
+                let is_same = |other: &Ready| is_same_but_for_words(other, ready);
+                if !matches!(&outcome, Outcome::Ready(other) if is_same(other)) {
+                    let what = format!(
+                        "with {address:?} for the address of a secret in its bag, the answer is another"
+                    );
+                    self.breach(Rule::Bag, Some(endpoint), what);
+                }
+            }
+        }
+    }
+
+    /// With an address that leads nowhere all secrets of a relation are missed at once.
+    fn address(&mut self) {
+        let is_secret = |value: &Value| matches!(value, Value::Secret(_));
+        for at in 0..self.example.relations.len() {
+            for reason in REASONS {
+                let mut changed = self.example.clone();
+                let mut missed = Vec::new();
+                for (field, value) in &mut changed.relations[at].1 {
+                    if is_secret(value) {
+                        *value = Value::Unreadable(reason.into());
+                        missed.push(*field);
+                    }
+                }
+                missed.retain(|field| self.example.is_required(field));
+                if missed.is_empty() {
+                    continue;
+                }
+                let outcome = self.ask(&changed, missed.first().copied());
+                for field in missed {
+                    if !outcome.names(field) {
+                        let what = format!(
+                            "no secret of its relation can be read, and {}",
+                            outcome.describe()
+                        );
+                        self.breach(Rule::Unreadable, Some(field), what);
+                    }
+                }
             }
         }
     }
@@ -96,43 +176,53 @@ impl Asker<'_> {
                 let mut changed = self.example.clone();
                 let endpoint = changed.relations[at].0;
                 changed.relations[at].1 = bag;
-                let answer = self.ask(&changed, Some(endpoint));
-                if !matches!(answer, Answer::Waiting(_)) {
-                    let what = format!("nothing has been sent, and {}", answer.describe());
+                let outcome = self.ask(&changed, Some(endpoint));
+                if !matches!(outcome, Outcome::Waiting(_)) {
+                    let what = format!("nothing has been sent, and {}", outcome.describe());
                     self.breach(Rule::Empty, Some(endpoint), what);
                 }
             }
         }
     }
 
-    /// A placeholder is said where the provider's own relation has a trigger. Before the keys come it is no
-    /// answer at all.
+    /// What is made of a placeholder that comes back: before the keys it is no answer at all, and with them
+    /// it is no bucket, unless the example says that it was made.
     fn echo(&mut self) {
-        let endpoint = self.subject.provider.descriptor().endpoint;
-        let handshake = endpoint.handshake;
-        let Dialect::ObjectStorage {
-            legacy_trigger: Some(trigger),
-        } = handshake.dialect
-        else {
-            return;
-        };
-        // Otherwise it is a handshake that asks for what is not there.
-        if !self.example.fields().any(|(name, _)| name == trigger) {
-            return;
-        }
-        let mut early = self
-            .example
-            .with(trigger, Some(&Value::Echo("relation-47".into())));
-        for secret in handshake.requested_secrets {
-            early = early.with(secret, None);
-        }
-        let answer = self.ask(&early, Some(trigger));
-        if !matches!(answer, Answer::Waiting(_)) {
-            let what = format!(
-                "nothing but a placeholder of ours has come back, and {}",
-                answer.describe()
-            );
-            self.breach(Rule::Echo, Some(trigger), what);
+        for endpoint in self.subject.provider.descriptor().endpoints() {
+            let handshake = endpoint.handshake;
+            let Some(placeholder) = handshake.placeholder else {
+                continue;
+            };
+            // Otherwise it is a handshake that asks for what is not there.
+            if !self.example.fields().any(|(name, _)| name == placeholder) {
+                continue;
+            }
+            let said = Value::Echo(PLACEHOLDER.into());
+            let late = self.example.with(placeholder, Some(&said));
+            let mut early = late.clone();
+            for secret in handshake.requested_secrets {
+                early = early.with(secret, None);
+            }
+            let outcome = self.ask(&early, Some(placeholder));
+            if !matches!(outcome, Outcome::Waiting(_)) {
+                let what = format!(
+                    "nothing but a placeholder of ours has come back, and {}",
+                    outcome.describe()
+                );
+                self.breach(Rule::Echo, Some(placeholder), what);
+            }
+            let outcome = self.ask(&late, Some(placeholder));
+            let is_taken = |ready: &Ready| {
+                let mut shown = texts(&ready.location, ready.snapshots.as_ref());
+                shown.any(|text| text.contains(PLACEHOLDER))
+            };
+            if self.example.echo == Echo::IsNoAnswer
+                && matches!(&outcome, Outcome::Ready(ready) if is_taken(ready))
+            {
+                let what = "a placeholder of ours has come back with all else, and backups would \
+                            go there";
+                self.breach(Rule::Echo, Some(placeholder), what);
+            }
         }
     }
 
@@ -148,25 +238,25 @@ impl Asker<'_> {
         let absent = std::iter::once(("absent", None));
         for (state, blank) in absent.chain(blanks.iter().map(|(state, b)| (*state, Some(b)))) {
             let changed = self.example.with(field, blank);
-            let answer = self.ask(&changed, Some(field));
+            let outcome = self.ask(&changed, Some(field));
             if self.example.is_required(field) {
-                let named = match &answer {
-                    Answer::Refused(problems) => problems
+                let named = match &outcome {
+                    Outcome::Refused(problems) => problems
                         .iter()
                         .any(|p| p.field == field && p.kind == ProblemKind::Missing),
                     // Without its only field a relation is as good as empty.
-                    Answer::Waiting(what) => what.contains(field) || self.example.is_alone(field),
-                    Answer::Ready(_) => false,
+                    Outcome::Waiting(what) => what.contains(field) || self.example.is_alone(field),
+                    Outcome::Ready(_) => false,
                 };
                 if !named {
                     let what = format!(
                         "{state:?}, it is not named as missing: {}",
-                        answer.describe()
+                        outcome.describe()
                     );
                     self.breach(Rule::Required, Some(field), what);
                 }
-            } else if !matches!(&answer, Answer::Ready(ready) if ready.gaps.is_empty()) {
-                let what = format!("it is not required, and {state:?}: {}", answer.describe());
+            } else if !matches!(&outcome, Outcome::Ready(ready) if ready.gaps.is_empty()) {
+                let what = format!("it is not required, and {state:?}: {}", outcome.describe());
                 self.breach(Rule::Required, Some(field), what);
             }
         }
@@ -176,17 +266,17 @@ impl Asker<'_> {
         if !matches!(value, Value::Secret(_)) || !self.example.is_required(field) {
             return;
         }
-        let reason = "the post is late";
-        let changed = self
-            .example
-            .with(field, Some(&Value::Unreadable(reason.into())));
-        let answer = self.ask(&changed, Some(field));
-        let is_told = |problem: &Problem| {
-            problem.field == field && problem.is_retryable() && problem.reason.contains(reason)
-        };
-        if !matches!(&answer, Answer::Refused(problems) if problems.iter().all(is_told)) {
-            let what = format!("it cannot be read, and {}", answer.describe());
-            self.breach(Rule::Unreadable, Some(field), what);
+        for reason in REASONS {
+            let unreadable = Value::Unreadable(reason.into());
+            let changed = self.example.with(field, Some(&unreadable));
+            let outcome = self.ask(&changed, Some(field));
+            let is_told = |problem: &Problem| {
+                problem.field == field && problem.is_retryable() && problem.reason.contains(reason)
+            };
+            if !matches!(&outcome, Outcome::Refused(problems) if problems.iter().all(is_told)) {
+                let what = format!("it cannot be read, and {}", outcome.describe());
+                self.breach(Rule::Unreadable, Some(field), what);
+            }
         }
     }
 
@@ -199,25 +289,25 @@ impl Asker<'_> {
         let text = format!("{text}{strange}x");
         let changed = self.example.with(field, Some(&like(value, text.clone())));
         match self.ask(&changed, Some(field)) {
-            Answer::Refused(problems) if problems.iter().any(|p| p.field == field) => {
+            Outcome::Refused(problems) if problems.iter().any(|p| p.field == field) => {
                 if !self.example.is_decisive(field) {
                     let what = format!("with {strange:?} in it, everything is refused");
                     self.breach(Rule::Optional, Some(field), what);
                 }
             }
-            Answer::Ready(ready) if ready.gaps.iter().any(|gap| gap.problem.field == field) => {
+            Outcome::Ready(ready) if ready.gaps.iter().any(|gap| gap.problem.field == field) => {
                 if self.example.is_decisive(field) {
                     let what = "it says where backups go, and is left as it was";
                     self.breach(Rule::Optional, Some(field), what);
                 }
             }
-            Answer::Ready(ready) if got_through(self.subject, &ready, &text) => {}
+            Outcome::Ready(ready) if got_through(self.subject, &ready, &text) => {}
             // Nobody uses it.
-            Answer::Ready(ready) if is_same_but_for_canaries(&ready, usual) => {}
-            answer => {
+            Outcome::Ready(ready) if is_same_but_for_words(&ready, usual) => {}
+            outcome => {
                 let what = format!(
                     "with {strange:?} in it, it neither gets through nor is refused by name: {}",
-                    answer.describe()
+                    outcome.describe()
                 );
                 self.breach(Rule::Fidelity, Some(field), what);
             }
@@ -240,10 +330,9 @@ fn got_through(subject: &Subject, ready: &Ready, text: &str) -> bool {
     shown.any(|shown| shown.contains(text)) || read.iter().any(|value| value == text)
 }
 
-/// A secret that is sent and not used still has to be kept out of messages.
-fn is_same_but_for_canaries(one: &Ready, other: &Ready) -> bool {
+/// What Velero is told is the same, whatever people are.
+fn is_same_but_for_words(one: &Ready, other: &Ready) -> bool {
     one.credential == other.credential
         && one.location == other.location
         && one.snapshots == other.snapshots
-        && one.plugin_image == other.plugin_image
 }

@@ -228,9 +228,9 @@ fn install(core: &Core, storage: &Intent, live: &Live, place: Place<'_>) -> Opti
         plugin: match storage {
             Intent::Set {
                 descriptor,
-                storage,
+                plugin_image,
                 ..
-            } => Some(Plugin::new(descriptor.name, &storage.plugin_image)),
+            } => Some(Plugin::new(descriptor.name, plugin_image)),
             Intent::Keep(_) => server.and_then(Plugin::of),
             Intent::None => None,
         },

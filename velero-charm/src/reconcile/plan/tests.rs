@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
-use provider_api::{Location, Problem, Problems, doctest_descriptor, secrecy::ExposeSecret as _};
+use provider_api::{Location, Problem, Problems, secrecy::ExposeSecret as _};
+use provider_testkit::TAPE;
 use serde_json::json;
 
 use super::*;
@@ -12,8 +13,6 @@ use crate::{
     juju::secret::{Note, Reading},
     velero::{DEFAULT_IMAGE, manifests::VolumeBackups},
 };
-
-static TAPE: Descriptor = doctest_descriptor();
 
 mod readings;
 mod storage;
@@ -35,9 +34,8 @@ fn core() -> Core {
 
 fn storage(prefix: Option<&str>, credential: &str) -> Storage {
     Storage {
-        plugin_image: "tape/plugin:v1".into(),
         credential: credential.to_owned().into(),
-        canaries: vec![],
+        extra_redactions: vec![],
         location: Location {
             bucket: "reel".into(),
             prefix: prefix.map(Into::into),
@@ -51,8 +49,13 @@ fn storage(prefix: Option<&str>, credential: &str) -> Storage {
 }
 
 fn set(storage: Storage) -> Intent {
+    set_with("tape/plugin:v1", storage)
+}
+
+fn set_with(plugin_image: &str, storage: Storage) -> Intent {
     Intent::Set {
         descriptor: &TAPE,
+        plugin_image: plugin_image.into(),
         storage: Box::new(storage),
         integrators: vec![],
     }
@@ -397,11 +400,8 @@ fn a_definition_that_was_found_to_be_newer_is_not_looked_at_again() {
 #[test]
 fn while_something_runs_a_rotated_key_goes_through_and_pods_stay() {
     let live = with_node_agent(world(&core(), set(storage(None, "old"))));
-    let moved = Storage {
-        plugin_image: "tape/plugin:v2".into(),
-        ..storage(None, "new")
-    };
-    let mut plan = planned(core(), set(moved), &live);
+    let moved = set_with("tape/plugin:v2", storage(None, "new"));
+    let mut plan = planned(core(), moved, &live);
     assert!(plan.interrupts());
 
     plan.put_off_interruptions(live.running.server());
