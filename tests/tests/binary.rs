@@ -14,6 +14,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tests::operator;
 use tests::stack::versions;
+use tests::stores::{descriptors, integrators};
 
 async fn start(arguments: &[&str], input: &str) -> Output {
     // Not a pipe: a program that refuses its arguments ends without reading what is written into it.
@@ -39,15 +40,43 @@ fn charmcraft() -> Value {
     serde_saphyr::from_str(&text).unwrap()
 }
 
+/// The folders of provider crates in the workspace.
+fn provider_crates() -> Vec<String> {
+    let entries = std::fs::read_dir(operator::workspace()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let is_provider = |name: &String| name.starts_with("provider-") && name != "provider-api";
+    names.filter(is_provider).collect()
+}
+
 /// A crate that is listed but not named is not linked, and nothing else would tell.
 #[tokio::test]
-async fn exactly_these_providers_are_linked() {
+async fn every_provider_of_the_workspace_is_linked() {
     let listed = print(&["providers"], "").await;
     let names: Vec<_> = listed
         .lines()
         .map(|line| line.split('\t').next().unwrap())
         .collect();
-    assert_eq!(names, ["aws", "azure"]);
+    let known: Vec<_> = descriptors().iter().map(|one| one.name).collect();
+    assert_eq!(names, known);
+    assert!(names.contains(&"aws") && names.contains(&"azure"));
+    let crates = provider_crates();
+    assert_eq!(names.len(), crates.len(), "{names:?} of {crates:?}");
+}
+
+#[test]
+fn papers_name_every_provider_and_its_integrator() {
+    let charmcraft = charmcraft();
+    let description = charmcraft["description"].as_str().unwrap();
+    for integrator in integrators() {
+        assert!(
+            description.contains(&format!("`{integrator}`")),
+            "{integrator}"
+        );
+    }
+    let readme = std::fs::read_to_string(operator::workspace().join("README.md")).unwrap();
+    for name in provider_crates() {
+        assert!(readme.contains(&format!("({name}/README.md)")), "{name}");
+    }
 }
 
 /// That it declares those of the providers is what each provider's own tests hold.
