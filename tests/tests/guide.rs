@@ -1,7 +1,8 @@
 //! The guide for adding a provider, carried out as it stands in `CONTRIBUTING.md`.
 //!
 //! Its blocks are all that a throw-away provider is made of. It is built in a copy of the workspace, which
-//! shares what the workspace has compiled of others' crates and nothing else.
+//! shares what the workspace has compiled of others' crates, and nothing else: cargo tells two workspaces'
+//! crates apart by their version.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,6 +24,9 @@ use tokio::sync::OnceCell;
 const SECTION: &str = "## Adding a provider";
 /// Neither source nor anything that a build needs.
 const LEFT_OUT: [&str; 4] = [".git", ".stack", "target", "node_modules"];
+
+/// The version of the workspace's crates, and that of the copy's.
+const VERSIONS: [&str; 2] = ["\nversion = \"0.1.0\"\n", "\nversion = \"0.1.0-guide\"\n"];
 
 /// What a block of the guide does to a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -132,6 +136,9 @@ async fn workspace() -> &'static Path {
         read(operator::workspace(), operator::workspace(), &mut files);
         let guide = String::from_utf8(files[Path::new("CONTRIBUTING.md")].clone()).unwrap();
         carry_out(steps(&guide), &mut files);
+        let [ours, theirs] = VERSIONS.map(str::to_owned);
+        let version = Step::Change(ours, theirs);
+        carry_out(vec![("Cargo.toml".into(), version)], &mut files);
         let root = target().join("guide/workspace");
         write(&root, &files);
         let link = root.join(".stack");

@@ -330,7 +330,7 @@ fn got_through(subject: &Subject, ready: &Ready, text: &str) -> bool {
     shown.any(|shown| shown.contains(text)) || read.iter().any(|value| value == text)
 }
 
-/// What Velero is told is the same, whatever people are.
+/// The same for Velero; what people read may differ.
 fn is_same_but_for_words(one: &Ready, other: &Ready) -> bool {
     one.credential == other.credential
         && one.location == other.location

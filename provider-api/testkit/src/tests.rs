@@ -10,6 +10,7 @@ use provider_api::{
 
 use super::{TAPE as PLAIN, *};
 
+mod address;
 mod documents;
 
 const ROBOT: Endpoint = Endpoint {

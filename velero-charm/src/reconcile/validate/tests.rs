@@ -279,6 +279,49 @@ fn what_adds_to_a_relation_is_handed_on_with_the_facts_it_asks_for() {
 }
 
 #[test]
+fn own_endpoint_is_given_the_facts_that_it_asks_for() {
+    static ASKS: Curious = Curious(&Descriptor {
+        endpoint: Endpoint {
+            facts: &[Fact::ProviderIds],
+            ..PLAIN.endpoint
+        },
+        ..PLAIN
+    });
+    static ASKS_NOTHING: Curious = Curious(&PLAIN);
+
+    #[derive(Debug)]
+    struct Curious(&'static Descriptor);
+
+    impl StorageProvider for Curious {
+        fn descriptor(&self) -> &'static Descriptor {
+            self.0
+        }
+
+        fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
+            let nodes = &inputs.facts.provider_ids;
+            Ok(Answer::Waiting(format!("{nodes:?}")))
+        }
+    }
+
+    for (provider, asked, given) in [
+        (&ASKS, &[Fact::ProviderIds][..], r#"["shelf"]"#),
+        (&ASKS_NOTHING, &[], "[]"),
+    ] {
+        let relation = StorageRelation {
+            provider,
+            ..relation("tape:1", &[])
+        };
+        assert_eq!(relation.facts(), asked);
+        let desired = check(&json!({}), vec![relation]);
+        assert!(
+            matches!(&desired.storage, Intent::Keep(Why::Waiting(what)) if what == given),
+            "{:?}",
+            desired.storage
+        );
+    }
+}
+
+#[test]
 fn of_several_relations_none_is_taken() {
     let desired = check(
         &json!({}),
