@@ -96,7 +96,7 @@ impl RelationData {
         !names.iter().any(|name| self.fields.contains_key(*name))
     }
 
-    /// A plain field, trimmed; absent and [blank](is_blank) are the same.
+    /// A plain field, trimmed; absent and blank are the same, however an integrator spells the latter.
     #[must_use]
     pub fn plain(&self, name: &str) -> Option<&str> {
         match self.fields.get(name)? {

@@ -100,6 +100,11 @@ impl Asker<'_> {
     fn inside(&mut self, field: &str, document: &Json, parts: &[&str]) {
         let mut texts = Vec::new();
         texts_in(document, String::new(), &mut texts);
+        let is_text = |part: &&str| texts.iter().any(|(_, text)| text == part);
+        if !parts.iter().all(is_text) {
+            let what = "a secret part is not the whole of a text in its document";
+            self.breach(Rule::Examples, Some(field), what);
+        }
         for (place, text) in texts {
             let is_secret = parts.contains(&text.as_str());
             for strange in STRANGE {

@@ -422,6 +422,15 @@ fn example_that_keeps_silent_on_its_document_is_caught() {
         broken.contains(&(Rule::Examples, "card".into())),
         "{broken:?}"
     );
+    let half = Example {
+        secret_parts: vec![("card", "VGhlIGZpcnN0IGxpbmU=".into())],
+        ..example()
+    };
+    let broken = kit(CARD, good, half);
+    assert!(
+        broken.contains(&(Rule::Examples, "card".into())),
+        "{broken:?}"
+    );
     let elsewhere = Example {
         secret_parts: vec![("card", KEY.into()), ("card", "not in it".into())],
         ..example()
