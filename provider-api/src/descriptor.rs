@@ -1,7 +1,7 @@
 //! The fixed facts about a provider.
 //!
-//! **Invariant:** constant data only, so that a descriptor can be registered at link time and the
-//! charm can follow it without knowing the provider.
+//! Constant data only, so that a descriptor can be registered at link time and the charm can follow it
+//! without knowing the provider.
 
 /// What the charm must know about a provider before any relation exists.
 #[derive(Debug)]
@@ -14,9 +14,9 @@ pub struct Descriptor {
     pub endpoint: Endpoint,
     /// The integrator charm to recommend to a user who has none.
     pub integrator: &'static str,
-    /// Relations that this provider reads beside its own, if they exist.
-    pub further_endpoints: &'static [FurtherEndpoint],
-    /// The Velero plugin that serves this kind of store.
+    /// Relations that only add to the provider's own. Each is read while both exist.
+    pub optional_endpoints: &'static [Endpoint],
+    /// The image of the Velero plugin that serves this kind of store.
     pub plugin: ImageOption,
     /// What to advise when Velero finds a location unavailable; the first match counts.
     pub advice: &'static [Advice],
@@ -31,44 +31,42 @@ pub struct Endpoint {
     pub interface: &'static str,
     /// How the requirer asks for the relation's data.
     pub handshake: Handshake,
-}
-
-/// A relation that only adds to the provider's own.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FurtherEndpoint {
-    /// The relation.
-    pub endpoint: Endpoint,
-    /// What must be known of the cluster to make use of it; asked for only while it exists.
+    /// What must be known of the cluster to make use of the data. It is found out while there is a
+    /// relation; a provider that asks for nothing is given nothing.
     pub facts: &'static [Fact],
 }
 
 /// Something about the cluster that the charm can find out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fact {
-    /// What the nodes are to the cloud they run in: `spec.providerID` of each.
+    /// What the nodes are to the cloud they run in: [`Facts::provider_ids`](crate::Facts::provider_ids).
     ProviderIds,
 }
 
-/// The requirer's first word in a relation.
+/// What we write into a relation so that the integrator sends its data.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Handshake {
-    /// Fields to be sent as a Juju secret (`requested-secrets`).
+    /// Fields to be sent as a Juju secret (`requested-secrets`). Each is taken for a secret, also if it is
+    /// sent in the clear.
     pub requested_secrets: &'static [&'static str],
-    /// What is to be said beside that.
-    pub dialect: Dialect,
+    /// Whether we name the version of the protocol that we speak.
+    pub version: Version,
+    /// The field that the oldest integrators want to see before they send anything. `None` unless there are
+    /// such integrators; take it from their source, not from another provider.
+    ///
+    /// The charm says `relation-<number>` in it, only to an integrator that shows the mark of needing it (a key
+    /// `data` in its bag, no version and no secret), and takes it back from any other. What comes back is a
+    /// [`Value::Echo`](crate::Value::Echo), so that it is never read as a bucket that the user wants.
+    pub placeholder: Option<&'static str>,
 }
 
-/// The manners of a family of integrators.
+/// Whether `version` (and `lib-version`, its name for a while) is written into the relation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Dialect {
-    /// Those of the object-storage relations, which tell their dialects apart by a version.
-    ObjectStorage {
-        /// The field that an integrator of the oldest dialect waits for. None where such integrators do
-        /// not exist, or where any of them would take the field for the user's wish.
-        legacy_trigger: Option<&'static str>,
-    },
-    /// Nothing more is said. A version would be taken for that of another protocol.
-    SecretsOnly,
+pub enum Version {
+    /// As integrators do that are built on the library for object storage.
+    Said,
+    /// The integrator takes a version for another protocol, and does not answer.
+    Unsaid,
 }
 
 /// A config option that holds an image reference.
@@ -92,49 +90,28 @@ pub struct Advice {
 impl Descriptor {
     /// Every endpoint of this provider, its own first.
     pub fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
-        let further = self
-            .further_endpoints
-            .iter()
-            .map(|further| further.endpoint);
-        std::iter::once(self.endpoint).chain(further)
+        let optional = self.optional_endpoints.iter().copied();
+        std::iter::once(self.endpoint).chain(optional)
     }
 
-    /// The advice for a message of Velero's, if there is any.
+    /// What the endpoints ask to know of the cluster, while there is a relation on the own one and on those of
+    /// the optional ones that are said to have one.
+    pub fn facts(&self, is_related: impl Fn(&str) -> bool) -> Vec<Fact> {
+        let optional = self.optional_endpoints.iter();
+        let related = optional.filter(|endpoint| is_related(endpoint.name));
+        let asking = std::iter::once(&self.endpoint).chain(related);
+        asking
+            .flat_map(|endpoint| endpoint.facts)
+            .copied()
+            .collect()
+    }
+
+    /// The advice for a message of Velero, if there is any.
     #[must_use]
     pub fn advice_for(&self, message: &str) -> Option<&'static str> {
         self.advice
             .iter()
             .find(|advice| message.contains(advice.when))
             .map(|advice| advice.then)
-    }
-}
-
-/// A descriptor for examples in documentation.
-#[doc(hidden)]
-#[must_use]
-pub const fn doctest_descriptor() -> Descriptor {
-    Descriptor {
-        name: "tape",
-        summary: "A tape drive",
-        endpoint: Endpoint {
-            name: "tape-credentials",
-            interface: "tape",
-            handshake: Handshake {
-                requested_secrets: &["pin"],
-                dialect: Dialect::ObjectStorage {
-                    legacy_trigger: Some("reel"),
-                },
-            },
-        },
-        integrator: "tape-integrator",
-        further_endpoints: &[],
-        plugin: ImageOption {
-            option: "velero-tape-plugin-image",
-            default: "tape/plugin:v1",
-        },
-        advice: &[Advice {
-            when: "torn",
-            then: "replace the tape",
-        }],
     }
 }

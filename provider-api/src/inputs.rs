@@ -1,35 +1,63 @@
 //! What a provider is given.
 //!
-//! **Invariant:** a field is plain, secret or unreadable; a secret never becomes a plain string on
+//! A field is plain, secret, unreadable or an echo of our own; a secret never becomes a plain string on
 //! its way to the provider.
 
 use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::Problem;
+use crate::{Descriptor, Fact, Problem};
 
-/// What RFC 3986 lets a URL consist of beside letters and digits.
+/// What RFC 3986 lets a URL consist of besides letters and digits.
 const URL_PUNCTUATION: &str = "-._~:/?#[]@!$&'()*+,;=%";
 
 /// Everything that a provider may base its answer on.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Inputs {
     /// The data of the provider's own relation.
-    pub storage: RelationData,
-    /// The data of its further endpoints that have a relation, by endpoint name.
-    pub further: BTreeMap<String, RelationData>,
-    /// What is known of the cluster, as far as those endpoints ask for it.
+    pub own: RelationData,
+    /// The data of its optional relations that exist, by endpoint name.
+    pub optional: BTreeMap<String, RelationData>,
+    /// What is known of the cluster, as far as these relations' endpoints ask for it.
     pub facts: Facts,
-    /// The plugin image that the user configured.
-    pub plugin_image: String,
 }
 
 /// What the charm found out about the cluster.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Facts {
-    /// See [`Fact::ProviderIds`](crate::Fact::ProviderIds).
+    /// `spec.providerID` of each node that has one, in no order; for [`Fact::ProviderIds`].
     pub provider_ids: Vec<String>,
+}
+
+impl Inputs {
+    /// What a provider is given: of all that is known, only the facts that an endpoint with a relation asks
+    /// for.
+    #[must_use]
+    pub fn new(
+        descriptor: &Descriptor,
+        own: RelationData,
+        optional: BTreeMap<String, RelationData>,
+        known: Facts,
+    ) -> Self {
+        let facts = known.only(&descriptor.facts(|name| optional.contains_key(name)));
+        Self {
+            own,
+            optional,
+            facts,
+        }
+    }
+}
+
+impl Facts {
+    fn only(self, asked: &[Fact]) -> Self {
+        let Self { provider_ids } = self;
+        let is_asked = asked.contains(&Fact::ProviderIds);
+        Self {
+            provider_ids: if is_asked { provider_ids } else { Vec::new() },
+        }
+    }
 }
 
 /// One relation's data bag, with the content of its secret merged in.
@@ -68,7 +96,7 @@ impl RelationData {
         !names.iter().any(|name| self.fields.contains_key(*name))
     }
 
-    /// A plain field, trimmed; absent and [blank](is_blank) are the same.
+    /// A plain field, trimmed; absent and blank are the same, however an integrator spells the latter.
     #[must_use]
     pub fn plain(&self, name: &str) -> Option<&str> {
         match self.fields.get(name)? {
@@ -209,6 +237,56 @@ impl From<&str> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Endpoint, Handshake, ImageOption, Version};
+
+    const QUIET: Endpoint = Endpoint {
+        name: "tape-credentials",
+        interface: "tape",
+        handshake: Handshake {
+            requested_secrets: &[],
+            version: Version::Said,
+            placeholder: None,
+        },
+        facts: &[],
+    };
+    const CURIOUS: Endpoint = Endpoint {
+        name: "tape-robot",
+        facts: &[Fact::ProviderIds],
+        ..QUIET
+    };
+
+    const fn provider(endpoint: Endpoint, optional_endpoints: &'static [Endpoint]) -> Descriptor {
+        Descriptor {
+            name: "tape",
+            summary: "",
+            endpoint,
+            integrator: "",
+            optional_endpoints,
+            plugin: ImageOption {
+                option: "",
+                default: "",
+            },
+            advice: &[],
+        }
+    }
+
+    #[test]
+    fn facts_are_given_only_to_relations_that_ask() {
+        let robot = || BTreeMap::from([("tape-robot".to_owned(), RelationData::default())]);
+        for (provider, optional, is_given) in [
+            (provider(QUIET, &[]), BTreeMap::new(), false),
+            (provider(QUIET, &[CURIOUS]), BTreeMap::new(), false),
+            (provider(QUIET, &[CURIOUS]), robot(), true),
+            (provider(QUIET, &[]), robot(), false),
+            (provider(CURIOUS, &[QUIET]), BTreeMap::new(), true),
+        ] {
+            let known = Facts {
+                provider_ids: vec!["shelf".into()],
+            };
+            let inputs = Inputs::new(&provider, RelationData::default(), optional, known);
+            assert_eq!(inputs.facts.provider_ids.len() == 1, is_given, "{inputs:?}");
+        }
+    }
 
     #[test]
     fn blank_is_absent_and_debug_shows_no_secret() {

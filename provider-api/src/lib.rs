@@ -1,57 +1,139 @@
 //! The contract between the charm and a storage provider.
 //!
-//! **Invariant:** nothing here, and nothing in a provider, does IO. A provider is told what a
-//! relation holds and answers with plain data; the charm fetches, applies and reports.
+//! A provider turns what a storage integrator sent into what Velero needs. It does no IO: it is given
+//! plain data and answers with plain data, and the charm fetches, applies and reports. It is a
+//! [`Descriptor`] and one function, and has four duties:
 //!
-//! A provider crate exports one [`StorageProvider`] and registers it:
+//! | duty | where |
+//! | --- | --- |
+//! | **credentials from relation data** | [`StorageProvider::resolve`], from the fields in [`Inputs`] |
+//! | **secret rendering** | [`Storage::credential`], the file that the plugin reads |
+//! | **plugin image** | [`Descriptor::plugin`], the option and its default; the charm checks what the user sets |
+//! | **backup-location arguments** | [`Storage::location`], and [`Storage::snapshots`] |
+//!
+//! `provider-testkit` holds a provider to all of it, and `CONTRIBUTING.md` has the steps of adding one.
+//!
+//! # A whole provider
 //!
 //! ```
-//! use provider_api::{Descriptor, Inputs, Problems, Registration, StorageProvider, Verdict};
+//! use std::collections::BTreeMap;
 //!
+//! use provider_api::{
+//!     Advice, Answer, Descriptor, Endpoint, Gap, Handshake, ImageOption, Inputs, Location, Part,
+//!     Problem, Problems, Storage, StorageProvider, Version,
+//!     secrecy::{ExposeSecret as _, SecretString},
+//! };
+//!
+//! static DESCRIPTOR: Descriptor = Descriptor {
+//!     name: "tape", // the plugin's name for Velero, to the letter
+//!     summary: "A tape library",
+//!     endpoint: Endpoint {
+//!         name: "tape-credentials",
+//!         interface: "tape",
+//!         handshake: Handshake {
+//!             requested_secrets: &["pin"],
+//!             version: Version::Said,
+//!             placeholder: None, // unless an old integrator answers nothing without it
+//!         },
+//!         facts: &[], // or `&[Fact::ProviderIds]`
+//!     },
+//!     integrator: "tape-integrator",
+//!     optional_endpoints: &[],
+//!     plugin: ImageOption {
+//!         option: "velero-tape-plugin-image",
+//!         default: "tape/velero-plugin:v1.0.0",
+//!     },
+//!     advice: &[Advice {
+//!         when: "tape is torn", // words of the real plugin
+//!         then: "replace the tape",
+//!     }],
+//! };
+//!
+//! /// Tape libraries.
 //! #[derive(Debug)]
 //! pub struct Tape;
-//! # static TAPE: Descriptor = provider_api::doctest_descriptor();
+//!
+//! /// The provider that is registered.
+//! pub static PROVIDER: Tape = Tape;
+//!
+//! provider_api::register!(PROVIDER);
 //!
 //! impl StorageProvider for Tape {
 //!     fn descriptor(&self) -> &'static Descriptor {
-//!         &TAPE
+//!         &DESCRIPTOR
 //!     }
 //!
-//!     fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
-//!         Ok(Verdict::Waiting("a tape to be inserted".into()))
+//!     fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
+//!         let data = &inputs.own;
+//!         if data.lacks_all(&["pin"]) {
+//!             return Ok(Answer::Waiting("the tape integrator to send a reel and a pin".into()));
+//!         }
+//!         // An optional field that cannot be read leaves a gap, and holds nothing else back.
+//!         let mut gaps = Vec::new();
+//!         let folder = data.folder("folder", "correct `folder` in the tape integrator");
+//!         let prefix = Gap::or_value(folder, &[Part::Prefix], &mut gaps);
+//!         // Of the required ones everything that is wrong is said at once.
+//!         let (reel, pin) = provider_api::all!(
+//!             data.required("reel", "set `reel` in the tape integrator"),
+//!             pin(inputs),
+//!         )?;
+//!         Ok(Answer::Ready(Box::new(Storage {
+//!             credential: format!("PIN={}\n", pin.expose_secret()).into(),
+//!             extra_redactions: Vec::new(),
+//!             location: Location {
+//!                 bucket: reel.into(),
+//!                 prefix,
+//!                 ca_certificates: None,
+//!                 config: BTreeMap::from([("speed".into(), "high".into())]),
+//!             },
+//!             snapshots: None,
+//!             remarks: Vec::new(),
+//!             gaps,
+//!         })))
 //!     }
 //! }
 //!
-//! provider_api::inventory::submit! { Registration::new(&Tape) }
+//! fn pin(inputs: &Inputs) -> Result<SecretString, Problem> {
+//!     let hint = "set `pin` in the tape integrator";
+//!     let pin = inputs.own.required_secret("pin", hint)?;
+//!     // The file could not carry it unchanged.
+//!     if pin.expose_secret().contains(char::is_control) {
+//!         return Err(Problem::invalid("pin", "contains control characters", hint));
+//!     }
+//!     Ok(pin)
+//! }
+//!
+//! let fields = [("reel", "seven"), ("pin", "4711-4712")].map(|(name, text)| (name, text.into()));
+//! let inputs = Inputs::new(&DESCRIPTOR, fields.into_iter().collect(), BTreeMap::new(), Default::default());
+//! match PROVIDER.resolve(&inputs)? {
+//!     Answer::Ready(storage) => assert_eq!(storage.credential.expose_secret(), "PIN=4711-4712\n"),
+//!     Answer::Waiting(what) => panic!("waits for {what}"),
+//! }
+//! # Ok::<(), Problems>(())
 //! ```
 
-#[cfg(feature = "conformance")]
-pub mod conformance;
 mod descriptor;
 mod inputs;
 mod problem;
 mod registry;
 mod storage;
 
+#[doc(hidden)]
 pub use inventory;
 pub use secrecy;
 
-#[doc(hidden)]
-pub use self::descriptor::doctest_descriptor;
 pub use self::{
-    descriptor::{
-        Advice, Descriptor, Dialect, Endpoint, Fact, FurtherEndpoint, Handshake, ImageOption,
-    },
+    descriptor::{Advice, Descriptor, Endpoint, Fact, Handshake, ImageOption, Version},
     inputs::{Facts, Inputs, RelationData, Value},
-    problem::{Problem, ProblemKind, Problems},
+    problem::{AllOf, Problem, ProblemKind, Problems},
     registry::{Registration, Registry, RegistryError},
     storage::{Gap, Location, Part, SnapshotLocation, Storage},
 };
 
-/// What a provider makes of a relation's data.
+/// What a provider makes of its inputs.
 #[derive(Debug)]
-pub enum Verdict {
-    /// The integrator has not answered yet; the text names what is awaited.
+pub enum Answer {
+    /// The integrator has not answered yet. The text names what is awaited: "waiting for …".
     Waiting(String),
     /// Everything that Velero needs.
     Ready(Box<Storage>),
@@ -64,9 +146,10 @@ pub trait StorageProvider: std::fmt::Debug + Send + Sync {
 
     /// Turns relation data into what Velero needs.
     ///
-    /// Deterministic: equal inputs give equal answers.
+    /// Equal inputs give equal answers, and nothing but the inputs is looked at. No text in the answer
+    /// holds a secret or a part of one, except the credential file.
     ///
     /// # Errors
-    /// Everything that is wrong with the data, at once.
-    fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems>;
+    /// Everything that is wrong with the data, at once: see [`all!`].
+    fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems>;
 }

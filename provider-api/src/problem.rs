@@ -1,7 +1,6 @@
 //! What can be wrong with relation data or config, in words for a person.
 //!
-//! **Invariant:** a problem never carries the value of a secret, and a list of problems is never
-//! empty.
+//! A list of problems is never empty. That no problem carries the value of a secret, the testkit holds.
 
 use std::fmt;
 
@@ -82,10 +81,7 @@ impl Problem {
 
 impl Problems {
     /// Both values, or everything that is wrong with either.
-    ///
-    /// # Errors
-    /// If one of them has a problem.
-    pub fn both<A, B>(
+    fn both<A, B>(
         a: Result<A, impl Into<Self>>,
         b: Result<B, impl Into<Self>>,
     ) -> Result<(A, B), Self> {
@@ -106,15 +102,12 @@ impl Problems {
         self
     }
 
-    /// The value, unless something was wrong with it.
+    /// Goes on only if nothing was wrong.
     ///
     /// # Errors
     /// If `problems` holds anything.
-    pub fn or<T>(problems: Vec<Problem>, value: T) -> Result<T, Self> {
-        match Self::from_vec(problems) {
-            Some(problems) => Err(problems),
-            None => Ok(value),
-        }
+    pub fn raise(problems: Vec<Problem>) -> Result<(), Self> {
+        Self::from_vec(problems).map_or(Ok(()), Err)
     }
 
     /// Problems, if there are any.
@@ -160,6 +153,73 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+/// All values as one flat tuple, or everything that is wrong with any of them.
+///
+/// Takes up to eight results with a [`Problem`] or [`Problems`] as their error, and tries all of them:
+///
+/// ```
+/// use provider_api::{Problem, Problems, all};
+///
+/// let (a, b, c) = all!(Ok::<_, Problem>(1), Ok::<_, Problems>("two"), Ok::<_, Problem>('3'))?;
+/// assert_eq!((a, b, c), (1, "two", '3'));
+///
+/// let bucket: Result<u8, _> = Err(Problem::missing("bucket", "set it"));
+/// let region: Result<u8, _> = Err(Problem::invalid("region", "is blue", "change it"));
+/// let both = all!(bucket, Ok::<_, Problem>(1), region).unwrap_err();
+/// assert_eq!(both.to_string(), "`bucket` is missing: set it; `region` is blue: change it");
+/// # Ok::<(), Problems>(())
+/// ```
+#[macro_export]
+macro_rules! all {
+    ($($result:expr),+ $(,)?) => {
+        $crate::AllOf::all(($($result,)+))
+    };
+}
+
+/// What [`all!`] does with a tuple of results.
+#[doc(hidden)]
+pub trait AllOf {
+    /// The tuple of their values.
+    type Values;
+
+    /// All values, or all problems.
+    fn all(self) -> Result<Self::Values, Problems>;
+}
+
+impl AllOf for () {
+    type Values = ();
+
+    fn all(self) -> Result<(), Problems> {
+        Ok(())
+    }
+}
+
+/// For this many results and for any number below.
+macro_rules! all_of {
+    () => {};
+    ($first:ident $first_error:ident $($other:ident $other_error:ident)*) => {
+        impl<$first, $first_error, $($other, $other_error,)*> AllOf
+            for (Result<$first, $first_error>, $(Result<$other, $other_error>,)*)
+        where
+            $first_error: Into<Problems>,
+            $($other_error: Into<Problems>,)*
+        {
+            type Values = ($first, $($other,)*);
+
+            #[allow(non_snake_case, reason = "a value is called as its type")]
+            fn all(self) -> Result<Self::Values, Problems> {
+                let ($first, $($other,)*) = self;
+                let ($first, ($($other,)*)) = Problems::both($first, AllOf::all(($($other,)*)))?;
+                Ok(($first, $($other,)*))
+            }
+        }
+
+        all_of! { $($other $other_error)* }
+    };
+}
+
+all_of! { A AE B BE C CE D DE E EE F FE G GE H HE }
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,21 +240,37 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_wrong_with_either_is_lost() {
+    fn problem_of_any_result_is_kept() {
         let bad = |field: &str| Problem::missing(field, "set it");
         let all = |result: Result<(u8, u8), Problems>| {
             let problems = result.unwrap_err();
             let fields: Vec<_> = problems.iter().map(|p| p.field.clone()).collect();
             fields.join(" ")
         };
+        let good = |value| Ok::<u8, Problem>(value);
 
-        assert_eq!(
-            Problems::both::<_, u8>(Ok::<_, Problem>(1), Ok::<_, Problem>(2)),
-            Ok((1, 2))
+        assert_eq!(crate::all!(good(1), good(2)), Ok((1, 2)));
+        assert_eq!(crate::all!(good(1)), Ok((1,)));
+        assert_eq!(all(crate::all!(Err(bad("a")), good(2))), "a");
+        assert_eq!(all(crate::all!(good(1), Err(bad("b")))), "b");
+        let first = crate::all!(Err::<u8, _>(bad("a")), Err::<u8, _>(bad("b"))).unwrap_err();
+        assert_eq!(all(crate::all!(Err(first), Err(bad("c")))), "a b c");
+        let many = crate::all!(
+            good(1),
+            good(2),
+            good(3),
+            good(4),
+            good(5),
+            good(6),
+            good(7)
         );
-        assert_eq!(all(Problems::both(Err(bad("a")), Ok::<_, Problem>(2))), "a");
-        assert_eq!(all(Problems::both(Ok::<_, Problem>(1), Err(bad("b")))), "b");
-        let first = Problems::both::<u8, u8>(Err(bad("a")), Err(bad("b"))).unwrap_err();
-        assert_eq!(all(Problems::both(Err(first), Err(bad("c")))), "a b c");
+        assert_eq!(many, Ok((1, 2, 3, 4, 5, 6, 7)));
+    }
+
+    #[test]
+    fn raise_stops_at_problems_alone() {
+        assert_eq!(Problems::raise(Vec::new()), Ok(()));
+        let problem = Problem::missing("bucket", "set it");
+        assert_eq!(Problems::raise(vec![problem.clone()]), Err(problem.into()));
     }
 }

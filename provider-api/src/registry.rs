@@ -1,11 +1,29 @@
 //! The providers that were linked in.
 //!
-//! **Invariant:** sorted by name, no two with the same name or endpoint, so that an endpoint finds
-//! exactly one provider.
+//! Sorted by name, no two with the same name or endpoint, so that an endpoint finds exactly one provider.
 
 use crate::{Descriptor, StorageProvider};
 
-/// One provider's entry, submitted by its crate at link time.
+/// Registers a provider: `register!(PROVIDER);` in its crate, with a `static`.
+#[macro_export]
+macro_rules! register {
+    ($provider:path) => {
+        $crate::inventory::submit! { $crate::Registration::new(&$provider) }
+    };
+}
+
+/// Makes a provider's crate a part of this build: `link!(provider_s3);`.
+///
+/// A crate that is only listed in `Cargo.toml` is not linked, and its registration would be lost without a
+/// word.
+#[macro_export]
+macro_rules! link {
+    ($provider:ident) => {
+        const _: &dyn $crate::StorageProvider = &$provider::PROVIDER;
+    };
+}
+
+/// One provider's entry, submitted by its crate at link time: see [`register!`].
 #[derive(Debug)]
 pub struct Registration(&'static dyn StorageProvider);
 
@@ -27,7 +45,8 @@ pub enum RegistryError {
 }
 
 impl Registration {
-    /// An entry for [`inventory::submit!`].
+    /// An entry.
+    #[doc(hidden)]
     #[must_use]
     pub const fn new(provider: &'static dyn StorageProvider) -> Self {
         Self(provider)
@@ -93,7 +112,7 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Endpoint, FurtherEndpoint, Inputs, Problems, Verdict, doctest_descriptor};
+    use crate::{Answer, Endpoint, Handshake, ImageOption, Inputs, Problems, Version};
 
     #[derive(Debug)]
     struct Fixed(&'static Descriptor);
@@ -103,21 +122,43 @@ mod tests {
             self.0
         }
 
-        fn validate(&self, _: &Inputs) -> Result<Verdict, Problems> {
-            Ok(Verdict::Waiting(String::new()))
+        fn resolve(&self, _: &Inputs) -> Result<Answer, Problems> {
+            Ok(Answer::Waiting(String::new()))
         }
     }
 
-    static TAPE: Descriptor = doctest_descriptor();
+    const TAPE_CREDENTIALS: Endpoint = Endpoint {
+        name: "tape-credentials",
+        interface: "tape",
+        handshake: Handshake {
+            requested_secrets: &["pin"],
+            version: Version::Said,
+            placeholder: None,
+        },
+        facts: &[],
+    };
+    const TAPE_ONLY: Descriptor = Descriptor {
+        name: "tape",
+        summary: "A tape drive",
+        endpoint: TAPE_CREDENTIALS,
+        integrator: "tape-integrator",
+        optional_endpoints: &[],
+        plugin: ImageOption {
+            option: "velero-tape-plugin-image",
+            default: "tape/plugin:v1",
+        },
+        advice: &[],
+    };
     const DISK_CREDENTIALS: Endpoint = Endpoint {
         name: "disk-credentials",
         interface: "disk",
-        ..doctest_descriptor().endpoint
+        ..TAPE_CREDENTIALS
     };
+    static TAPE: Descriptor = TAPE_ONLY;
     static DISK: Descriptor = Descriptor {
         name: "disk",
         endpoint: DISK_CREDENTIALS,
-        ..doctest_descriptor()
+        ..TAPE_ONLY
     };
     static DRUM: Descriptor = Descriptor {
         name: "drum",
@@ -125,15 +166,12 @@ mod tests {
             name: "drum-credentials",
             ..DISK_CREDENTIALS
         },
-        further_endpoints: &[FurtherEndpoint {
-            endpoint: DISK_CREDENTIALS,
-            facts: &[],
-        }],
-        ..doctest_descriptor()
+        optional_endpoints: &[DISK_CREDENTIALS],
+        ..TAPE_ONLY
     };
     static OTHER: Descriptor = Descriptor {
         name: "other-tape",
-        ..doctest_descriptor()
+        ..TAPE_ONLY
     };
     static TAPES: Fixed = Fixed(&TAPE);
     static DISKS: Fixed = Fixed(&DISK);
@@ -154,7 +192,7 @@ mod tests {
     fn providers_that_cannot_be_told_apart_are_refused() {
         let same_name = Registry::new(vec![&TAPES, &TAPES]);
         let same_endpoint = Registry::new(vec![&TAPES, &OTHER_TAPES]);
-        let same_further_endpoint = Registry::new(vec![&DISKS, &DRUMS]);
+        let same_optional_endpoint = Registry::new(vec![&DISKS, &DRUMS]);
 
         assert_eq!(same_name.unwrap_err(), RegistryError::DuplicateName("tape"));
         assert_eq!(
@@ -162,7 +200,7 @@ mod tests {
             RegistryError::DuplicateEndpoint("tape-credentials")
         );
         assert_eq!(
-            same_further_endpoint.unwrap_err(),
+            same_optional_endpoint.unwrap_err(),
             RegistryError::DuplicateEndpoint("disk-credentials")
         );
     }

@@ -1,6 +1,6 @@
 //! What a provider gives: everything that Velero needs to use a store.
 //!
-//! **Invariant:** plain data; the credential is the only secret in it and stays wrapped.
+//! Plain data; what is secret in it stays wrapped.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use crate::Problem;
 /// A store that Velero can use.
 #[derive(Clone, Debug)]
 pub struct Storage {
-    /// The image of the plugin that serves it.
-    pub plugin_image: String,
-    /// The credential file, in the form that the plugin parses.
+    /// The credential file, in the form that the plugin parses. What was sent stands in it to the byte.
     pub credential: SecretString,
-    /// Every single secret value inside `credential`, to be kept out of messages.
-    pub canaries: Vec<SecretString>,
+    /// Secrets *inside* of what was sent, if that is a document: the private key of a JSON key, for example.
+    /// The charm keeps all that it handed in out of messages by itself. It masks each of these wherever it
+    /// stands, as a whole and line by line; in fewer than eight bytes it would find ordinary words.
+    pub extra_redactions: Vec<SecretString>,
     /// Where backups go.
     pub location: Location,
-    /// Where the provider's own volume snapshots go, if it can make any here.
+    /// Where the cloud's own volume snapshots go; `None` unless the nodes' volumes are in that cloud.
     pub snapshots: Option<SnapshotLocation>,
     /// What the user may want to know though nothing is wrong; for the log.
     pub remarks: Vec<String>,
@@ -77,7 +77,7 @@ pub struct Location {
     pub bucket: String,
     /// The folder in the bucket, without leading or trailing slashes.
     pub prefix: Option<String>,
-    /// PEM certificates to trust for the store, beside the system's.
+    /// PEM certificates to trust for the store, in addition to the system's.
     pub ca_certificates: Option<String>,
     /// The provider's settings, under the plugin's names.
     pub config: BTreeMap<String, String>,

@@ -4,7 +4,7 @@
 //! principal that is related is used as a whole or refused as a whole; the key never stands in for it.
 
 use provider_api::{
-    Facts, Problem, Problems, RelationData,
+    Facts, Problem, Problems, RelationData, all,
     secrecy::{ExposeSecret as _, SecretString},
 };
 
@@ -42,17 +42,13 @@ impl Access {
 
     pub(crate) fn principal(data: &RelationData, facts: &Facts) -> Result<Self, Problems> {
         let hint = "set the service principal's in the Azure auth integrator";
-        let secrets = Problems::both(
+        let (client_id, client_secret, tenant, subscription, nodes) = all!(
             secret(data, CLIENT_ID, hint),
             secret(data, CLIENT_SECRET, hint),
-        );
-        let names = Problems::both(
             name(data, TENANT_ID, hint),
             name(data, SUBSCRIPTION_ID, hint),
-        );
-        let ((secrets, names), nodes) =
-            Problems::both(Problems::both(secrets, names), nodes(facts))?;
-        let ((client_id, client_secret), (tenant, subscription)) = (secrets, names);
+            nodes(facts),
+        )?;
         Ok(Self::Principal(Principal {
             client_id,
             client_secret,

@@ -8,9 +8,9 @@ mod nodes;
 use std::collections::BTreeMap;
 
 use provider_api::{
-    Advice, Descriptor, Dialect, Endpoint, Fact, FurtherEndpoint, Gap, Handshake, ImageOption,
-    Inputs, Location, Part, Problem, Problems, Registration, RelationData, SnapshotLocation,
-    Storage, StorageProvider, Verdict, secrecy::SecretString,
+    Advice, Answer, Descriptor, Endpoint, Fact, Gap, Handshake, ImageOption, Inputs, Location,
+    Part, Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider, Version,
+    all,
 };
 
 use crate::{
@@ -39,10 +39,14 @@ const GROUP: &str = "resourceGroup";
 const GROUP_PARTS: &[Part] = &[Part::Config(GROUP)];
 const PREFIX_PARTS: &[Part] = &[Part::Prefix];
 
-/// Azure Blob Storage.
+/// The provider of Azure Blob Storage.
+#[derive(Debug)]
+pub struct Azure;
+
+/// The one that is registered.
 pub static PROVIDER: Azure = Azure;
 
-provider_api::inventory::submit! { Registration::new(&PROVIDER) }
+provider_api::register!(PROVIDER);
 
 static DESCRIPTOR: Descriptor = Descriptor {
     name: "azure",
@@ -52,20 +56,19 @@ static DESCRIPTOR: Descriptor = Descriptor {
         interface: "azure_storage",
         handshake: Handshake {
             requested_secrets: &[SECRET_KEY],
-            dialect: Dialect::ObjectStorage {
-                legacy_trigger: Some(CONTAINER),
-            },
+            version: Version::Said,
+            placeholder: Some(CONTAINER),
         },
+        facts: &[],
     },
     integrator: "azure-storage-integrator",
-    further_endpoints: &[FurtherEndpoint {
-        endpoint: Endpoint {
-            name: PRINCIPAL_ENDPOINT,
-            interface: "azure_service_principal",
-            handshake: Handshake {
-                requested_secrets: &[CLIENT_ID, CLIENT_SECRET],
-                dialect: Dialect::SecretsOnly,
-            },
+    optional_endpoints: &[Endpoint {
+        name: PRINCIPAL_ENDPOINT,
+        interface: "azure_service_principal",
+        handshake: Handshake {
+            requested_secrets: &[CLIENT_ID, CLIENT_SECRET],
+            version: Version::Unsaid,
+            placeholder: None,
         },
         facts: &[Fact::ProviderIds],
     }],
@@ -138,10 +141,6 @@ static DESCRIPTOR: Descriptor = Descriptor {
     ],
 };
 
-/// The provider of [`PROVIDER`].
-#[derive(Debug)]
-pub struct Azure;
-
 /// Relation data that was found to be complete, and sound but for the gaps.
 struct Settings {
     container: String,
@@ -157,27 +156,27 @@ impl StorageProvider for Azure {
         &DESCRIPTOR
     }
 
-    fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
-        let data = &inputs.storage;
-        let principal = inputs.further.get(PRINCIPAL_ENDPOINT);
+    fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
+        let data = &inputs.own;
+        let principal = inputs.optional.get(PRINCIPAL_ENDPOINT);
         if let Some(what) = awaited(data, principal) {
-            return Ok(Verdict::Waiting(what.into()));
+            return Ok(Answer::Waiting(what.into()));
         }
         let settings = read(data);
         let (settings, access) = match principal {
             Some(principal) if is_unanswered(principal) => {
                 settings?;
-                return Ok(Verdict::Waiting(
+                return Ok(Answer::Waiting(
                     "the Azure auth integrator to send a service principal".into(),
                 ));
             }
             Some(principal) => {
                 let settings = settings.and_then(for_tokens);
-                Problems::both(settings, Access::principal(principal, &inputs.facts))?
+                all!(settings, Access::principal(principal, &inputs.facts))?
             }
-            None => Problems::both(settings, Access::key(data))?,
+            None => all!(settings, Access::key(data))?,
         };
-        Ok(Verdict::Ready(Box::new(render(settings, &access, inputs))))
+        Ok(Answer::Ready(Box::new(render(settings, &access, data))))
     }
 }
 
@@ -227,8 +226,7 @@ fn read(data: &RelationData) -> Result<Settings, Problems> {
     let mut gaps = Vec::new();
     let resource_group = Gap::or_value(resource_group(data), GROUP_PARTS, &mut gaps);
     let prefix = Gap::or_value(prefix(data), PREFIX_PARTS, &mut gaps);
-    let names = Problems::both(container, account);
-    let ((container, account), address) = Problems::both(names, address)
+    let (container, account, address) = all!(container, account, address)
         .map_err(|problems| problems.and(gaps.iter().map(|gap| gap.problem.clone())))?;
     Ok(Settings {
         container,
@@ -293,7 +291,7 @@ fn resource_group(data: &RelationData) -> Result<Option<String>, Problem> {
     Ok(Some(group.into()))
 }
 
-fn render(settings: Settings, access: &Access, inputs: &Inputs) -> Storage {
+fn render(settings: Settings, access: &Access, data: &RelationData) -> Storage {
     let Settings {
         container,
         prefix,
@@ -317,16 +315,12 @@ fn render(settings: Settings, access: &Access, inputs: &Inputs) -> Storage {
             // Without this, Velero has Azure hand out the account's key, which needs other rights.
             set("useAAD", Some("true".into()));
             set("subscriptionId", principal.other_subscription());
-            (
-                Some(snapshot_location(principal)),
-                remarks(principal, &inputs.storage),
-            )
+            (Some(snapshot_location(principal)), remarks(principal, data))
         }
     };
     Storage {
-        plugin_image: inputs.plugin_image.clone(),
         credential: access.file(address.cloud),
-        canaries: secrets(inputs),
+        extra_redactions: Vec::new(),
         location: Location {
             bucket: container,
             prefix,
@@ -361,15 +355,6 @@ fn remarks(principal: &Principal, data: &RelationData) -> Vec<String> {
         ));
     }
     remarks
-}
-
-/// Every secret that was sent, used or not.
-fn secrets(inputs: &Inputs) -> Vec<SecretString> {
-    let principal = inputs.further.get(PRINCIPAL_ENDPOINT);
-    let fields = [CLIENT_ID, CLIENT_SECRET];
-    let of_principal = fields.map(|field| principal.and_then(|data| data.secret(field)));
-    let key = inputs.storage.secret(SECRET_KEY);
-    of_principal.into_iter().flatten().chain(key).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,6 @@
 use proptest::prelude::*;
-use provider_api::{
-    Facts, Value,
-    conformance::{self, Example, Subject, canary},
-    secrecy::ExposeSecret as _,
-};
+use provider_api::{Facts, Value, secrecy::ExposeSecret as _};
+use provider_testkit::{Example, Subject, canary};
 
 use super::*;
 
@@ -27,14 +24,14 @@ fn inputs(changes: &[(&str, &str)]) -> Inputs {
             .iter()
             .map(|(name, text)| ((*name).to_owned(), Value::from(*text))),
     );
-    Inputs {
-        storage: fields.into_iter().collect(),
-        plugin_image: "plugin:v1".into(),
-        ..Inputs::default()
-    }
+    given(fields.into_iter().collect())
 }
 
-/// Beside the key, a service principal on nodes in Azure.
+fn given(own: RelationData) -> Inputs {
+    Inputs::new(&DESCRIPTOR, own, BTreeMap::new(), Facts::default())
+}
+
+/// In addition to the key, a service principal on nodes in Azure.
 fn with_principal(changes: &[(&str, &str)]) -> Inputs {
     let mut fields: BTreeMap<_, _> = [CLIENT_ID, CLIENT_SECRET, TENANT_ID, SUBSCRIPTION_ID]
         .map(|field| (field, Value::Plain(format!("canary-{field}"))))
@@ -44,19 +41,20 @@ fn with_principal(changes: &[(&str, &str)]) -> Inputs {
             .iter()
             .map(|(name, text)| (*name, Value::from(*text))),
     );
-    Inputs {
-        further: BTreeMap::from([(PRINCIPAL_ENDPOINT.into(), fields.into_iter().collect())]),
-        facts: Facts {
+    Inputs::new(
+        &DESCRIPTOR,
+        inputs(&[]).own,
+        BTreeMap::from([(PRINCIPAL_ENDPOINT.into(), fields.into_iter().collect())]),
+        Facts {
             provider_ids: vec![NODE.into()],
         },
-        ..inputs(&[])
-    }
+    )
 }
 
 fn storage(inputs: &Inputs) -> Storage {
-    match PROVIDER.validate(inputs).unwrap() {
-        Verdict::Ready(storage) => *storage,
-        Verdict::Waiting(what) => panic!("waits for {what}"),
+    match PROVIDER.resolve(inputs).unwrap() {
+        Answer::Ready(storage) => *storage,
+        Answer::Waiting(what) => panic!("waits for {what}"),
     }
 }
 
@@ -65,7 +63,7 @@ fn ready(changes: &[(&str, &str)]) -> Storage {
 }
 
 fn refused(inputs: &Inputs) -> Vec<String> {
-    let problems = PROVIDER.validate(inputs).unwrap_err();
+    let problems = PROVIDER.resolve(inputs).unwrap_err();
     problems
         .iter()
         .map(|problem| problem.field.clone())
@@ -123,8 +121,9 @@ fn it_holds_what_every_provider_must() {
             ("connection-protocol", "https"),
         ]
     };
-    conformance::check(&Subject {
+    provider_testkit::check(&Subject {
         provider: &PROVIDER,
+        charmcraft: include_str!("../../charmcraft.yaml"),
         examples: vec![
             Example {
                 name: "key",
@@ -163,6 +162,7 @@ fn it_holds_what_every_provider_must() {
                 facts: Facts {
                     provider_ids: vec![NODE.into()],
                 },
+                ..Example::default()
             },
         ],
         credential_values,
@@ -204,7 +204,7 @@ fn everything_wrong_is_named_at_once() {
         ("resource-group", "r/g"),
         ("endpoint", "nowhere"),
     ];
-    inputs.storage = self::inputs(&wrong).storage;
+    inputs.own = self::inputs(&wrong).own;
     inputs.facts = Facts::default();
 
     let expected = [
@@ -219,11 +219,8 @@ fn everything_wrong_is_named_at_once() {
     assert_eq!(refused(&inputs), expected);
 }
 
-fn verdict_of(fields: &[(&str, Value)]) -> Result<Verdict, Problems> {
-    PROVIDER.validate(&Inputs {
-        storage: fields.iter().cloned().collect(),
-        ..Inputs::default()
-    })
+fn answer_to(fields: &[(&str, Value)]) -> Result<Answer, Problems> {
+    PROVIDER.resolve(&given(fields.iter().cloned().collect()))
 }
 
 #[test]
@@ -233,11 +230,11 @@ fn without_a_key_nothing_is_an_answer_yet() {
         (STORAGE_ACCOUNT, "acct".into()),
     ];
     for fields in [&names[..0], &names[..1], &names[1..], &names] {
-        let verdict = verdict_of(fields);
-        assert!(matches!(verdict, Ok(Verdict::Waiting(_))), "{verdict:?}");
+        let answer = answer_to(fields);
+        assert!(matches!(answer, Ok(Answer::Waiting(_))), "{answer:?}");
     }
     let blank = [&names[..], &[(SECRET_KEY, Value::Secret(" ".into()))]].concat();
-    assert_eq!(verdict_of(&blank).unwrap_err().first().field, SECRET_KEY);
+    assert_eq!(answer_to(&blank).unwrap_err().first().field, SECRET_KEY);
 }
 
 #[test]
@@ -251,7 +248,7 @@ fn an_echo_is_never_a_container() {
             "abfss://relation-7@acct.dfs.core.windows.net/".into(),
         ),
     ];
-    assert_eq!(verdict_of(&fields).unwrap_err().first().field, CONTAINER);
+    assert_eq!(answer_to(&fields).unwrap_err().first().field, CONTAINER);
 }
 
 #[test]
@@ -359,7 +356,7 @@ fn a_secret_gets_the_plainest_dress_that_keeps_it() {
 proptest! {
     #[test]
     fn an_endpoint_never_stops_the_provider(endpoint in "\\PC{0,60}") {
-        let _ = PROVIDER.validate(&inputs(&[("endpoint", &endpoint)]));
+        let _ = PROVIDER.resolve(&inputs(&[("endpoint", &endpoint)]));
     }
 
     #[test]

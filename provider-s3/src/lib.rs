@@ -7,9 +7,9 @@ mod endpoint;
 use std::collections::BTreeMap;
 
 use provider_api::{
-    Advice, Descriptor, Dialect, Endpoint, Gap, Handshake, ImageOption, Inputs, Location, Part,
-    Problem, Problems, Registration, RelationData, SnapshotLocation, Storage, StorageProvider,
-    Verdict, secrecy::SecretString,
+    Advice, Answer, Descriptor, Endpoint, Gap, Handshake, ImageOption, Inputs, Location, Part,
+    Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider, Version, all,
+    secrecy::SecretString,
 };
 
 use crate::endpoint::{Addressing, StoreUrl};
@@ -37,10 +37,14 @@ const LONGEST_BUCKET: usize = 255;
 /// What S3-compatible stores that know no regions answer to.
 const ANY_REGION: &str = "us-east-1";
 
-/// S3 and S3-compatible object stores.
+/// The provider of S3 and S3-compatible object stores.
+#[derive(Debug)]
+pub struct S3;
+
+/// The one that is registered.
 pub static PROVIDER: S3 = S3;
 
-provider_api::inventory::submit! { Registration::new(&PROVIDER) }
+provider_api::register!(PROVIDER);
 
 static DESCRIPTOR: Descriptor = Descriptor {
     name: "aws",
@@ -50,13 +54,13 @@ static DESCRIPTOR: Descriptor = Descriptor {
         interface: "s3",
         handshake: Handshake {
             requested_secrets: &[ACCESS_KEY, SECRET_KEY],
-            dialect: Dialect::ObjectStorage {
-                legacy_trigger: Some(BUCKET),
-            },
+            version: Version::Said,
+            placeholder: Some(BUCKET),
         },
+        facts: &[],
     },
     integrator: "s3-integrator",
-    further_endpoints: &[],
+    optional_endpoints: &[],
     plugin: ImageOption {
         option: "velero-aws-plugin-image",
         default: "velero/velero-plugin-for-aws:v1.14.3",
@@ -101,10 +105,6 @@ static DESCRIPTOR: Descriptor = Descriptor {
     ],
 };
 
-/// The provider of [`PROVIDER`].
-#[derive(Debug)]
-pub struct S3;
-
 /// Relation data that was found to be complete, and sound but for the gaps.
 struct Settings {
     bucket: String,
@@ -123,20 +123,17 @@ impl StorageProvider for S3 {
         &DESCRIPTOR
     }
 
-    fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
+    fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
+        let data = &inputs.own;
         // What else there is may be left over from before, or be on its way too.
-        if inputs.storage.lacks_all(&[ACCESS_KEY, SECRET_KEY]) {
-            let what = match inputs.storage.plain(BUCKET) {
+        if data.lacks_all(&[ACCESS_KEY, SECRET_KEY]) {
+            let what = match data.plain(BUCKET) {
                 Some(_) => "the S3 integrator to send keys",
                 None => "the S3 integrator to send a bucket and keys",
             };
-            return Ok(Verdict::Waiting(what.into()));
+            return Ok(Answer::Waiting(what.into()));
         }
-        let settings = read(&inputs.storage)?;
-        Ok(Verdict::Ready(Box::new(render(
-            settings,
-            inputs.plugin_image.clone(),
-        ))))
+        Ok(Answer::Ready(Box::new(render(read(data)?))))
     }
 }
 
@@ -147,13 +144,13 @@ fn read(data: &RelationData) -> Result<Settings, Problems> {
     let ca_certificates = Gap::or_value(ca_certificates(data), CA_PARTS, &mut gaps);
     let prefix = Gap::or_value(prefix(data), PREFIX_PARTS, &mut gaps);
 
-    let place = Problems::both(bucket(data), store(data));
-    let keys = Problems::both(
+    let (bucket, store, access_key, secret_key) = all!(
+        bucket(data),
+        store(data),
         credential::key(data, ACCESS_KEY),
         credential::key(data, SECRET_KEY),
-    );
-    let ((bucket, store), (access_key, secret_key)) = Problems::both(place, keys)
-        .map_err(|problems| problems.and(gaps.iter().map(|gap| gap.problem.clone())))?;
+    )
+    .map_err(|problems| problems.and(gaps.iter().map(|gap| gap.problem.clone())))?;
     let addressing = addressing.unwrap_or_else(|| {
         store
             .as_ref()
@@ -224,7 +221,7 @@ fn ca_certificates(data: &RelationData) -> Result<Option<String>, Problem> {
     data.plain(CA_CHAIN).map_or(Ok(None), ca::bundle)
 }
 
-fn render(settings: Settings, plugin_image: String) -> Storage {
+fn render(settings: Settings) -> Storage {
     let Settings {
         bucket,
         prefix,
@@ -264,9 +261,8 @@ fn render(settings: Settings, plugin_image: String) -> Storage {
         config: BTreeMap::from([(REGION.into(), region)]),
     });
     Storage {
-        plugin_image,
         credential: credential::file(&access_key, &secret_key),
-        canaries: vec![access_key, secret_key],
+        extra_redactions: Vec::new(),
         location: Location {
             bucket,
             prefix,

@@ -1,10 +1,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use proptest::prelude::*;
-use provider_api::{
-    Value,
-    conformance::{self, Example, Subject, canary},
-    secrecy::ExposeSecret,
-};
+use provider_api::{Facts, Value, secrecy::ExposeSecret};
+use provider_testkit::{Echo, Example, Subject, canary};
 
 use super::*;
 
@@ -20,22 +17,22 @@ fn inputs(changes: &[(&str, &str)]) -> Inputs {
             .iter()
             .map(|(name, text)| ((*name).to_owned(), Value::from(*text))),
     );
-    Inputs {
-        storage: fields.into_iter().collect(),
-        plugin_image: "plugin:v1".into(),
-        ..Inputs::default()
-    }
+    given(fields.into_iter().collect())
+}
+
+fn given(own: RelationData) -> Inputs {
+    Inputs::new(&DESCRIPTOR, own, BTreeMap::new(), Facts::default())
 }
 
 fn ready(changes: &[(&str, &str)]) -> Storage {
-    match PROVIDER.validate(&inputs(changes)).unwrap() {
-        Verdict::Ready(storage) => *storage,
-        Verdict::Waiting(what) => panic!("waits for {what}"),
+    match PROVIDER.resolve(&inputs(changes)).unwrap() {
+        Answer::Ready(storage) => *storage,
+        Answer::Waiting(what) => panic!("waits for {what}"),
     }
 }
 
 fn refused(changes: &[(&str, &str)]) -> Vec<String> {
-    let problems = PROVIDER.validate(&inputs(changes)).unwrap_err();
+    let problems = PROVIDER.resolve(&inputs(changes)).unwrap_err();
     problems
         .iter()
         .map(|problem| problem.field.clone())
@@ -95,11 +92,15 @@ fn it_holds_what_every_provider_must() {
             ..Example::default()
         }
     };
-    conformance::check(&Subject {
+    provider_testkit::check(&Subject {
         provider: &PROVIDER,
+        charmcraft: include_str!("../../charmcraft.yaml"),
         examples: vec![
             example("Amazon", &[(BUCKET, "backups")]),
-            example("another store", &elsewhere),
+            Example {
+                echo: Echo::IsMade,
+                ..example("another store", &elsewhere)
+            },
         ],
         credential_values,
     })
@@ -238,11 +239,8 @@ fn optional_fields_that_cannot_be_read_hold_nothing_back() {
     assert_eq!(gaps.collect::<Vec<_>>(), expected);
 }
 
-fn verdict(fields: &[(&str, Value)]) -> Result<Verdict, Problems> {
-    PROVIDER.validate(&Inputs {
-        storage: fields.iter().cloned().collect(),
-        ..Inputs::default()
-    })
+fn answer(fields: &[(&str, Value)]) -> Result<Answer, Problems> {
+    PROVIDER.resolve(&given(fields.iter().cloned().collect()))
 }
 
 #[test]
@@ -253,8 +251,8 @@ fn without_keys_nothing_is_an_answer_yet() {
         (BUCKET, "a/b"),
         (REGION, "eu central"),
     ] {
-        let verdict = verdict(&[(field, value.into())]);
-        assert!(matches!(verdict, Ok(Verdict::Waiting(_))), "{verdict:?}");
+        let answer = answer(&[(field, value.into())]);
+        assert!(matches!(answer, Ok(Answer::Waiting(_))), "{answer:?}");
     }
 }
 
@@ -263,7 +261,7 @@ fn key_without_its_other_half_is_a_problem() {
     for (sent, missing) in [(ACCESS_KEY, SECRET_KEY), (SECRET_KEY, ACCESS_KEY)] {
         for blank in [vec![], vec![(missing, Value::Secret("".into()))]] {
             let fields = [(BUCKET, "b".into()), (sent, Value::Secret("key".into()))];
-            let problems = verdict(&[fields.to_vec(), blank].concat()).unwrap_err();
+            let problems = answer(&[fields.to_vec(), blank].concat()).unwrap_err();
             assert_eq!(problems.to_string().matches("is missing").count(), 1);
             assert_eq!(problems.first().field, missing);
         }
@@ -276,16 +274,16 @@ fn an_echo_is_a_bucket_only_where_a_store_may_have_made_it() {
     let keys = [ACCESS_KEY, SECRET_KEY].map(|key| (key, Value::Secret(key.into())));
     let endpoint = (ENDPOINT, Value::from("http://seaweed:8333"));
 
-    let early = verdict(&[echo.clone(), endpoint.clone()]);
-    assert!(matches!(early, Ok(Verdict::Waiting(_))), "{early:?}");
-    let amazon = verdict(&[&keys[..], std::slice::from_ref(&echo)].concat()).unwrap_err();
+    let early = answer(&[echo.clone(), endpoint.clone()]);
+    assert!(matches!(early, Ok(Answer::Waiting(_))), "{early:?}");
+    let amazon = answer(&[&keys[..], std::slice::from_ref(&echo)].concat()).unwrap_err();
     assert_eq!(
         amazon.to_string(),
         "`bucket` is missing: set `bucket` in the S3 integrator"
     );
-    match verdict(&[&keys[..], &[echo, endpoint]].concat()).unwrap() {
-        Verdict::Ready(storage) => assert_eq!(storage.location.bucket, "relation-7"),
-        Verdict::Waiting(what) => panic!("waits for {what}"),
+    match answer(&[&keys[..], &[echo, endpoint]].concat()).unwrap() {
+        Answer::Ready(storage) => assert_eq!(storage.location.bucket, "relation-7"),
+        Answer::Waiting(what) => panic!("waits for {what}"),
     }
 }
 
@@ -324,15 +322,15 @@ fn an_endpoint_that_would_leak_or_mislead_is_refused() {
     ] {
         assert_eq!(refused(&[("endpoint", endpoint)]), [ENDPOINT], "{endpoint}");
     }
-    let problems = PROVIDER.validate(&inputs(&[("endpoint", "https://u:hunter2@store")]));
+    let problems = PROVIDER.resolve(&inputs(&[("endpoint", "https://u:hunter2@store")]));
     assert!(!problems.unwrap_err().to_string().contains("hunter2"));
 }
 
 proptest! {
     #[test]
     fn the_file_says_what_was_sent_or_is_refused(access in "\\PC{1,40}", secret in "\\PC{1,40}") {
-        let verdict = PROVIDER.validate(&inputs(&[(ACCESS_KEY, &access), (SECRET_KEY, &secret)]));
-        if let Ok(Verdict::Ready(storage)) = verdict {
+        let answer = PROVIDER.resolve(&inputs(&[(ACCESS_KEY, &access), (SECRET_KEY, &secret)]));
+        if let Ok(Answer::Ready(storage)) = answer {
             let read = credential_values(storage.credential.expose_secret());
             prop_assert_eq!(read, [access, secret]);
         }

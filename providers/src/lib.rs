@@ -1,11 +1,9 @@
-//! The storage providers that the charm is built with.
-//!
-//! **Invariant:** each provider crate is named here. A crate that is only listed in `Cargo.toml` is
-//! not linked, and its registration is lost without a word.
+//! The storage providers that the charm is built with: one line each.
 
-use provider_api::{Registry, RegistryError};
-use provider_azure as _;
-use provider_s3 as _;
+use provider_api::{Registry, RegistryError, link};
+
+link!(provider_azure);
+link!(provider_s3);
 
 /// The providers of this build. Calling it is what keeps them linked.
 ///

@@ -14,4 +14,5 @@ pub mod shop;
 pub mod side_by_side;
 pub mod stack;
 pub mod store;
+pub mod stores;
 pub mod world;

@@ -14,6 +14,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tests::operator;
 use tests::stack::versions;
+use tests::stores::{descriptors, integrators};
 
 async fn start(arguments: &[&str], input: &str) -> Output {
     // Not a pipe: a program that refuses its arguments ends without reading what is written into it.
@@ -39,15 +40,43 @@ fn charmcraft() -> Value {
     serde_saphyr::from_str(&text).unwrap()
 }
 
+/// The folders of provider crates in the workspace.
+fn provider_crates() -> Vec<String> {
+    let entries = std::fs::read_dir(operator::workspace()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let is_provider = |name: &String| name.starts_with("provider-") && name != "provider-api";
+    names.filter(is_provider).collect()
+}
+
 /// A crate that is listed but not named is not linked, and nothing else would tell.
 #[tokio::test]
-async fn exactly_these_providers_are_linked() {
+async fn every_provider_of_the_workspace_is_linked() {
     let listed = print(&["providers"], "").await;
     let names: Vec<_> = listed
         .lines()
         .map(|line| line.split('\t').next().unwrap())
         .collect();
-    assert_eq!(names, ["aws", "azure"]);
+    let known: Vec<_> = descriptors().iter().map(|one| one.name).collect();
+    assert_eq!(names, known);
+    assert!(names.contains(&"aws") && names.contains(&"azure"));
+    let crates = provider_crates();
+    assert_eq!(names.len(), crates.len(), "{names:?} of {crates:?}");
+}
+
+#[test]
+fn papers_name_every_provider_and_its_integrator() {
+    let charmcraft = charmcraft();
+    let description = charmcraft["description"].as_str().unwrap();
+    for integrator in integrators() {
+        assert!(
+            description.contains(&format!("`{integrator}`")),
+            "{integrator}"
+        );
+    }
+    let readme = std::fs::read_to_string(operator::workspace().join("README.md")).unwrap();
+    for name in provider_crates() {
+        assert!(readme.contains(&format!("({name}/README.md)")), "{name}");
+    }
 }
 
 /// That it declares those of the providers is what each provider's own tests hold.
@@ -109,7 +138,7 @@ async fn a_location_is_what_veleros_own_cli_would_make() {
     for (provider, data, config) in relations() {
         let ours = print(&["render", "--provider", provider], &data.to_string()).await;
         assert!(!ours.contains("canary"), "{ours}");
-        let mut ours: Value = serde_json::from_str(&ours).unwrap();
+        let mut ours = serde_json::from_str::<Value>(&ours).unwrap()["location"].take();
         let mut theirs = typed_location(&velero, provider, config);
 
         // What the CLI adds and we leave to the user: the mode, so that `ReadOnly` stays.
@@ -161,8 +190,82 @@ async fn a_relation_that_adds_to_a_store_is_rendered_with_it() {
     let in_azure = [&render[..], &["--node", node]].concat();
     let ours = print(&in_azure, &store.to_string()).await;
     assert!(!ours.contains("canary"), "{ours}");
-    let location: Value = serde_json::from_str(&ours).unwrap();
-    assert_eq!(location["spec"]["config"]["useAAD"], "true");
+    let rendered: Value = serde_json::from_str(&ours).unwrap();
+    assert_eq!(rendered["location"]["spec"]["config"]["useAAD"], "true");
+    let snapshots = &rendered["snapshotLocation"]["spec"];
+    assert_eq!(snapshots["config"], json!({"resourceGroup": "a-group"}));
+    assert_eq!(
+        rendered["remarks"],
+        json!(["The service principal is used, and the storage account's key is not."])
+    );
+}
+
+#[tokio::test]
+async fn rendered_storage_is_shown_whole_but_for_its_credential() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("{name}={}", path.display())
+    };
+    let (id, key) = (
+        secret("access-key", "canary-{\"id\"}\n"),
+        secret("secret-key", "canary-\"key\""),
+    );
+    let render = [
+        "render",
+        "--provider",
+        "aws",
+        "--secret-file",
+        &id,
+        "--secret-file",
+        &key,
+    ];
+    let data = json!({"bucket": "backups", "endpoint": "https://s3.example.com", "path": "a\nb"});
+
+    let text = print(&render, &data.to_string()).await;
+    assert!(!text.contains("canary"), "{text}");
+    let shown: Value = serde_json::from_str(&text).unwrap();
+    let keys: Vec<_> = shown.as_object().unwrap().keys().collect();
+    let expected = [
+        "extraRedactions",
+        "gaps",
+        "location",
+        "remarks",
+        "snapshotLocation",
+    ];
+    assert_eq!(keys, expected);
+    assert_eq!(
+        shown["location"]["spec"]["objectStorage"]["bucket"],
+        "backups"
+    );
+    assert_eq!(
+        shown["remarks"],
+        json!(["No `region` was sent: `us-east-1` is used."])
+    );
+    let gaps = "`path` has control characters: correct `path` in the S3 integrator";
+    assert_eq!(shown["gaps"], json!([gaps]));
+    assert_eq!(
+        (&shown["snapshotLocation"], &shown["extraRedactions"]),
+        (&Value::Null, &json!(0))
+    );
+
+    for (more, said) in [
+        (["--node", "a-node"], "leave out `--node`"),
+        (
+            ["--secret-file", "robot/code=/dev/null"],
+            "no optional relation `robot`",
+        ),
+        (
+            ["--secret-file", "secret-key=/nonexistent"],
+            "`/nonexistent` cannot be read",
+        ),
+    ] {
+        let refused = start(&[&render[..], &more].concat(), &data.to_string()).await;
+        assert!(!refused.status.success());
+        let text = String::from_utf8([refused.stdout, refused.stderr].concat()).unwrap();
+        assert!(text.contains(said), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use provider_api::secrecy::ExposeSecret as _;
-use provider_api::{Facts, Inputs, Problems, Value, Verdict};
+use provider_api::{Answer, Facts, Inputs, Problems, RelationData, StorageProvider, Value};
 use tempfile::TempDir;
 use tests::operator;
 
@@ -64,14 +64,13 @@ fn inputs(secrets: &[String; 3]) -> [Inputs; 2] {
         ("container", Value::from("backups")),
         ("storage-account", Value::from("acct")),
     ];
-    let with_key = Inputs {
-        storage: names
-            .clone()
-            .into_iter()
-            .chain([("secret-key", secret(key))])
-            .collect(),
-        ..Inputs::default()
-    };
+    let descriptor = azure().descriptor();
+    let own: RelationData = names
+        .clone()
+        .into_iter()
+        .chain([("secret-key", secret(key))])
+        .collect();
+    let with_key = Inputs::new(descriptor, own, BTreeMap::new(), Facts::default());
     let principal = [
         ("client-id", secret(client_id)),
         ("client-secret", secret(client_secret)),
@@ -79,17 +78,17 @@ fn inputs(secrets: &[String; 3]) -> [Inputs; 2] {
         ("subscription-id", Value::from("sub")),
     ];
     let node = "azure:///subscriptions/sub/resourceGroups/nodes/providers/x/y";
-    let with_principal = Inputs {
-        storage: names.into_iter().collect(),
-        further: BTreeMap::from([(
+    let with_principal = Inputs::new(
+        descriptor,
+        names.into_iter().collect(),
+        BTreeMap::from([(
             "azure-service-principal".into(),
             principal.into_iter().collect(),
         )]),
-        facts: Facts {
+        Facts {
             provider_ids: vec![node.into()],
         },
-        ..Inputs::default()
-    };
+    );
     [with_key, with_principal]
 }
 
@@ -116,11 +115,14 @@ fn wanted(secrets: &[String; 3]) -> [Variables; 2] {
     ]
 }
 
+fn azure() -> &'static dyn StorageProvider {
+    providers::registry().unwrap().by_name("azure").unwrap()
+}
+
 fn file(inputs: &Inputs) -> Result<String, Problems> {
-    let provider = providers::registry().unwrap().by_name("azure").unwrap();
-    match provider.validate(inputs)? {
-        Verdict::Ready(storage) => Ok(storage.credential.expose_secret().to_owned()),
-        Verdict::Waiting(what) => panic!("waits for {what}"),
+    match azure().resolve(inputs)? {
+        Answer::Ready(storage) => Ok(storage.credential.expose_secret().to_owned()),
+        Answer::Waiting(what) => panic!("waits for {what}"),
     }
 }
 

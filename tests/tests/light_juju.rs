@@ -16,10 +16,9 @@ use serde_json::{Map, Value};
 use tests::juju::{AzureSettings, DeployOptions, Echo, LastHooks, PodLoss};
 use tests::operator::{APP, AZURE, S3, UNIT};
 use tests::plane::{LightWorld, Plane};
+use tests::stores::no_store;
 
 const NOT_TRUSTED: &str = "blocked: not trusted: run `juju trust velero-operator --scope=cluster`";
-const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator s3-integrator` \
-                        or `azure-storage-integrator`";
 
 /// What connects Velero to a store.
 async fn connection(world: &LightWorld) -> String {
@@ -82,7 +81,7 @@ async fn a_broken_hook_disconnects_though_it_lists_its_relation() {
             .filter(|call| asked.contains(&&*call.tool));
         assert_eq!(asked.count(), 0, "what is over is not looked at");
         assert_eq!(connection(&world).await, "None ");
-        world.expect_status(NO_STORE).unwrap();
+        world.expect_status(&no_store()).unwrap();
     }
 }
 
@@ -99,7 +98,7 @@ async fn a_broken_hook_after_a_restart_disconnects_too() {
     world.settle().await.unwrap();
 
     assert_eq!(connection(&world).await, "None ");
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
 }
 
 #[tokio::test]
@@ -114,7 +113,7 @@ async fn an_integrator_removed_by_force_is_disconnected() {
     assert!(departed.exit.is_success(), "{}", world.log());
     assert_eq!(connection(&world).await, "None ");
     world.settle().await.unwrap();
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
 }
 
 #[tokio::test]
@@ -130,7 +129,7 @@ async fn trust_that_comes_after_its_hook_is_waited_for() {
     world.settle().await.unwrap();
 
     assert_eq!(hooks(&world, before), ["config-changed"]);
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
 }
 
 #[tokio::test]
@@ -145,7 +144,7 @@ async fn a_second_hook_after_trust_finds_nothing_to_do() {
     world.settle().await.unwrap();
 
     assert_eq!(hooks(&world, before), ["config-changed", "config-changed"]);
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
     let second = world.juju.hook_runs().last().unwrap();
     assert!(second.statuses.is_empty(), "{:?}", second.statuses);
 }
@@ -166,7 +165,7 @@ async fn trust_given_while_the_unit_starts_is_waited_for() {
     world.settle().await.unwrap();
 
     assert_eq!(hooks(&world, before), ["start"]);
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
 }
 
 #[tokio::test]

@@ -11,10 +11,9 @@ use serde_json::{Map, Value, json};
 use tests::juju::{ActionOutcome, Resolve};
 use tests::operator::{APP, UNIT};
 use tests::plane::{LightWorld, Plane};
+use tests::stores::no_store_for_actions;
 
 const SECOND: &str = "velero-operator/1";
-const NO_STORE: &str =
-    "no object store is configured: run `juju integrate velero-operator s3-integrator`";
 
 /// The writes of the charm since a mark.
 async fn writes(world: &LightWorld, mark: &tests::stack::Mark) -> Vec<String> {
@@ -118,7 +117,10 @@ async fn an_action_runs_on_any_unit_and_says_why_it_cannot() {
     let mut world = LightWorld::deployed(&plane, "actions").await.unwrap();
     let outcome = run(&mut world, UNIT, "backup get").await;
     assert_eq!(
-        (outcome.status.as_str(), outcome.message.contains(NO_STORE)),
+        (
+            outcome.status.as_str(),
+            outcome.message.contains(&no_store_for_actions())
+        ),
         ("failed", true),
         "{}",
         outcome.message

@@ -1,22 +1,36 @@
 //! What the binary is to a person who starts it by hand.
 //!
-//! **Invariant:** reads only its input, writes only its output, and shows no secret.
+//! **Invariant:** reads only its input and the files that it is given, writes only its output, and shows no
+//! secret.
 
 #![expect(
     clippy::print_stdout,
     reason = "standard output is what a person asked for"
 )]
 
-use std::{collections::BTreeMap, fs::File, io, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use provider_api::{Facts, Inputs, Problems, RelationData, Value, Verdict};
+use provider_api::{
+    Answer, Descriptor, Endpoint, Fact, Facts, Inputs, RelationData, Storage, Value,
+    secrecy::SecretString,
+};
+use serde_json::json;
 
-use crate::velero::{
-    self, Owner,
-    companion::Companion,
-    location::{self, Rank},
+use crate::{
+    juju::Secrets,
+    velero::{
+        self, Owner,
+        companion::Companion,
+        location::{self, Rank},
+    },
 };
 
 /// The Velero charm. Juju starts it for hooks and actions; by hand it only tells about itself.
@@ -43,34 +57,42 @@ struct Render {
     /// The provider's name, as `providers` lists it.
     #[arg(long)]
     provider: String,
-    /// A relation that adds to the store's, and a file with its data.
-    #[arg(long, value_name = "ENDPOINT=FILE", value_parser = relation)]
+    /// An optional relation in addition to the store's, and a file with its data.
+    #[arg(long, value_name = "ENDPOINT=FILE", value_parser = named_file)]
     with: Vec<(String, PathBuf)>,
+    /// A field whose value is the content of a file, as it is. Of an optional relation with its endpoint
+    /// before it.
+    #[arg(long, value_name = "[ENDPOINT/]FIELD=FILE", value_parser = named_file)]
+    secret_file: Vec<(String, PathBuf)>,
     /// The provider id of a node of the cluster.
     #[arg(long, value_name = "ID")]
     node: Vec<String>,
 }
 
-fn relation(text: &str) -> Result<(String, PathBuf), String> {
+/// One relation's fields, as a person gives them.
+type Fields = BTreeMap<String, String>;
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
-        Some((endpoint, file)) => Ok((endpoint.into(), file.into())),
-        None => Err("an endpoint, `=` and a file's name are wanted".into()),
+        Some((name, file)) => Ok((name.into(), file.into())),
+        None => Err("a name, `=` and a file's name are wanted".into()),
     }
 }
 
 pub(crate) fn main() -> ExitCode {
+    let secrets = Secrets::default();
     let outcome = match Arguments::parse().command {
         Command::Providers => providers(),
-        Command::Render(wanted) => render(wanted),
+        Command::Render(wanted) => render(wanted, &secrets),
         Command::Companion(companion) => return companion.become_it(),
     };
     match outcome {
         Ok(text) => {
-            println!("{text}");
+            println!("{}", secrets.redact(&text));
             ExitCode::SUCCESS
         }
         Err(error) => {
-            println!("error: {error:#}");
+            println!("{}", secrets.redact(&format!("error: {error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -93,62 +115,127 @@ fn providers() -> anyhow::Result<String> {
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
-fn render(wanted: Render) -> anyhow::Result<String> {
+fn render(wanted: Render, secrets: &Secrets) -> anyhow::Result<String> {
     let name = &wanted.provider;
     let registry = providers::registry()?;
-    let known = || {
-        registry
-            .descriptors()
-            .map(|d| d.name)
-            .collect::<Vec<_>>()
-            .join("`, `")
-    };
+    let known = || names(registry.descriptors().map(|descriptor| descriptor.name));
     let provider = registry
         .by_name(name)
-        .with_context(|| format!("there is no provider `{name}`; there are `{}`", known()))?;
+        .with_context(|| format!("there is no provider `{name}`; there are {}", known()))?;
     let descriptor = provider.descriptor();
-    let mut further = BTreeMap::new();
-    for (endpoint, path) in wanted.with {
-        let name = path.display().to_string();
-        let file = File::open(path).with_context(|| format!("`{name}` cannot be read"))?;
-        further.insert(endpoint, data(file, &name)?);
-    }
-    let inputs = Inputs {
-        storage: data(io::stdin(), "standard input")?,
-        further,
-        facts: Facts {
-            provider_ids: wanted.node,
-        },
-        plugin_image: descriptor.plugin.default.into(),
+    let inputs = inputs(wanted, descriptor, secrets)?;
+    let storage = match provider.resolve(&inputs)? {
+        Answer::Ready(storage) => storage,
+        Answer::Waiting(what) => return Ok(format!("waiting for {what}")),
     };
-    let storage = match provider.validate(&inputs)? {
-        Verdict::Ready(storage) => storage,
-        Verdict::Waiting(what) => return Ok(format!("waiting for {what}")),
-    };
-    let problems = storage.gaps.iter().map(|gap| gap.problem.clone());
-    if let Some(problems) = Problems::from_vec(problems.collect()) {
-        return Err(problems.into());
-    }
+    storage
+        .extra_redactions
+        .iter()
+        .for_each(|secret| secrets.learn(secret));
+    secrets.learn(&storage.credential);
+    Ok(serde_json::to_string_pretty(&shown(descriptor, &storage))?)
+}
+
+/// All of it but the credential file.
+fn shown(descriptor: &Descriptor, storage: &Storage) -> serde_json::Value {
+    let Storage {
+        credential: _,
+        extra_redactions,
+        location,
+        snapshots,
+        remarks,
+        gaps,
+    } = storage;
     let owner = Owner {
         application: "APPLICATION".into(),
         model_uuid: "MODEL".into(),
     };
-    let location = location::backup_location(
-        descriptor.name,
-        &storage.location,
-        Rank::Default,
-        "SECRET",
-        velero::SERVER,
-        &owner,
-    );
-    Ok(serde_json::to_string_pretty(&location)?)
+    let (name, secret, namespace) = (descriptor.name, "SECRET", velero::SERVER);
+    let location =
+        location::backup_location(name, location, Rank::Default, secret, namespace, &owner);
+    let snapshots = snapshots
+        .as_ref()
+        .map(|snapshots| location::snapshot_location(name, snapshots, secret, namespace, &owner));
+    let gaps: Vec<_> = gaps.iter().map(|gap| gap.problem.to_string()).collect();
+    json!({
+        "location": location,
+        "snapshotLocation": snapshots,
+        "remarks": remarks,
+        "gaps": gaps,
+        "extraRedactions": extra_redactions.len(),
+    })
 }
 
-fn data(source: impl io::Read, name: &str) -> anyhow::Result<RelationData> {
-    let fields: BTreeMap<String, String> = serde_json::from_reader(source)
-        .with_context(|| format!("{name} is not a JSON object of strings"))?;
-    let fields = fields.into_iter();
-    Ok(fields
-        .map(|(key, text)| (key, Value::Plain(text)))
-        .collect())
+/// What the charm would hand to the provider.
+fn inputs(wanted: Render, descriptor: &Descriptor, secrets: &Secrets) -> anyhow::Result<Inputs> {
+    let mut own: Fields = object(io::stdin(), "standard input")?;
+    let mut optional = BTreeMap::new();
+    for (endpoint, path) in wanted.with {
+        let file = open(&path)?;
+        optional.insert(endpoint, object(file, &path.display().to_string())?);
+    }
+    for (name, path) in wanted.secret_file {
+        let text = io::read_to_string(open(&path)?)
+            .with_context(|| format!("`{}` cannot be read", path.display()))?;
+        match name.split_once('/') {
+            Some((endpoint, field)) => {
+                let fields = optional.entry(endpoint.to_owned()).or_default();
+                fields.insert(field.to_owned(), text);
+            }
+            None => drop(own.insert(name, text)),
+        }
+    }
+    let own = data(own, &descriptor.endpoint, secrets);
+    let mut others = BTreeMap::new();
+    for (name, fields) in optional {
+        let mut known = descriptor.optional_endpoints.iter();
+        let endpoint = known.find(|endpoint| endpoint.name == name);
+        let endpoint = endpoint.with_context(|| {
+            let there = descriptor.optional_endpoints.iter();
+            let there = names(there.map(|endpoint| endpoint.name));
+            format!("there is no optional relation `{name}`; there are {there}")
+        })?;
+        others.insert(name, data(fields, endpoint, secrets));
+    }
+    let asked = descriptor.facts(|name| others.contains_key(name));
+    anyhow::ensure!(
+        wanted.node.is_empty() || asked.contains(&Fact::ProviderIds),
+        "none of these relations asks for provider ids of nodes: leave out `--node`"
+    );
+    let facts = Facts {
+        provider_ids: wanted.node,
+    };
+    Ok(Inputs::new(descriptor, own, others, facts))
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    File::open(path).with_context(|| format!("`{}` cannot be read", path.display()))
+}
+
+fn object(source: impl io::Read, name: &str) -> anyhow::Result<Fields> {
+    serde_json::from_reader(source)
+        .with_context(|| format!("{name} is not a JSON object of strings"))
+}
+
+/// What is asked for as a secret is one, as in a hook.
+fn data(fields: Fields, endpoint: &Endpoint, secrets: &Secrets) -> RelationData {
+    let requested = endpoint.handshake.requested_secrets;
+    let value = |(field, text): (String, String)| {
+        if requested.contains(&field.as_str()) {
+            let secret = SecretString::from(text);
+            secrets.learn(&secret);
+            (field, Value::Secret(secret))
+        } else {
+            (field, Value::Plain(text))
+        }
+    };
+    fields.into_iter().map(value).collect()
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let quoted: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    match quoted.as_slice() {
+        [] => "none".to_owned(),
+        some => some.join(", "),
+    }
 }

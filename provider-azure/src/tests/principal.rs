@@ -29,7 +29,7 @@ fn a_service_principal_is_used_instead_of_the_key() {
 #[test]
 fn a_service_principal_needs_no_key() {
     let mut inputs = with_principal(&[]);
-    inputs.storage = self::inputs(&[(SECRET_KEY, "")]).storage;
+    inputs.own = self::inputs(&[(SECRET_KEY, "")]).own;
 
     assert_eq!(storage(&inputs).remarks, [""; 0]);
 }
@@ -45,7 +45,7 @@ fn a_token_goes_to_addresses_of_azure_s_own_alone() {
         "https://acct.blob.core.chinacloudapi.cn:443",
     ] {
         let mut inputs = with_principal(&[]);
-        inputs.storage = self::inputs(&[("endpoint", endpoint)]).storage;
+        inputs.own = self::inputs(&[("endpoint", endpoint)]).own;
         assert_eq!(
             storage(&inputs).location.config["useAAD"],
             "true",
@@ -64,7 +64,7 @@ fn a_token_goes_to_addresses_of_azure_s_own_alone() {
         "https://192.0.2.1/acct",
     ] {
         let mut inputs = with_principal(&[]);
-        inputs.storage = self::inputs(&[("endpoint", endpoint)]).storage;
+        inputs.own = self::inputs(&[("endpoint", endpoint)]).own;
         assert_eq!(refused(&inputs), [ENDPOINT], "{endpoint}");
     }
 }
@@ -81,25 +81,25 @@ fn the_subscription_of_the_disks_is_that_of_the_nodes() {
 fn a_service_principal_that_is_on_its_way_is_waited_for() {
     let mut inputs = with_principal(&[]);
     inputs
-        .further
+        .optional
         .insert(PRINCIPAL_ENDPOINT.into(), RelationData::default());
 
-    let verdict = PROVIDER.validate(&inputs);
+    let answer = PROVIDER.resolve(&inputs);
     assert!(
-        matches!(&verdict, Ok(Verdict::Waiting(what)) if what.contains("service principal")),
-        "{verdict:?}"
+        matches!(&answer, Ok(Answer::Waiting(what)) if what.contains("service principal")),
+        "{answer:?}"
     );
     let names: RelationData = [TENANT_ID, SUBSCRIPTION_ID]
         .map(|field| (field, Value::from("sub")))
         .into_iter()
         .collect();
-    inputs.further.insert(PRINCIPAL_ENDPOINT.into(), names);
-    let verdict = PROVIDER.validate(&inputs);
+    inputs.optional.insert(PRINCIPAL_ENDPOINT.into(), names);
+    let answer = PROVIDER.resolve(&inputs);
     assert!(
-        matches!(&verdict, Ok(Verdict::Waiting(what)) if what.contains("service principal")),
-        "{verdict:?}"
+        matches!(&answer, Ok(Answer::Waiting(what)) if what.contains("service principal")),
+        "{answer:?}"
     );
-    inputs.storage = self::inputs(&[("container", "a/b")]).storage;
+    inputs.own = self::inputs(&[("container", "a/b")]).own;
     assert_eq!(
         refused(&inputs),
         [CONTAINER],

@@ -13,6 +13,7 @@
 
 mod actions;
 mod agent;
+pub mod any;
 pub mod azure;
 pub mod azure_auth;
 pub mod charm;

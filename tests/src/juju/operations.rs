@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::Juju;
+use super::any::AnyIntegrator;
 use super::azure::{AzureIntegrator, AzureSettings};
 use super::azure_auth::AzureAuthIntegrator;
 use super::charm::{Charm, CharmSource, Role};
@@ -115,6 +116,23 @@ impl Juju {
     /// Deploys the played `azure-auth-integrator`, which knows nothing yet.
     pub fn deploy_azure_auth_integrator(&mut self, app: &str) -> Result<()> {
         self.deploy_player(app, Peer::AzureAuth(AzureAuthIntegrator::default()))
+    }
+
+    /// Deploys a played integrator of any kind of store, which knows nothing yet: its endpoint with the
+    /// interface, and which of its options it sends as a secret.
+    pub fn deploy_integrator(
+        &mut self,
+        app: &str,
+        (endpoint, interface): (&str, &str),
+        secrets: &[&str],
+    ) -> Result<()> {
+        let player = AnyIntegrator {
+            endpoint: endpoint.to_owned(),
+            interface: interface.to_owned(),
+            secrets: secrets.iter().map(|key| (*key).to_owned()).collect(),
+            ..AnyIntegrator::default()
+        };
+        self.deploy_player(app, Peer::Any(player))
     }
 
     fn deploy_player(&mut self, app: &str, player: Peer) -> Result<()> {

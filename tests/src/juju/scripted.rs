@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::any::AnyIntegrator;
 use super::azure::AzureIntegrator;
 use super::azure_auth::AzureAuthIntegrator;
 use super::model::{Bag, Kind, Life, Model, Relation};
@@ -27,6 +28,8 @@ pub enum Peer {
     Azure(AzureIntegrator),
     /// `azure-auth-integrator`.
     AzureAuth(AzureAuthIntegrator),
+    /// Any other, without quirks.
+    Any(AnyIntegrator),
 }
 
 /// One relation, as a player sees it.
@@ -73,7 +76,7 @@ pub struct Answer {
 /// What every player can do.
 pub trait Scripted {
     /// Its endpoints: name and interface, each the providing end.
-    fn endpoints(&self) -> Vec<(&'static str, &'static str)>;
+    fn endpoints(&self) -> Vec<(&str, &str)>;
     /// Takes the user's settings over.
     fn configure(&mut self, key: &str, value: &Value) -> Result<()>;
     /// What its `update-status` does.
@@ -90,6 +93,7 @@ impl Peer {
             Self::S3(player) => player,
             Self::Azure(player) => player,
             Self::AzureAuth(player) => player,
+            Self::Any(player) => player,
         }
     }
 
@@ -99,6 +103,7 @@ impl Peer {
             Self::S3(player) => player,
             Self::Azure(player) => player,
             Self::AzureAuth(player) => player,
+            Self::Any(player) => player,
         }
     }
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use tests::juju::DeployOptions;
 use tests::past::{Installation, Release, take_back};
 use tests::plane::{LightWorld, Plane};
+use tests::stores::no_store;
 
-use crate::given::{NO_STORE, connected, kind, mark, refresh, writes};
+use crate::given::{connected, kind, mark, refresh, writes};
 
 const LOCATIONS: &str = "backupstoragelocations.velero.io";
 /// Of these, only the bundled Velero knows.
@@ -147,7 +148,7 @@ async fn assert_left_alone(version: &Value) {
     let mark = mark(&world).await;
 
     world.deploy(DeployOptions::trusted()).await.unwrap();
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
     world.connect().await.unwrap();
     world.update_status().await.unwrap();
 

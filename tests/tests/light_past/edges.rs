@@ -5,12 +5,12 @@ use tests::juju::{Dialect, Interruption};
 use tests::operator::{APP, UNIT};
 use tests::past::{CLI, Installation, PythonCharm, Release, VeleroCli, take_back};
 use tests::plane::{LightWorld, Plane};
+use tests::stores::no_store;
 
 use crate::given::{
-    NO_STORE, OLD_PLUGIN, OUR_PLUGIN, assert_ours, assert_up_to_date, backup, connected, create,
-    essence, exists, get, init_containers, managers, mark, new_servers, objects, python, refresh,
-    relate, server_image, servers, servers_so_far, trusted_with, until_it_serves, until_rolled_out,
-    writes,
+    OLD_PLUGIN, OUR_PLUGIN, assert_ours, assert_up_to_date, backup, connected, create, essence,
+    exists, get, init_containers, managers, mark, new_servers, objects, python, refresh, relate,
+    server_image, servers, servers_so_far, trusted_with, until_it_serves, until_rolled_out, writes,
 };
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn nothing_but_a_secret_and_definitions_is_a_beginning_too() {
 
     refresh(&mut world).await;
 
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
     world.connect().await.unwrap();
     assert_ours(&world, &objects_but_the_stray_secret(&world).await);
 }

@@ -16,8 +16,6 @@ use tests::plane::{LightWorld, Plane};
 use tests::stack::{Mark, versions};
 use tokio::time::timeout;
 
-pub(crate) const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
-                                   s3-integrator` or `azure-storage-integrator`";
 pub(crate) const OLD_PLUGIN: &str = "velero-velero-plugin-for-aws";
 pub(crate) const OUR_PLUGIN: &str = "storage-plugin-aws";
 

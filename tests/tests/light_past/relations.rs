@@ -6,10 +6,11 @@ use serde_json::json;
 use tests::juju::Dialect;
 use tests::operator::{APP, S3};
 use tests::plane::{LightWorld, Plane};
+use tests::stores::no_store;
 
 use crate::given::{
-    NO_STORE, assert_ours, bag_of, connected, exists, get, init_containers, objects, our_bag,
-    python, refresh, relate, until_it_serves,
+    assert_ours, bag_of, connected, exists, get, init_containers, objects, our_bag, python,
+    refresh, relate, until_it_serves,
 };
 
 /// The credential that the location names, as text.
@@ -132,7 +133,7 @@ async fn the_relation_can_end_after_the_take_over() {
     world.juju.remove_relation(APP, S3).unwrap();
     world.settle().await.unwrap();
 
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
     assert_eq!(init_containers(&world).await, Vec::<String>::new());
     let objects = objects(&world).await;
     for name in objects.keys() {
@@ -154,7 +155,7 @@ async fn a_store_that_nobody_relates_any_more_is_cleared_away() {
 
     refresh(&mut world).await;
 
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
     assert_eq!(init_containers(&world).await, Vec::<String>::new());
     assert!(!exists(&world, "velero.io", "BackupStorageLocation", "default").await);
     assert!(!exists(&world, "velero.io", "VolumeSnapshotLocation", "default").await);

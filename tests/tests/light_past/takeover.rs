@@ -9,10 +9,11 @@ use tests::operator::APP;
 use tests::past::VeleroCli;
 use tests::plane::Plane;
 use tests::stack::versions;
+use tests::stores::no_store;
 
 use crate::given::{
-    NO_STORE, OLD_PLUGIN, OUR_PLUGIN, assert_ours, assert_up_to_date, backup, connected, create,
-    edit, essence, exists, get, init_containers, kind, mark, new_servers, objects, python, refresh,
+    OLD_PLUGIN, OUR_PLUGIN, assert_ours, assert_up_to_date, backup, connected, create, edit,
+    essence, exists, get, init_containers, kind, mark, new_servers, objects, python, refresh,
     servers, servers_so_far, until_it_serves, until_rolled_out, writes,
 };
 
@@ -196,7 +197,7 @@ async fn without_a_store_the_server_alone_comes_over() {
 
     refresh(&mut world).await;
 
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
     assert_ours(&world, &objects(&world).await);
     assert_up_to_date(&world).await;
     assert_eq!(init_containers(&world).await, Vec::<String>::new());
@@ -222,7 +223,7 @@ async fn a_server_that_would_roll_is_replaced() {
 
     refresh(&mut world).await;
 
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
     assert_ours(&world, &objects(&world).await);
     assert_up_to_date(&world).await;
 }

@@ -8,11 +8,9 @@ use kube::api::{DynamicObject, ListParams};
 use serde_json::{Value, json};
 use tests::operator::APP;
 use tests::plane::StoreKind;
+use tests::stores::no_store;
 
 use crate::steps::{BUCKET, KEY, PATH, Scene};
-
-const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
-                        s3-integrator` or `azure-storage-integrator`";
 
 /// Fails unless everything is as config and relations call for.
 pub(crate) async fn assert_as_called_for(scene: &Scene) {
@@ -20,7 +18,11 @@ pub(crate) async fn assert_as_called_for(scene: &Scene) {
     let status = scene.world.juju.unit_status(&scene.leader()).unwrap();
     let status = format!("{}: {}", status.level, status.message);
     let related = scene.is_related() == Some(true);
-    let wanted = if related { "active: " } else { NO_STORE };
+    let wanted = if related {
+        "active: ".to_owned()
+    } else {
+        no_store()
+    };
     assert_eq!(status, wanted, "{}", log());
     server(scene, related).await;
     node_agent(scene).await;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tests::shop::Shop;
+use tests::stores::no_store_for_actions;
 use tests::world::World;
 
 use super::{kubectl, run_with};
@@ -21,10 +22,7 @@ async fn what_is_not_for_an_action_is_refused_with_its_reason() {
     let mut world = World::deployed("refusals").await.unwrap();
 
     let message = refusal(&mut world, "backup get").await;
-    assert!(
-        message.contains("`juju integrate velero-operator s3-integrator`"),
-        "{message}"
-    );
+    assert!(message.contains(&no_store_for_actions()), "{message}");
     for (command, reason) in [
         ("", "is empty"),
         ("backup 'x", "quote"),

@@ -1,9 +1,10 @@
 //! Options, good and bad.
 
 use tests::stack::versions;
+use tests::stores::no_store;
 use tests::world::World;
 
-use super::{NO_STORE, kubectl, writes};
+use super::{kubectl, writes};
 
 #[tokio::test]
 async fn an_image_that_cannot_be_pulled_is_named() {
@@ -21,7 +22,7 @@ async fn an_image_that_cannot_be_pulled_is_named() {
         .config("velero-image", &versions::velero_image())
         .await
         .unwrap();
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
 
     let plugin = "velero/velero-plugin-for-aws:v1.14.99";
     world
@@ -103,5 +104,5 @@ async fn a_node_agent_that_the_namespace_does_not_admit_is_explained() {
     )
     .await;
     world.update_status().await.unwrap();
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
 }

@@ -23,9 +23,6 @@ use tests::juju::ActionOutcome;
 use tests::operator::UNIT;
 use tests::world::World;
 
-const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
-                        s3-integrator` or `azure-storage-integrator`";
-
 async fn run_with(world: &mut World, action: &str, params: Value) -> ActionOutcome {
     let params: Map<String, Value> = serde_json::from_value(params).unwrap();
     world.juju.run_action(UNIT, action, &params).await.unwrap()

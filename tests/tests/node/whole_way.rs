@@ -6,9 +6,10 @@ use tests::operator::APP;
 use tests::shop::Shop;
 use tests::stack::{StoredObject, versions};
 use tests::store::Store;
+use tests::stores::no_store;
 use tests::world::World;
 
-use super::{NO_STORE, kubectl};
+use super::kubectl;
 
 #[tokio::test]
 async fn one_backup_lost_and_restored() {
@@ -32,7 +33,7 @@ async fn lose_and_restore(mut world: World, store: &Store) {
 
     world.juju.remove_relation(APP, store.integrator()).unwrap();
     world.juju.settle().await.unwrap();
-    world.expect_status(NO_STORE).unwrap();
+    world.expect_status(&no_store()).unwrap();
     assert_eq!(world.location().await.unwrap(), None);
     let init = "jsonpath={.spec.template.spec.initContainers[*].name}";
     let plugins = kubectl(&world, &["get", "deployment", "velero", "-o", init]).await;
@@ -70,7 +71,7 @@ async fn follow_the_readme(world: &mut World, store: &Store) {
                 let (shop, _) = at_stake.as_ref().unwrap();
                 shop.lose().await.unwrap();
             }
-            Moment::Integrate => world.expect_status(NO_STORE).unwrap(),
+            Moment::Integrate => world.expect_status(&no_store()).unwrap(),
             Moment::Other => {}
         }
         let outcome = hand.carry_out(&mut world.juju, &line).await.unwrap();
@@ -113,5 +114,5 @@ async fn a_cluster_that_never_had_velero_is_ready_after_one_hook() {
     let install = &world.juju.hook_runs()[0];
     assert_eq!(install.hook, "install");
     let status = install.statuses.last().unwrap();
-    assert_eq!(format!("{}: {}", status.level, status.message), NO_STORE);
+    assert_eq!(format!("{}: {}", status.level, status.message), no_store());
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use provider_api::{Dialect, Handshake};
+use provider_api::{Handshake, Version};
 
 /// Where integrators put the address of the Juju secret.
 pub(super) const SECRET_ADDRESS: &str = "secret-extra";
@@ -36,12 +36,7 @@ pub(super) fn echo(
     theirs: &BTreeMap<String, String>,
     ours: Option<&BTreeMap<String, String>>,
 ) -> Option<&'static str> {
-    let Dialect::ObjectStorage {
-        legacy_trigger: Some(trigger),
-    } = handshake.dialect
-    else {
-        return None;
-    };
+    let trigger = handshake.placeholder?;
     let placeholder = placeholder(relation);
     let was_said = match ours {
         Some(ours) => [trigger, WITHDRAWN]
@@ -62,11 +57,11 @@ pub(super) fn missing_words(
 ) -> BTreeMap<&'static str, String> {
     let fields = handshake.requested_secrets.join("\", \"");
     let mut words = BTreeMap::from([(REQUESTED_SECRETS, format!("[\"{fields}\"]"))]);
-    if let Dialect::ObjectStorage { legacy_trigger } = handshake.dialect {
+    if handshake.version == Version::Said {
         words.extend(VERSION.map(|(key, value)| (key, value.to_owned())));
-        if let Some(trigger) = legacy_trigger {
-            words.extend(placeholder_words(trigger, relation, theirs, ours));
-        }
+    }
+    if let Some(trigger) = handshake.placeholder {
+        words.extend(placeholder_words(trigger, relation, theirs, ours));
     }
     words.retain(|key, value| ours.get(*key) != Some(value));
     words
@@ -100,9 +95,8 @@ mod tests {
 
     const HANDSHAKE: Handshake = Handshake {
         requested_secrets: &["key-a", "key-b"],
-        dialect: Dialect::ObjectStorage {
-            legacy_trigger: Some("reel"),
-        },
+        version: Version::Said,
+        placeholder: Some("reel"),
     };
 
     fn bag(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -133,7 +127,8 @@ mod tests {
     #[test]
     fn no_version_is_said_to_those_that_know_none() {
         let handshake = Handshake {
-            dialect: Dialect::SecretsOnly,
+            version: Version::Unsaid,
+            placeholder: None,
             ..HANDSHAKE
         };
         let theirs = bag(&[("data", "{}")]);
@@ -168,9 +163,7 @@ mod tests {
             assert!(!missing(theirs, &[]).contains(&placeholder), "{theirs:?}");
         }
         let handshake = Handshake {
-            dialect: Dialect::ObjectStorage {
-                legacy_trigger: None,
-            },
+            placeholder: None,
             ..HANDSHAKE
         };
         let theirs = bag(&[("data", "{}")]);

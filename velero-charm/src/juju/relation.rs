@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use provider_api::{
-    Endpoint, Fact, FurtherEndpoint, Handshake, Registry, RelationData, StorageProvider, Value,
-};
+use provider_api::{Endpoint, Fact, Handshake, Registry, RelationData, StorageProvider, Value};
 use secrecy::ExposeSecret as _;
 use tracing::warn;
 
@@ -29,7 +27,7 @@ const LARGEST_SECRET: usize = 256 * 1024;
 pub(crate) struct StorageRelation<R = Relation> {
     pub(crate) provider: &'static dyn StorageProvider,
     pub(crate) own: R,
-    pub(crate) further: Vec<(&'static FurtherEndpoint, R)>,
+    pub(crate) further: Vec<(&'static Endpoint, R)>,
 }
 
 /// One relation, as an integrator left it.
@@ -95,11 +93,13 @@ impl<R> StorageRelation<R> {
     }
 
     /// What has to be known of the cluster to make use of it.
-    pub(crate) fn facts(&self) -> impl Iterator<Item = Fact> {
-        self.further
-            .iter()
-            .flat_map(|(endpoint, _)| endpoint.facts)
-            .copied()
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        let related = |name: &str| {
+            self.further
+                .iter()
+                .any(|(endpoint, _)| endpoint.name == name)
+        };
+        self.provider.descriptor().facts(related)
     }
 }
 
@@ -143,8 +143,8 @@ pub(crate) async fn read(
         let descriptor = provider.descriptor();
         for own in reader.read(&descriptor.endpoint).await? {
             let mut further = Vec::new();
-            for endpoint in descriptor.further_endpoints {
-                let found = reader.read(&endpoint.endpoint).await?;
+            for endpoint in descriptor.optional_endpoints {
+                let found = reader.read(endpoint).await?;
                 further.extend(found.into_iter().map(|relation| (endpoint, relation)));
             }
             relations.push(StorageRelation {

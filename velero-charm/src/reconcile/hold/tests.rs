@@ -1,11 +1,11 @@
-use provider_api::{Problems, Storage};
+use provider_api::Problems;
 
 use super::*;
 use crate::{
     juju::secret::Readings,
     reconcile::{
         observe::Live,
-        plan::tests::{core, drafted, set, storage, with_node_agent, world},
+        plan::tests::{core, drafted, set, set_with, storage, with_node_agent, world},
         validate::{Core, Intent},
     },
 };
@@ -100,11 +100,8 @@ fn node_agents_wait_for_the_data_that_they_move() {
 #[test]
 fn rotated_key_goes_through_in_a_backup_and_pods_stay() {
     let live = with_node_agent(world(&core(), set(storage(None, "old"))));
-    let moved = Storage {
-        plugin_image: "tape/plugin:v2".into(),
-        ..storage(None, "new")
-    };
-    let draft = draft_of(core(), set(moved), &live);
+    let moved = set_with("tape/plugin:v2", storage(None, "new"));
+    let draft = draft_of(core(), moved, &live);
     assert!(draft.stage.0.interrupts() && draft.stage.0.drops_credentials());
 
     let plan = finish(draft, Role::Leads, backup(), live.running.server());

@@ -45,9 +45,9 @@ pub(super) fn install(
         plugin: match storage {
             Intent::Set {
                 descriptor,
-                storage,
+                plugin_image,
                 ..
-            } => Some(Plugin::new(descriptor.name, &storage.plugin_image)),
+            } => Some(Plugin::new(descriptor.name, plugin_image)),
             Intent::Keep(_) => server.and_then(Plugin::of),
             Intent::None => None,
         },

@@ -7,10 +7,8 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
 use kube::ResourceExt as _;
-use provider_api::{
-    Descriptor, Location, Problem, Problems, Storage, doctest_descriptor,
-    secrecy::ExposeSecret as _,
-};
+use provider_api::{Location, Problem, Problems, Storage, secrecy::ExposeSecret as _};
+use provider_testkit::TAPE;
 use serde_json::{Value, json};
 
 use super::*;
@@ -28,8 +26,6 @@ use crate::{
         manifests::{NodeAgent, Plugin, VolumeBackups},
     },
 };
-
-static TAPE: Descriptor = doctest_descriptor();
 
 mod expected;
 mod readings;
@@ -52,9 +48,8 @@ pub(in crate::reconcile) fn core() -> Core {
 
 pub(in crate::reconcile) fn storage(prefix: Option<&str>, credential: &str) -> Storage {
     Storage {
-        plugin_image: "tape/plugin:v1".into(),
         credential: credential.to_owned().into(),
-        canaries: vec![],
+        extra_redactions: vec![],
         location: Location {
             bucket: "reel".into(),
             prefix: prefix.map(Into::into),
@@ -68,8 +63,13 @@ pub(in crate::reconcile) fn storage(prefix: Option<&str>, credential: &str) -> S
 }
 
 pub(in crate::reconcile) fn set(storage: Storage) -> Intent {
+    set_with("tape/plugin:v1", storage)
+}
+
+pub(in crate::reconcile) fn set_with(plugin_image: &str, storage: Storage) -> Intent {
     Intent::Set {
         descriptor: &TAPE,
+        plugin_image: plugin_image.into(),
         storage: Box::new(storage),
         integrators: vec![],
     }

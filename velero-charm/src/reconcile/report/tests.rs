@@ -1,9 +1,7 @@
 use std::{fs, path::Path};
 
-use provider_api::{
-    Endpoint, Inputs, Problem, Problems, StorageProvider, Verdict, doctest_descriptor,
-};
-
+use provider_api::{Answer, Endpoint, Inputs, Problem, Problems, StorageProvider};
+use provider_testkit::TAPE;
 use serde_json::json;
 
 use super::*;
@@ -15,15 +13,14 @@ use crate::{
     },
 };
 
-static TAPE: Descriptor = doctest_descriptor();
 static DISK: Descriptor = Descriptor {
     name: "disk",
     endpoint: Endpoint {
         name: "disk-credentials",
-        ..doctest_descriptor().endpoint
+        ..TAPE.endpoint
     },
     integrator: "disk-integrator",
-    ..doctest_descriptor()
+    ..TAPE
 };
 
 static TAPES: Mute = Mute(&TAPE);
@@ -37,8 +34,8 @@ impl StorageProvider for Mute {
         self.0
     }
 
-    fn validate(&self, _: &Inputs) -> Result<Verdict, Problems> {
-        Ok(Verdict::Waiting("a word".into()))
+    fn resolve(&self, _: &Inputs) -> Result<Answer, Problems> {
+        Ok(Answer::Waiting("a word".into()))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
 pub(super) fn over(intent: Intent, live: &Live, owner: &Owner) -> Intent {
     let Intent::Set {
         descriptor,
+        plugin_image,
         mut storage,
         integrators,
     } = intent
@@ -26,6 +27,7 @@ pub(super) fn over(intent: Intent, live: &Live, owner: &Owner) -> Intent {
     let Some(problems) = Problems::from_vec(problems.collect()) else {
         return Intent::Set {
             descriptor,
+            plugin_image,
             storage,
             integrators,
         };
@@ -49,6 +51,7 @@ pub(super) fn over(intent: Intent, live: &Live, owner: &Owner) -> Intent {
     }
     Intent::Set {
         descriptor,
+        plugin_image,
         storage,
         integrators,
     }

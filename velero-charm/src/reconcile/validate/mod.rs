@@ -7,7 +7,7 @@ mod carry;
 mod image;
 
 use provider_api::{
-    Descriptor, Inputs, Problem, Problems, Registry, Storage, Verdict, secrecy::SecretString,
+    Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage, secrecy::SecretString,
 };
 use serde_json::{Map, Value};
 
@@ -46,6 +46,8 @@ pub(super) enum Intent {
     /// Use this one.
     Set {
         descriptor: &'static Descriptor,
+        /// What the user set for the image of its plugin, or its default.
+        plugin_image: String,
         storage: Box<Storage>,
         /// Who has sent it.
         integrators: Vec<String>,
@@ -71,10 +73,10 @@ pub(super) enum Why {
 }
 
 impl Desired {
-    /// What a provider found to be secret: more than it was sent, where that is a document with secret parts.
+    /// What a provider found to be secret inside of what it was given.
     pub(super) fn secrets(&self) -> &[SecretString] {
         match &self.storage {
-            Intent::Set { storage, .. } => &storage.canaries,
+            Intent::Set { storage, .. } => &storage.extra_redactions,
             Intent::Keep(_) | Intent::None => &[],
         }
     }
@@ -110,14 +112,12 @@ fn core(config: &Map<String, Value>, registry: &Registry) -> Result<Core, Proble
             format!("set `{USE_NODE_AGENT}` to true, or `{FS_BACKUP}` to false"),
         ));
     }
-    Problems::or(
-        problems,
-        Core {
-            velero_image,
-            node_agent,
-            volume_backups,
-        },
-    )
+    Problems::raise(problems)?;
+    Ok(Core {
+        velero_image,
+        node_agent,
+        volume_backups,
+    })
 }
 
 /// Whether a node agent is asked for, be the other options valid or not.
@@ -162,23 +162,23 @@ fn storage(observed: &Observed) -> Intent {
         return Intent::Keep(Why::Several(integrators.collect()));
     }
     let descriptor = first.provider.descriptor();
-    let inputs = Inputs {
-        storage: first.own.data.clone(),
-        further: first
-            .further
-            .iter()
-            .map(|(further, relation)| (further.endpoint.name.to_owned(), relation.data.clone()))
-            .collect(),
-        facts: facts.clone(),
-        plugin_image: text(config, descriptor.plugin.option, descriptor.plugin.default),
-    };
-    match first.provider.validate(&inputs) {
-        Ok(Verdict::Ready(storage)) => Intent::Set {
+    let optional = first.further.iter();
+    let optional =
+        optional.map(|(endpoint, relation)| (endpoint.name.to_owned(), relation.data.clone()));
+    let inputs = Inputs::new(
+        descriptor,
+        first.own.data.clone(),
+        optional.collect(),
+        facts.clone(),
+    );
+    match first.provider.resolve(&inputs) {
+        Ok(Answer::Ready(storage)) => Intent::Set {
             descriptor,
+            plugin_image: text(config, descriptor.plugin.option, descriptor.plugin.default),
             storage,
             integrators: first.all().map(integrator).collect(),
         },
-        Ok(Verdict::Waiting(what)) => Intent::Keep(Why::Waiting(what)),
+        Ok(Answer::Waiting(what)) => Intent::Keep(Why::Waiting(what)),
         Err(problems) => Intent::Keep(Why::Invalid {
             integrators: first.all().map(integrator).collect(),
             problems,

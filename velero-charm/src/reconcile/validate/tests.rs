@@ -1,8 +1,9 @@
 use kube::api::DynamicObject;
 use provider_api::{
-    Descriptor, Endpoint, Fact, Facts, FurtherEndpoint, Gap, Location, Part, RelationData,
-    StorageProvider, Value as Field, doctest_descriptor, secrecy::ExposeSecret,
+    Descriptor, Endpoint, Fact, Facts, Gap, Location, Part, RelationData, StorageProvider,
+    Value as Field, secrecy::ExposeSecret,
 };
+use provider_testkit::TAPE as PLAIN;
 use serde_json::json;
 
 use super::*;
@@ -12,15 +13,13 @@ use crate::{
 };
 
 static TAPE: Descriptor = Descriptor {
-    further_endpoints: &[ROBOT],
-    ..doctest_descriptor()
+    optional_endpoints: &[ROBOT],
+    ..PLAIN
 };
-const ROBOT: FurtherEndpoint = FurtherEndpoint {
-    endpoint: Endpoint {
-        name: "tape-robot",
-        ..doctest_descriptor().endpoint
-    },
+const ROBOT: Endpoint = Endpoint {
+    name: "tape-robot",
     facts: &[Fact::ProviderIds],
+    ..PLAIN.endpoint
 };
 
 #[derive(Debug)]
@@ -31,16 +30,16 @@ impl StorageProvider for Tape {
         &TAPE
     }
 
-    fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
-        if let Some(robot) = inputs.further.get("tape-robot") {
+    fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
+        if let Some(robot) = inputs.optional.get("tape-robot") {
             let arm = robot.plain("arm").unwrap_or_default();
             let nodes = &inputs.facts.provider_ids;
-            return Ok(Verdict::Waiting(format!("{arm} at {nodes:?}")));
+            return Ok(Answer::Waiting(format!("{arm} at {nodes:?}")));
         }
-        match inputs.storage.plain("reel") {
-            Some("scratched") => Ok(Verdict::Ready(Box::new(scratched()))),
+        match inputs.own.plain("reel") {
+            Some("scratched") => Ok(Answer::Ready(Box::new(scratched()))),
             Some(_) => Err(Problem::invalid("reel", "is torn", "replace it").into()),
-            None => Ok(Verdict::Waiting("a tape".into())),
+            None => Ok(Answer::Waiting("a tape".into())),
         }
     }
 }
@@ -59,9 +58,8 @@ fn scratched() -> Storage {
         parts,
     };
     Storage {
-        plugin_image: "tape/plugin:v1".into(),
         credential: "file".into(),
-        canaries: vec!["a part of the file".into()],
+        extra_redactions: vec!["a part of the file".into()],
         location: Location {
             bucket: "new".into(),
             prefix: None,
@@ -265,17 +263,60 @@ fn an_unanswered_relation_leaves_storage_as_it_is() {
 #[test]
 fn what_adds_to_a_relation_is_handed_on_with_the_facts_it_asks_for() {
     let mut relation = relation("tape:1", &[]);
-    assert_eq!(relation.facts().count(), 0, "nobody asks yet");
+    assert_eq!(relation.facts(), [], "nobody asks yet");
 
     relation
         .further
         .push((&ROBOT, one_end("robot:2", &[("arm", "left")])));
-    assert_eq!(relation.facts().collect::<Vec<_>>(), [Fact::ProviderIds]);
+    assert_eq!(relation.facts(), [Fact::ProviderIds]);
     let desired = check(&json!({}), vec![relation]);
     let Intent::Keep(Why::Waiting(what)) = desired.storage else {
         panic!("{:?}", desired.storage);
     };
     assert_eq!(what, r#"left at ["shelf"]"#);
+}
+
+#[test]
+fn own_endpoint_is_given_the_facts_that_it_asks_for() {
+    static ASKS: Curious = Curious(&Descriptor {
+        endpoint: Endpoint {
+            facts: &[Fact::ProviderIds],
+            ..PLAIN.endpoint
+        },
+        ..PLAIN
+    });
+    static ASKS_NOTHING: Curious = Curious(&PLAIN);
+
+    #[derive(Debug)]
+    struct Curious(&'static Descriptor);
+
+    impl StorageProvider for Curious {
+        fn descriptor(&self) -> &'static Descriptor {
+            self.0
+        }
+
+        fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
+            let nodes = &inputs.facts.provider_ids;
+            Ok(Answer::Waiting(format!("{nodes:?}")))
+        }
+    }
+
+    for (provider, asked, given) in [
+        (&ASKS, &[Fact::ProviderIds][..], r#"["shelf"]"#),
+        (&ASKS_NOTHING, &[], "[]"),
+    ] {
+        let relation = StorageRelation {
+            provider,
+            ..relation("tape:1", &[])
+        };
+        assert_eq!(relation.facts(), asked);
+        let desired = check(&json!({}), vec![relation]);
+        assert!(
+            matches!(&desired.storage, Intent::Keep(Why::Waiting(what)) if what == given),
+            "{:?}",
+            desired.storage
+        );
+    }
 }
 
 #[test]

@@ -2,29 +2,31 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use secrecy::{ExposeSecret as _, SecretString};
-
-use super::*;
-use crate::{
-    Advice, Descriptor, Dialect, Endpoint, FurtherEndpoint, Gap, Handshake, ImageOption, Location,
-    Part, Problem, Problems, RelationData, Storage, Verdict, doctest_descriptor,
+use provider_api::{
+    Advice, Answer, Fact, Gap, Location, Part, Problem, Problems, RelationData, SnapshotLocation,
+    Storage,
+    secrecy::{ExposeSecret as _, SecretString},
 };
 
-const ROBOT: FurtherEndpoint = FurtherEndpoint {
-    endpoint: Endpoint {
-        name: "tape-robot",
-        interface: "robot",
-        handshake: Handshake {
-            requested_secrets: &["code"],
-            dialect: Dialect::SecretsOnly,
-        },
+use super::{TAPE as PLAIN, *};
+
+mod address;
+mod documents;
+
+const ROBOT: Endpoint = Endpoint {
+    name: "tape-robot",
+    interface: "robot",
+    handshake: Handshake {
+        requested_secrets: &["code"],
+        version: Version::Unsaid,
+        placeholder: None,
     },
     facts: &[],
 };
 
 const TAPE: Descriptor = Descriptor {
-    further_endpoints: &[ROBOT],
-    ..doctest_descriptor()
+    optional_endpoints: &[ROBOT],
+    ..PLAIN
 };
 
 const DECLARED: &str = "
@@ -38,13 +40,13 @@ config:
 
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
-type Validate = fn(&Inputs) -> Result<Verdict, Problems>;
+type Resolve = fn(&Inputs) -> Result<Answer, Problems>;
 
-/// Validates tapes, in its own way.
+/// Resolves tapes, in its own way.
 #[derive(Debug)]
 struct Tape {
     descriptor: &'static Descriptor,
-    validate: Validate,
+    resolve: Resolve,
 }
 
 impl StorageProvider for Tape {
@@ -52,8 +54,8 @@ impl StorageProvider for Tape {
         self.descriptor
     }
 
-    fn validate(&self, inputs: &Inputs) -> Result<Verdict, Problems> {
-        (self.validate)(inputs)
+    fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
+        (self.resolve)(inputs)
     }
 }
 
@@ -65,24 +67,26 @@ struct Read {
     speed: Option<String>,
 }
 
-fn unanswered(inputs: &Inputs) -> Option<Verdict> {
-    let robot = inputs.further.get("tape-robot");
-    if !inputs.storage.has_any(&["reel", "pin"]) {
-        Some(Verdict::Waiting("a reel and a pin".into()))
+fn unanswered(inputs: &Inputs) -> Option<Answer> {
+    let robot = inputs.optional.get("tape-robot");
+    if !inputs.own.has_any(&["reel", "pin"]) {
+        Some(Answer::Waiting("a reel and a pin".into()))
     } else if robot.is_some_and(|robot| !robot.has_any(&["code"])) {
-        Some(Verdict::Waiting("a robot".into()))
+        Some(Answer::Waiting("a robot".into()))
     } else {
         None
     }
 }
 
 fn read(inputs: &Inputs) -> Result<Read, Problems> {
-    let data = &inputs.storage;
-    let robot = inputs.further.get("tape-robot");
+    let data = &inputs.own;
+    let robot = inputs.optional.get("tape-robot");
     let code = robot.map(|robot| robot.required_secret("code", "set it"));
-    let secrets = Problems::both(data.required_secret("pin", "set it"), code.transpose());
-    let reel = data.required("reel", "insert one").map(str::to_owned);
-    let (reel, (pin, code)) = Problems::both(reel, secrets)?;
+    let (reel, pin, code) = provider_api::all!(
+        data.required("reel", "insert one").map(str::to_owned),
+        data.required_secret("pin", "set it"),
+        code.transpose(),
+    )?;
     Ok(Read {
         reel,
         pin,
@@ -91,13 +95,12 @@ fn read(inputs: &Inputs) -> Result<Read, Problems> {
     })
 }
 
-fn store(read: Read, inputs: &Inputs) -> Storage {
-    let canaries: Vec<_> = std::iter::once(read.pin).chain(read.code).collect();
-    let open: Vec<_> = canaries.iter().map(SecretString::expose_secret).collect();
+fn store(read: Read) -> Storage {
+    let secrets: Vec<_> = std::iter::once(read.pin).chain(read.code).collect();
+    let open: Vec<_> = secrets.iter().map(SecretString::expose_secret).collect();
     Storage {
-        plugin_image: inputs.plugin_image.clone(),
         credential: serde_json::to_string(&open).unwrap().into(),
-        canaries,
+        extra_redactions: Vec::new(),
         location: Location {
             bucket: read.reel,
             prefix: None,
@@ -118,16 +121,16 @@ fn store(read: Read, inputs: &Inputs) -> Storage {
 fn changed(
     inputs: &Inputs,
     change: impl FnOnce(&mut Storage, &RelationData),
-) -> Result<Verdict, Problems> {
+) -> Result<Answer, Problems> {
     if let Some(waiting) = unanswered(inputs) {
         return Ok(waiting);
     }
-    let mut storage = store(read(inputs)?, inputs);
-    change(&mut storage, &inputs.storage);
-    Ok(Verdict::Ready(Box::new(storage)))
+    let mut storage = store(read(inputs)?);
+    change(&mut storage, &inputs.own);
+    Ok(Answer::Ready(Box::new(storage)))
 }
 
-fn good(inputs: &Inputs) -> Result<Verdict, Problems> {
+fn good(inputs: &Inputs) -> Result<Answer, Problems> {
     changed(inputs, |_, _| ())
 }
 
@@ -135,11 +138,11 @@ fn good(inputs: &Inputs) -> Result<Verdict, Problems> {
 fn reworded(
     inputs: &Inputs,
     reword: fn(Problem, &RelationData) -> Problem,
-) -> Result<Verdict, Problems> {
+) -> Result<Answer, Problems> {
     good(inputs).map_err(|problems| {
         let all = problems
             .iter()
-            .map(|problem| reword(problem.clone(), &inputs.storage));
+            .map(|problem| reword(problem.clone(), &inputs.own));
         Problems::from_vec(all.collect()).unwrap()
     })
 }
@@ -166,6 +169,7 @@ fn example() -> Example {
 fn subject_of(tape: Tape, examples: Vec<Example>) -> Subject {
     Subject {
         provider: Box::leak(Box::new(tape)),
+        charmcraft: DECLARED,
         examples,
         credential_values: |file| serde_json::from_str(file).unwrap(),
     }
@@ -183,30 +187,30 @@ fn found(result: Result<(), Breaches>) -> Vec<(Rule, String)> {
     broken
 }
 
-fn by(validate: Validate) -> Vec<(Rule, String)> {
+fn by(resolve: Resolve) -> Vec<(Rule, String)> {
     let tape = Tape {
         descriptor: const { &TAPE },
-        validate,
+        resolve,
     };
-    found(check_against(&subject_of(tape, vec![example()]), DECLARED))
+    found(check(&subject_of(tape, vec![example()])))
 }
 
 fn by_descriptor(descriptor: Descriptor) -> Vec<(Rule, String)> {
     let tape = Tape {
         descriptor: Box::leak(Box::new(descriptor)),
-        validate: good,
+        resolve: good,
     };
-    found(check_against(&subject_of(tape, vec![example()]), DECLARED))
+    found(check(&subject_of(tape, vec![example()])))
 }
 
 fn by_example(change: fn(&mut Example)) -> Vec<(Rule, String)> {
     let tape = Tape {
         descriptor: const { &TAPE },
-        validate: good,
+        resolve: good,
     };
     let mut example = example();
     change(&mut example);
-    found(check_against(&subject_of(tape, vec![example]), DECLARED))
+    found(check(&subject_of(tape, vec![example])))
 }
 
 fn only(rule: Rule, fields: &[&str]) -> Vec<(Rule, String)> {
@@ -231,13 +235,18 @@ fn a_good_provider_breaks_nothing() {
 fn a_breach_says_where_it_is() {
     let tape = Tape {
         descriptor: const { &TAPE },
-        validate: |inputs| changed(inputs, |storage, _| storage.canaries.clear()),
+        resolve: |inputs| {
+            if inputs.own.plain("speed").is_none() && unanswered(inputs).is_none() {
+                return Err(Problem::missing("speed", "set it").into());
+            }
+            good(inputs)
+        },
     };
-    let breaches = check_against(&subject_of(tape, vec![example()]), DECLARED).unwrap_err();
+    let breaches = check(&subject_of(tape, vec![example()])).unwrap_err();
     assert_eq!(
         breaches.0[0].to_string(),
-        "provider `tape`, rule Canaries, field `pin`, example `pin and robot`: is not among the \
-         canaries"
+        "provider `tape`, rule Required, field `speed`, example `pin and robot`: it is not required, \
+         and \"absent\": it says `speed` is missing: set it"
     );
     assert_eq!(
         format!("{breaches:?}").lines().count(),
@@ -263,7 +272,7 @@ fn a_secret_in_sight_is_caught_wherever_it_shows() {
         pin.map(|pin| pin.expose_secret().to_owned())
             .unwrap_or_default()
     }
-    let leaks: [Validate; 6] = [
+    let leaks: [Resolve; 6] = [
         |inputs| {
             changed(inputs, |storage, data| {
                 storage.remarks.push(format!("It is {}.", pin(data)));
@@ -282,7 +291,7 @@ fn a_secret_in_sight_is_caught_wherever_it_shows() {
         |inputs| {
             changed(inputs, |storage, data| {
                 let config = [("pin".to_owned(), pin(data))].into();
-                storage.snapshots = Some(crate::SnapshotLocation { config });
+                storage.snapshots = Some(SnapshotLocation { config });
             })
         },
         |inputs| {
@@ -292,10 +301,7 @@ fn a_secret_in_sight_is_caught_wherever_it_shows() {
             })
         },
         |inputs| match unanswered(inputs) {
-            Some(_) => Ok(Verdict::Waiting(format!(
-                "more than {}",
-                pin(&inputs.storage)
-            ))),
+            Some(_) => Ok(Answer::Waiting(format!("more than {}", pin(&inputs.own)))),
             None => good(inputs),
         },
     ];
@@ -308,9 +314,9 @@ fn a_secret_in_sight_is_caught_wherever_it_shows() {
 fn what_is_required_and_not_missed_is_caught() {
     let lenient = by(|inputs| {
         let mut inputs = inputs.clone();
-        if inputs.storage.plain("reel").is_none() && inputs.storage.has_any(&["pin"]) {
-            let pin = inputs.storage.secret("pin").unwrap();
-            inputs.storage = [("reel", "one".into()), ("pin", Value::Secret(pin))]
+        if inputs.own.plain("reel").is_none() && inputs.own.has_any(&["pin"]) {
+            let pin = inputs.own.secret("pin").unwrap();
+            inputs.own = [("reel", "one".into()), ("pin", Value::Secret(pin))]
                 .into_iter()
                 .collect();
         }
@@ -328,7 +334,7 @@ fn what_is_required_and_not_missed_is_caught() {
     });
     assert_eq!(misnamed, only(Rule::Required, &["reel"]));
 
-    let strict = by(|inputs| match inputs.storage.plain("speed") {
+    let strict = by(|inputs| match inputs.own.plain("speed") {
         None if unanswered(inputs).is_none() && read(inputs).is_ok() => {
             Err(Problem::missing("speed", "set it").into())
         }
@@ -337,7 +343,7 @@ fn what_is_required_and_not_missed_is_caught() {
     assert_eq!(strict, only(Rule::Required, &["speed"]));
 }
 
-fn with_gap(inputs: &Inputs, field: &str) -> Result<Verdict, Problems> {
+fn with_gap(inputs: &Inputs, field: &str) -> Result<Answer, Problems> {
     let problem = Problem::invalid(field, "has a comma", "drop it");
     changed(inputs, |storage, _| {
         storage.gaps.push(Gap {
@@ -349,7 +355,7 @@ fn with_gap(inputs: &Inputs, field: &str) -> Result<Verdict, Problems> {
 
 #[test]
 fn an_optional_field_that_refuses_everything_is_caught() {
-    let strict = by(|inputs| match inputs.storage.plain("speed") {
+    let strict = by(|inputs| match inputs.own.plain("speed") {
         Some(speed) if speed.contains(',') => {
             Err(Problem::invalid("speed", "has a comma", "drop it").into())
         }
@@ -357,13 +363,13 @@ fn an_optional_field_that_refuses_everything_is_caught() {
     });
     assert_eq!(strict, only(Rule::Optional, &["speed"]));
 
-    let lenient = by(|inputs| match inputs.storage.plain("reel") {
+    let lenient = by(|inputs| match inputs.own.plain("reel") {
         Some(reel) if reel.contains(',') => with_gap(inputs, "reel"),
         _ => good(inputs),
     });
     assert_eq!(lenient, only(Rule::Optional, &["reel"]));
 
-    let right = by(|inputs| match inputs.storage.plain("speed") {
+    let right = by(|inputs| match inputs.own.plain("speed") {
         Some(speed) if speed.contains(',') => with_gap(inputs, "speed"),
         _ => good(inputs),
     });
@@ -372,7 +378,7 @@ fn an_optional_field_that_refuses_everything_is_caught() {
 
 #[test]
 fn an_echo_that_is_taken_for_an_answer_is_caught() {
-    let broken = by(|inputs| match inputs.storage.echo("reel") {
+    let broken = by(|inputs| match inputs.own.echo("reel") {
         Some(reel) => {
             Err(Problem::invalid("pin", format!("is not that of {reel}"), "set it").into())
         }
@@ -384,7 +390,7 @@ fn an_echo_that_is_taken_for_an_answer_is_caught() {
 #[test]
 fn a_blank_in_one_spelling_that_is_no_blank_is_caught() {
     let broken = by(|inputs| {
-        let speed = inputs.storage.plain("speed");
+        let speed = inputs.own.plain("speed");
         changed(inputs, |storage, _| {
             // It never hears of other spellings, since `plain` keeps them off; so it is played.
             if speed.is_none() && storage.location.config.is_empty() {
@@ -410,7 +416,7 @@ fn a_secret_that_cannot_be_read_and_is_called_missing_is_caught() {
 
 #[test]
 fn a_complaint_about_nothing_is_caught() {
-    let broken = by(|inputs| Ok(Verdict::Ready(Box::new(store(read(inputs)?, inputs)))));
+    let broken = by(|inputs| Ok(Answer::Ready(Box::new(store(read(inputs)?)))));
     let mut expected = only(Rule::Echo, &["reel"]);
     expected.extend(only(Rule::Empty, &["tape-credentials", "tape-robot"]));
     assert_eq!(broken, expected);
@@ -437,7 +443,7 @@ fn a_value_that_is_bent_on_its_way_is_caught() {
     });
     assert_eq!(cut, only(Rule::Fidelity, &["code", "pin"]));
 
-    let misnamed = by(|inputs| match inputs.storage.plain("reel") {
+    let misnamed = by(|inputs| match inputs.own.plain("reel") {
         Some(reel) if reel.contains(',') => {
             Err(Problem::invalid("speed", "has a comma", "drop it").into())
         }
@@ -447,24 +453,8 @@ fn a_value_that_is_bent_on_its_way_is_caught() {
 }
 
 #[test]
-fn a_secret_that_redaction_would_miss_is_caught() {
-    let broken = by(|inputs| changed(inputs, |storage, _| drop(storage.canaries.pop())));
-    assert_eq!(broken, only(Rule::Canaries, &["code"]));
-}
-
-#[test]
-fn another_image_than_the_user_s_is_caught() {
-    let broken = by(|inputs| {
-        changed(inputs, |storage, _| {
-            storage.plugin_image = "tape/plugin:v1".into();
-        })
-    });
-    assert_eq!(rules(&broken), [Rule::PluginImage]);
-}
-
-#[test]
 fn words_that_do_not_fit_together_are_caught() {
-    let stops: [Validate; 3] = [
+    let stops: [Resolve; 3] = [
         |inputs| {
             reworded(inputs, |mut problem, _| {
                 problem.hint.push('.');
@@ -472,7 +462,7 @@ fn words_that_do_not_fit_together_are_caught() {
             })
         },
         |inputs| match unanswered(inputs) {
-            Some(_) => Ok(Verdict::Waiting(" ".into())),
+            Some(_) => Ok(Answer::Waiting(" ".into())),
             None => good(inputs),
         },
         |inputs| changed(inputs, |storage, _| storage.remarks = vec!["slow".into()]),
@@ -495,7 +485,7 @@ fn a_declaration_that_differs_is_caught() {
 
     let tape = || Tape {
         descriptor: const { &TAPE },
-        validate: good,
+        resolve: good,
     };
     for (there, instead) in [
         ("interface: robot", "interface: arm"),
@@ -504,24 +494,28 @@ fn a_declaration_that_differs_is_caught() {
         ("  tape-robot:", "  tape-arm:"),
     ] {
         assert!(DECLARED.contains(there));
-        let declared = DECLARED.replace(there, instead);
-        let broken = found(check_against(
-            &subject_of(tape(), vec![example()]),
-            &declared,
-        ));
+        let charmcraft = DECLARED.replace(there, instead).leak();
+        let broken = found(check(&Subject {
+            charmcraft,
+            ..subject_of(tape(), vec![example()])
+        }));
         assert_eq!(broken, only(Rule::Declared, &["tape-robot"]), "{instead}");
     }
-    let broken = found(check_against(&subject_of(tape(), vec![example()]), "{"));
+    let broken = found(check(&Subject {
+        charmcraft: "{",
+        ..subject_of(tape(), vec![example()])
+    }));
     assert_eq!(broken, only(Rule::Declared, &["charmcraft.yaml"]));
 }
 
 #[test]
 fn a_handshake_that_asks_for_the_wrong_things_is_caught() {
-    let handshake = |requested_secrets, legacy_trigger| Descriptor {
+    let handshake = |requested_secrets, placeholder| Descriptor {
         endpoint: Endpoint {
             handshake: Handshake {
                 requested_secrets,
-                dialect: Dialect::ObjectStorage { legacy_trigger },
+                placeholder,
+                ..TAPE.endpoint.handshake
             },
             ..TAPE.endpoint
         },

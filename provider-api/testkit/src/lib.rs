@@ -1,26 +1,32 @@
 //! What every provider must hold, as one test in its own crate.
 //!
-//! **Invariant:** the kit knows a provider by the contract alone: its descriptor, complete inputs as
-//! examples, and how its plugin reads a credential file. Everything else it makes up by spoiling the
-//! examples. A breach names provider, example, field and rule, and never shows a secret.
+//! The kit knows a provider by the contract alone: its descriptor, complete inputs as examples, and how its
+//! plugin reads a credential file. Everything else it makes up by spoiling the examples. A breach names
+//! provider, example, field and [`Rule`], and shows no secret of its own accord.
 
 mod ask;
 mod declared;
+mod documents;
 mod fields;
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::{Facts, Inputs, StorageProvider, Value};
+use provider_api::{
+    Descriptor, Endpoint, Facts, Handshake, ImageOption, Inputs, StorageProvider, Value, Version,
+};
 
 /// A provider, and what the kit has to know to try it.
 #[derive(Debug)]
 pub struct Subject {
     /// The provider.
     pub provider: &'static dyn StorageProvider,
+    /// The text of the charm's `charmcraft.yaml`.
+    pub charmcraft: &'static str,
     /// One for each way of using it. Together they have to have a relation on each of its endpoints and
     /// each secret that it asks for.
     pub examples: Vec<Example>,
-    /// Every value that the plugin reads out of a credential file.
+    /// Every value that the plugin reads out of a credential file. Of a file that is a document, the file
+    /// itself.
     pub credential_values: fn(&str) -> Vec<String>,
 }
 
@@ -36,8 +42,23 @@ pub struct Example {
     /// Fields that are not required but say where backups go: with a value that cannot work, everything is
     /// refused.
     pub decisive: &'static [&'static str],
-    /// What is known of the cluster.
+    /// Of each secret that is a document: its field, and a text in it that is secret by itself, as a parser of
+    /// the document gives it. Its lines that begin with `-----`, as those around a PEM do, count for nothing.
+    pub secret_parts: Vec<(&'static str, String)>,
+    /// What the provider makes of a placeholder of ours that comes back with all else.
+    pub echo: Echo,
+    /// What is known of the cluster. Only what the example's endpoints ask for.
     pub facts: Facts,
+}
+
+/// What a placeholder means that comes back.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Echo {
+    /// Nothing: backups must not go there.
+    #[default]
+    IsNoAnswer,
+    /// Integrators of this store make what they are asked for, so that it is a bucket of ours.
+    IsMade,
 }
 
 /// What a provider does not hold.
@@ -72,7 +93,8 @@ pub enum Rule {
     Required,
     /// An optional field that cannot work is named as a gap, and holds nothing else back.
     Optional,
-    /// A placeholder of ours that comes back is not taken for what the user wants.
+    /// A placeholder of ours that comes back is not taken for what the user wants, unless the example says
+    /// that it was made.
     Echo,
     /// A secret that cannot be read is named with the reason, and may heal by itself.
     Unreadable,
@@ -80,10 +102,12 @@ pub enum Rule {
     Empty,
     /// A value gets through to the byte, or is refused by its field's name.
     Fidelity,
-    /// Every secret that was sent is known to those who redact.
-    Canaries,
-    /// The image that the user chose is used.
-    PluginImage,
+    /// Each secret part of a document is masked by `extra_redactions`, which hold nothing else.
+    Redaction,
+    /// Facts are given to endpoints that ask for them, and come in any order.
+    Facts,
+    /// What else is in a data bag changes nothing, a hostile address of a secret included.
+    Bag,
     /// What a person reads has a cause and a next step, as clauses without a full stop.
     Wording,
     /// `charmcraft.yaml` declares what the descriptor says.
@@ -94,25 +118,45 @@ pub enum Rule {
     Advice,
 }
 
-/// The `charmcraft.yaml` of this workspace.
-const CHARMCRAFT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../charmcraft.yaml"));
-
-/// A secret that can be told from any other text.
+/// A secret that can be told from any other text: no eight bytes of it are in a field's name.
 #[must_use]
 pub fn canary(field: &str) -> Value {
+    let field: String = field.chars().rev().collect();
     Value::Secret(format!("canary-{field}-4711").into())
 }
+
+/// A descriptor for tests that need any.
+pub const TAPE: Descriptor = Descriptor {
+    name: "tape",
+    summary: "A tape drive",
+    endpoint: Endpoint {
+        name: "tape-credentials",
+        interface: "tape",
+        handshake: Handshake {
+            requested_secrets: &["pin"],
+            version: Version::Said,
+            placeholder: Some("reel"),
+        },
+        facts: &[],
+    },
+    integrator: "tape-integrator",
+    optional_endpoints: &[],
+    plugin: ImageOption {
+        option: "velero-tape-plugin-image",
+        default: "tape/plugin:v1",
+    },
+    advice: &[provider_api::Advice {
+        when: "torn",
+        then: "replace the tape",
+    }],
+};
 
 /// Tries a provider by every rule.
 ///
 /// # Errors
 /// If it breaks one.
 pub fn check(subject: &Subject) -> Result<(), Breaches> {
-    check_against(subject, CHARMCRAFT)
-}
-
-fn check_against(subject: &Subject, charmcraft: &str) -> Result<(), Breaches> {
-    let mut breaches = declared::breaches(subject, charmcraft);
+    let mut breaches = declared::breaches(subject);
     for example in &subject.examples {
         breaches.extend(fields::breaches(subject, example));
     }
@@ -125,18 +169,15 @@ fn check_against(subject: &Subject, charmcraft: &str) -> Result<(), Breaches> {
 
 impl Example {
     fn inputs(&self, provider: &dyn StorageProvider) -> Inputs {
-        let own = provider.descriptor().endpoint.name;
         let mut relations: BTreeMap<_, _> = self
             .relations
             .iter()
             .map(|(endpoint, fields)| ((*endpoint).to_owned(), fields.iter().cloned().collect()))
             .collect();
-        Inputs {
-            storage: relations.remove(own).unwrap_or_default(),
-            further: relations,
-            facts: self.facts.clone(),
-            plugin_image: "registry.example/plugin:v47.1".into(),
-        }
+        let descriptor = provider.descriptor();
+        let own = relations.remove(descriptor.endpoint.name);
+        let own = own.unwrap_or_default();
+        Inputs::new(descriptor, own, relations, self.facts.clone())
     }
 
     /// Each field with its value.

@@ -1,11 +1,11 @@
 //! What a provider says of itself, against `charmcraft.yaml` and against the examples.
 //!
-//! **Invariant:** nothing here asks the provider anything but its descriptor.
+//! Nothing here asks the provider anything but its descriptor.
 
+use provider_api::{Advice, Descriptor, Endpoint, Fact, Value};
 use serde_json::{Value as Yaml, json};
 
-use super::{Breach, Rule, Subject, ask::is_clause};
-use crate::{Advice, Descriptor, Dialect, Endpoint};
+use super::{Breach, Example, Rule, Subject, ask::is_clause};
 
 /// Breaches of one descriptor.
 struct Judge<'a> {
@@ -14,19 +14,20 @@ struct Judge<'a> {
     breaches: Vec<Breach>,
 }
 
-pub(super) fn breaches(subject: &Subject, charmcraft: &str) -> Vec<Breach> {
+pub(super) fn breaches(subject: &Subject) -> Vec<Breach> {
     let descriptor = subject.provider.descriptor();
     let mut judge = Judge {
         subject,
         descriptor,
         breaches: Vec::new(),
     };
-    match serde_saphyr::from_str::<Yaml>(charmcraft) {
+    match serde_saphyr::from_str::<Yaml>(subject.charmcraft) {
         Ok(yaml) => judge.declaration(&yaml),
         Err(error) => judge.breach(Rule::Declared, "charmcraft.yaml", &error.to_string()),
     }
     for endpoint in descriptor.endpoints() {
         judge.handshake(endpoint);
+        judge.facts(endpoint);
     }
     judge.strangers();
     judge.advice();
@@ -87,7 +88,7 @@ impl Judge<'_> {
             return;
         }
         let asked = endpoint.handshake.requested_secrets;
-        let is_secret = |value: &crate::Value| matches!(value, crate::Value::Secret(_));
+        let is_secret = |value: &Value| matches!(value, Value::Secret(_));
         for secret in asked {
             if !relations
                 .iter()
@@ -105,16 +106,45 @@ impl Judge<'_> {
                 self.breach(Rule::Handshake, name, "is a secret that is not asked for");
             }
         }
-        if let Dialect::ObjectStorage {
-            legacy_trigger: Some(legacy_trigger),
-        } = endpoint.handshake.dialect
-            && !relations.iter().any(|(name, _)| *name == legacy_trigger)
-        {
-            self.breach(
-                Rule::Handshake,
-                legacy_trigger,
-                "triggers, and is in no example",
-            );
+        if let Some(placeholder) = endpoint.handshake.placeholder {
+            self.placeholder(placeholder, endpoint);
+        }
+    }
+
+    /// An older integrator takes a placeholder for the user's wish. That nothing else has come is noticed
+    /// only where the field must be there.
+    fn placeholder(&mut self, placeholder: &'static str, endpoint: Endpoint) {
+        let has_it = |example: &&Example| {
+            let mut relations = example.relations.iter();
+            relations.any(|(name, fields)| {
+                *name == endpoint.name && fields.iter().any(|(field, _)| *field == placeholder)
+            })
+        };
+        let with_it: Vec<_> = self.subject.examples.iter().filter(has_it).collect();
+        if with_it.is_empty() {
+            let what = "is a placeholder, and in no example";
+            self.breach(Rule::Handshake, placeholder, what);
+        } else if with_it.iter().any(|one| !one.is_required(placeholder)) {
+            let what = "is a placeholder and not required: an integrator that takes it for the \
+                        user's wish would move backups without a word";
+            self.breach(Rule::Handshake, placeholder, what);
+        }
+    }
+
+    fn facts(&mut self, endpoint: Endpoint) {
+        for fact in endpoint.facts {
+            let mut examples = self.subject.examples.iter();
+            let is_there = examples.any(|example| {
+                let mut relations = example.relations.iter();
+                let is_known = match fact {
+                    Fact::ProviderIds => !example.facts.provider_ids.is_empty(),
+                };
+                is_known && relations.any(|(name, _)| *name == endpoint.name)
+            });
+            if !is_there {
+                let what = format!("asks for {fact:?}, and no example with it has any");
+                self.breach(Rule::Facts, endpoint.name, &what);
+            }
         }
     }
 

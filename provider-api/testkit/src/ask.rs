@@ -1,19 +1,27 @@
 //! Asking a provider, and what holds of each of its answers.
 //!
-//! **Invariant:** no answer is looked at that was not first held against determinism, secrecy and
-//! wording.
+//! No answer is looked at that was not first held against determinism, secrecy and wording.
 
-use secrecy::{ExposeSecret as _, SecretString};
+use std::collections::HashSet;
 
-use super::{Breach, Example, Rule, Subject};
-use crate::{Gap, Location, Problems, SnapshotLocation, Storage, Value, Verdict};
+use provider_api::{
+    Answer, Gap, Location, Problems, SnapshotLocation, Storage, Value,
+    secrecy::{ExposeSecret as _, SecretString},
+};
+
+use super::{Breach, Example, Rule, Subject, documents};
 
 /// A hash map would give itself away within these.
 const TIMES: usize = 4;
 
-/// An answer, so that two can be compared. It holds secrets and is never shown.
+/// So much of a secret is never met by chance.
+pub(super) const TELLING: usize = 8;
+/// A document has harmless words in it too: so much of it is no longer one of them.
+const A_QUOTE: usize = 64;
+
+/// What came of asking, so that two can be compared. It holds secrets and is never shown.
 #[derive(Eq, PartialEq)]
-pub(super) enum Answer {
+pub(super) enum Outcome {
     Waiting(String),
     Refused(Problems),
     Ready(Box<Ready>),
@@ -22,9 +30,8 @@ pub(super) enum Answer {
 /// A [`Storage`] with its secrets open.
 #[derive(Eq, PartialEq)]
 pub(super) struct Ready {
-    pub(super) plugin_image: String,
     pub(super) credential: String,
-    pub(super) canaries: Vec<String>,
+    pub(super) extra_redactions: Vec<String>,
     pub(super) location: Location,
     pub(super) snapshots: Option<SnapshotLocation>,
     pub(super) remarks: Vec<String>,
@@ -50,28 +57,28 @@ impl Asker<'_> {
     }
 
     /// What the provider makes of the example as it was changed in a field.
-    pub(super) fn ask(&mut self, changed: &Example, field: Option<&str>) -> Answer {
+    pub(super) fn ask(&mut self, changed: &Example, field: Option<&str>) -> Outcome {
         let provider = self.subject.provider;
         let inputs = changed.inputs(provider);
-        let outcome = provider.validate(&inputs);
-        self.look_for_secrets(&outcome, field);
-        self.read_aloud(&outcome, field);
-        let answer = Answer::from(outcome);
-        if (1..TIMES).any(|_| Answer::from(provider.validate(&inputs)) != answer) {
+        let answer = provider.resolve(&inputs);
+        self.look_for_secrets(&answer, field);
+        self.read_aloud(&answer, field);
+        let outcome = Outcome::from(answer);
+        if (1..TIMES).any(|_| Outcome::from(provider.resolve(&inputs)) != outcome) {
             let what = "equal inputs gave different answers";
             self.breach(Rule::Deterministic, field, what);
         }
-        answer
+        outcome
     }
 
     /// The example's own secrets stay whole in all that the kit changes.
-    fn look_for_secrets(&mut self, outcome: &Result<Verdict, Problems>, field: Option<&str>) {
+    fn look_for_secrets(&mut self, answer: &Result<Answer, Problems>, field: Option<&str>) {
         let join = |texts: Vec<&String>| texts.into_iter().cloned().collect::<Vec<_>>().join(" ");
         let mut places = Vec::new();
-        match outcome {
-            Ok(Verdict::Waiting(what)) => places.push(("what is waited for", what.clone())),
+        match answer {
+            Ok(Answer::Waiting(what)) => places.push(("what is waited for", what.clone())),
             Err(problems) => places.push(("problems", problems.to_string())),
-            Ok(Verdict::Ready(storage)) => {
+            Ok(Answer::Ready(storage)) => {
                 let Storage {
                     location,
                     snapshots,
@@ -88,26 +95,37 @@ impl Asker<'_> {
                 places.push(("remarks", join(remarks.iter().collect())));
             }
         }
-        places.push(("Debug", format!("{outcome:?}")));
+        places.push(("Debug", format!("{answer:?}")));
         for (name, secret) in secrets(self.example) {
-            let shown = places
-                .iter()
-                .find(|(_, text)| text.contains(secret.expose_secret()));
+            let document = secret.expose_secret();
+            let parts: Vec<_> = documents::parts(self.example, name).collect();
+            let parts = if parts.is_empty() {
+                vec![document]
+            } else {
+                parts
+            };
+            let lines = parts.into_iter().flat_map(documents::telling_lines);
+            let tell: HashSet<_> = lines.flat_map(|line| windows(line, TELLING)).collect();
+            let quotes: HashSet<_> = windows(document, A_QUOTE).collect();
+            let shown = places.iter().find(|(_, text)| {
+                windows(text, TELLING).any(|some| tell.contains(some))
+                    || windows(text, A_QUOTE).any(|some| quotes.contains(some))
+            });
             if let Some((place, _)) = shown {
-                let what = format!("the secret `{name}` shows in {place}");
+                let what = format!("the secret `{name}`, or a part of it, shows in {place}");
                 self.breach(Rule::Secrecy, field, what);
             }
         }
     }
 
-    fn read_aloud(&mut self, outcome: &Result<Verdict, Problems>, field: Option<&str>) {
-        let (clauses, sentences): (Vec<&String>, &[String]) = match outcome {
-            Ok(Verdict::Waiting(what)) => (vec![what], &[]),
+    fn read_aloud(&mut self, answer: &Result<Answer, Problems>, field: Option<&str>) {
+        let (clauses, sentences): (Vec<&String>, &[String]) = match answer {
+            Ok(Answer::Waiting(what)) => (vec![what], &[]),
             Err(problems) => {
                 let words = problems.iter().flat_map(|p| [&p.field, &p.reason, &p.hint]);
                 (words.collect(), &[])
             }
-            Ok(Verdict::Ready(storage)) => {
+            Ok(Answer::Ready(storage)) => {
                 let problems = storage.gaps.iter().map(|gap| &gap.problem);
                 let words = problems.flat_map(|p| [&p.field, &p.reason, &p.hint]);
                 (words.collect(), &storage.remarks)
@@ -127,6 +145,11 @@ impl Asker<'_> {
             );
         }
     }
+}
+
+/// Each run of so many bytes.
+fn windows(text: &str, bytes: usize) -> impl Iterator<Item = &[u8]> {
+    text.as_bytes().windows(bytes)
 }
 
 /// The example's secrets.
@@ -160,11 +183,11 @@ pub(super) fn is_clause(text: &str) -> bool {
     !text.trim().is_empty() && !text.trim_end().ends_with('.')
 }
 
-impl From<Result<Verdict, Problems>> for Answer {
-    fn from(outcome: Result<Verdict, Problems>) -> Self {
-        match outcome {
-            Ok(Verdict::Waiting(what)) => Self::Waiting(what),
-            Ok(Verdict::Ready(storage)) => Self::Ready(Box::new((*storage).into())),
+impl From<Result<Answer, Problems>> for Outcome {
+    fn from(answer: Result<Answer, Problems>) -> Self {
+        match answer {
+            Ok(Answer::Waiting(what)) => Self::Waiting(what),
+            Ok(Answer::Ready(storage)) => Self::Ready(Box::new((*storage).into())),
             Err(problems) => Self::Refused(problems),
         }
     }
@@ -173,9 +196,8 @@ impl From<Result<Verdict, Problems>> for Answer {
 impl From<Storage> for Ready {
     fn from(storage: Storage) -> Self {
         let Storage {
-            plugin_image,
             credential,
-            canaries,
+            extra_redactions,
             location,
             snapshots,
             remarks,
@@ -183,9 +205,8 @@ impl From<Storage> for Ready {
         } = storage;
         let open = |secret: &SecretString| secret.expose_secret().to_owned();
         Self {
-            plugin_image,
             credential: open(&credential),
-            canaries: canaries.iter().map(open).collect(),
+            extra_redactions: extra_redactions.iter().map(open).collect(),
             location,
             snapshots,
             remarks,
@@ -194,7 +215,7 @@ impl From<Storage> for Ready {
     }
 }
 
-impl Answer {
+impl Outcome {
     /// In a word, without anything that was sent.
     pub(super) fn describe(&self) -> String {
         match self {
@@ -202,5 +223,10 @@ impl Answer {
             Self::Refused(problems) => format!("it says {problems}"),
             Self::Ready(_) => "it is ready".into(),
         }
+    }
+
+    /// It is refused, and the field is named.
+    pub(super) fn names(&self, field: &str) -> bool {
+        matches!(self, Self::Refused(problems) if problems.iter().any(|p| p.field == field))
     }
 }
