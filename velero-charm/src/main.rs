@@ -5,9 +5,11 @@
 
 mod actions;
 mod cluster;
+mod command_line;
 mod juju;
-mod people;
+mod ours;
 mod reconcile;
+mod relations;
 mod velero;
 
 use std::process::ExitCode;
@@ -22,7 +24,7 @@ use crate::{
 
 fn main() -> ExitCode {
     let Some(event) = Event::from_env() else {
-        return people::main();
+        return command_line::main();
     };
     let secrets = Secrets::default();
     log::start(&event, &secrets);

@@ -28,11 +28,11 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, ClusterError, ask, present},
+    ours::credential,
     reconcile::{Charm, trust},
     velero::{
         self,
         cli::{Cli, CliError},
-        credential,
     },
 };
 

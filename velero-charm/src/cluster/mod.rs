@@ -4,7 +4,6 @@
 //! server-side apply under one field manager, or a deletion.
 
 pub(crate) mod error;
-pub(crate) mod facts;
 pub(crate) mod follow;
 pub(crate) mod managers;
 pub(crate) mod owned;

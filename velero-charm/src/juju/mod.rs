@@ -4,10 +4,7 @@
 //! secret is ever an argument of one: what is told passes [`Secrets`] on its way out.
 
 pub(crate) mod env;
-mod handshake;
 pub(crate) mod log;
-pub(crate) mod relation;
-pub(crate) mod secret;
 mod secrets;
 mod text;
 mod tools;

@@ -10,11 +10,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, error::Category};
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::Mutex};
 
-use super::{
-    Secrets,
-    secret::{Address, Content},
-    text,
-};
+use super::{Secrets, text};
+use crate::relations::secret::{Address, Content};
 
 /// Linux takes no longer argument; Juju's own client library cuts at the same length.
 const LONGEST_ARGUMENT: usize = 131_071;

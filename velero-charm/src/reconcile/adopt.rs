@@ -24,10 +24,11 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, ask, managers::Former, present, resource, resource_of},
-    velero::{
-        self, LOCATION, NODE_AGENT, Owner, SERVER, credential,
+    ours::{
+        credential,
         manifests::{self, NodeAgent},
     },
+    velero::{self, LOCATION, NODE_AGENT, Owner, SERVER},
 };
 
 /// The predecessor's own field manager; nobody else writes under it.

@@ -20,14 +20,17 @@ use super::{
     Error, adopt,
     observe::Live,
     plan::{Deletion, Install, Place, Plan, Rollout, Selection},
-    record::{Record, Seen},
     strangers::Stranger,
 };
 use crate::{
     cluster::{
         Cluster, ClusterError, ask, follow::until_none, managers::Former, resource, resource_of,
     },
-    velero::{self, Owner, cli::Cli, definitions, manifests},
+    ours::{
+        manifests,
+        record::{Record, Seen},
+    },
+    velero::{self, Owner, cli::Cli, definitions},
 };
 
 /// Carries out a plan.

@@ -19,10 +19,10 @@ use self::pods::Pods;
 pub(super) use self::pods::has_running_container;
 use crate::{
     cluster::follow::Running,
+    ours::manifests::NodeAgent,
     velero::{
         self, LOCATION,
         location::{self, Phase, Verdict},
-        manifests::NodeAgent,
     },
 };
 

@@ -9,7 +9,6 @@ pub(crate) mod assess;
 mod hold;
 pub(crate) mod observe;
 mod plan;
-mod record;
 pub(crate) mod remove;
 pub(crate) mod status;
 mod strangers;
@@ -36,16 +35,13 @@ use self::{
 };
 use crate::{
     cluster::{Cluster, ClusterError, follow, follow::Running},
-    juju::{
-        JujuError, Leadership, Level, News, Secrets, Status, Tools, Unit,
-        relation::{Sealed, StorageRelation},
-    },
+    juju::{JujuError, Leadership, Level, News, Secrets, Status, Tools, Unit},
+    ours::{credential, manifests::NodeAgent},
+    relations::storage::{Sealed, StorageRelation},
     velero::{
         BUNDLED, Owner,
         cli::{Cli, CliError},
-        credential,
         location::{self, Verdict},
-        manifests::NodeAgent,
     },
 };
 

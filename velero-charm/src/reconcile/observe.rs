@@ -1,7 +1,7 @@
 //! First stage: what is there now.
 //!
 //! **Invariant:** reads only, but for a word to ourselves in our data bags
-//! ([`relation::mark_unread`]). The cluster is read beside the hook tools, which Juju serves one at a
+//! ([`storage::mark_unread`]). The cluster is read beside the hook tools, which Juju serves one at a
 //! time; the first read is cluster-wide, so that it tells whether the charm is trusted. Secrets come last, once
 //! it is known that they can be used: what the cluster holds tells whether Juju has to be asked for them.
 
@@ -23,19 +23,20 @@ use provider_api::{Facts, Registry};
 use serde_json::{Map, Value};
 use tokio::try_join;
 
-use super::{
-    Authority, Error, Tenure, authority,
-    record::{self, Seen},
-    trust::patiently,
-};
+use super::{Authority, Error, Tenure, authority, trust::patiently};
 use crate::{
-    cluster::{Cluster, ClusterError, ask, facts, follow::Running},
-    juju::{
-        Leadership, News, Tools, Unit,
-        relation::{self, Relation, Role, Sealed, StorageRelation},
-        secret::Readings,
+    cluster::{Cluster, ClusterError, ask, follow::Running},
+    juju::{Leadership, News, Tools, Unit},
+    ours::{
+        credential,
+        record::{self, Seen},
     },
-    velero::{self, Owner, credential},
+    relations::{
+        facts,
+        secret::Readings,
+        storage::{self, Relation, Role, Sealed, StorageRelation},
+    },
+    velero::{self, Owner},
 };
 
 /// Everything that a reconcile may base its decisions on; at first without the relations' secrets.
@@ -98,8 +99,8 @@ pub(crate) async fn observe(
     let juju = async {
         let leadership = tools.leadership().await?;
         let config = tools.config().await?;
-        let mut relations = relation::read(tools, registry, unit, leadership).await?;
-        relation::mark_unread(tools, &mut relations, by.role(leadership)).await?;
+        let mut relations = storage::read(tools, registry, unit, leadership).await?;
+        storage::mark_unread(tools, &mut relations, by.role(leadership)).await?;
         let wanted = || relations.iter().flat_map(StorageRelation::facts);
         let facts = || facts::read(cluster, wanted());
         let facts = patiently(facts, ClusterError::is_forbidden).await?;
@@ -144,7 +145,7 @@ impl Observed<Sealed> {
         } = self;
         let (role, now) = (by.role(leadership), Timestamp::now());
         let kept = credential::readings(&live.credentials);
-        let relations = relation::open(by.tools, relations, &kept, role, now).await?;
+        let relations = storage::open(by.tools, relations, &kept, role, now).await?;
         Ok(Observed {
             leadership,
             config,

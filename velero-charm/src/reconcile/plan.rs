@@ -20,17 +20,18 @@ use serde_json::{Value, json};
 
 use super::{
     observe::{Definition, Live},
-    record::{Inputs, Record, Seen},
     validate::{Core, Desired, Intent, Why},
 };
 use crate::{
     cluster::{owned, resource},
-    juju::secret::Readings,
-    velero::{
-        self, BUNDLED, LOCATION, LOCATION_LABEL, NODE_AGENT, Owner, credential,
-        definitions::numbers,
-        location,
+    ours::{
+        credential,
         manifests::{self, NodeAgent, Plugin, Workload},
+        record::{Inputs, Record, Seen},
+    },
+    relations::secret::Readings,
+    velero::{
+        self, BUNDLED, LOCATION, LOCATION_LABEL, NODE_AGENT, Owner, definitions::numbers, location,
     },
 };
 

@@ -31,7 +31,8 @@ use super::{
 use crate::{
     cluster::{Cluster, ClusterError, ask, follow::until_none, list, present, resource},
     juju::{Level, Status},
-    velero::{self, CUSTOM_RESOURCES, Owner, manifests::NodeAgent},
+    ours::manifests::NodeAgent,
+    velero::{self, CUSTOM_RESOURCES, Owner},
 };
 
 /// Restores are let go in tenths of a second; a dead server never does it.

@@ -18,7 +18,8 @@ use kube::{
 use super::observe::Live;
 use crate::{
     cluster::{Cluster, ClusterError, ask, follow::Running, present, resource, resource_of},
-    velero::{self, LOCATION, Owner, SERVER, manifests::NodeAgent, server},
+    ours::manifests::NodeAgent,
+    velero::{self, LOCATION, Owner, SERVER, server},
 };
 
 /// Pods that no controller of Kubernetes' own has made.

@@ -14,11 +14,9 @@ use serde_json::{Map, Value};
 use self::image::check_image;
 use super::observe::Observed;
 use crate::{
-    juju::relation::Relation,
-    velero::{
-        DEFAULT_IMAGE, Owner,
-        manifests::{NodeAgent, VolumeBackups},
-    },
+    ours::manifests::{NodeAgent, VolumeBackups},
+    relations::storage::Relation,
+    velero::{DEFAULT_IMAGE, Owner},
 };
 
 const VELERO_IMAGE: &str = "velero-image";

@@ -15,11 +15,11 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::{
-    companion,
-    manifests::{NodeAgent, VolumeBackups, Workload},
+use super::companion;
+use crate::{
+    juju,
+    ours::manifests::{NodeAgent, VolumeBackups, Workload},
 };
-use crate::juju;
 
 /// Rendering takes a tenth of a second and sends no request.
 const RENDER_TIMEOUT: Duration = Duration::from_secs(20);

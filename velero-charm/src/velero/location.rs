@@ -12,8 +12,8 @@ use provider_api::{Location, SnapshotLocation};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use super::{LOCATION, Owner, credential, kind};
-use crate::cluster::owned;
+use super::{LOCATION, Owner, kind};
+use crate::{cluster::owned, ours::credential};
 
 /// Velero's own word on a location.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

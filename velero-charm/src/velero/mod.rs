@@ -5,10 +5,8 @@
 
 pub(crate) mod cli;
 pub(crate) mod companion;
-pub(crate) mod credential;
 pub(crate) mod definitions;
 pub(crate) mod location;
-pub(crate) mod manifests;
 pub(crate) mod server;
 pub(crate) mod work;
 

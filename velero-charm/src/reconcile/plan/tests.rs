@@ -9,8 +9,9 @@ use serde_json::json;
 use super::*;
 use crate::{
     cluster::follow::Running,
-    juju::secret::{Note, Reading},
-    velero::{DEFAULT_IMAGE, manifests::VolumeBackups},
+    ours::manifests::VolumeBackups,
+    relations::secret::{Note, Reading},
+    velero::DEFAULT_IMAGE,
 };
 
 static TAPE: Descriptor = doctest_descriptor();

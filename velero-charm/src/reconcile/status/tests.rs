@@ -6,11 +6,9 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    ours::manifests::{NodeAgent, VolumeBackups},
     reconcile::validate::Core,
-    velero::{
-        DEFAULT_IMAGE,
-        manifests::{NodeAgent, VolumeBackups},
-    },
+    velero::DEFAULT_IMAGE,
 };
 
 static TAPE: Descriptor = doctest_descriptor();

@@ -7,10 +7,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    cluster::follow::Running,
-    juju::{Leadership, relation::StorageRelation},
-    reconcile::observe::Live,
-    velero,
+    cluster::follow::Running, juju::Leadership, reconcile::observe::Live,
+    relations::storage::StorageRelation, velero,
 };
 
 static TAPE: Descriptor = Descriptor {

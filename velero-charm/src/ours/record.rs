@@ -8,7 +8,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{ResourceExt, api::ObjectMeta};
 use serde::{Deserialize, Serialize};
 
-use crate::velero::{BUNDLED, Owner, manifests::Workload};
+use super::manifests::Workload;
+use crate::velero::{BUNDLED, Owner};
 
 const KEY: &str = "applied";
 

@@ -14,10 +14,10 @@ use secrecy::ExposeSecret as _;
 use tracing::warn;
 
 use super::{
-    JujuError, Leadership, News, Tools, Unit,
     handshake::{SECRET_ADDRESS, echo, missing_words},
     secret::{Address, Content, Note, Reading, Readings},
 };
+use crate::juju::{JujuError, Leadership, News, Tools, Unit};
 
 /// A word to ourselves: a hook that had to read the secret has not come to keep what it read.
 const UNREAD: &str = "unread-secret";

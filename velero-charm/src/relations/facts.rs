@@ -9,7 +9,7 @@ use kube::{
 };
 use provider_api::{Fact, Facts};
 
-use super::{Cluster, ClusterError, list};
+use crate::cluster::{Cluster, ClusterError, list};
 
 /// Finds out what is wanted.
 pub(crate) async fn read(

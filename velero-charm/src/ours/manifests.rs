@@ -9,7 +9,7 @@ use kube::{ResourceExt as _, api::DynamicObject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{BUNDLED, CRD_VERSION, NODE_AGENT, Owner, SERVER, UNSWEPT};
+use crate::velero::{BUNDLED, CRD_VERSION, NODE_AGENT, Owner, SERVER, UNSWEPT};
 
 /// Init containers of this name are ours; all others are left alone.
 const PLUGIN_PREFIX: &str = "storage-plugin-";
