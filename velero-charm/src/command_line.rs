@@ -13,10 +13,12 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use provider_api::{Facts, Inputs, Problems, RelationData, Value, Verdict};
 
-use crate::velero::{
-    self, Owner,
-    companion::Companion,
-    location::{self, Rank},
+use crate::{
+    ours::{
+        Owner,
+        location::{self, Rank},
+    },
+    velero::{self, companion::Companion},
 };
 
 /// The Velero charm. Juju starts it for hooks and actions; by hand it only tells about itself.

@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, ClusterError, ask, present},
+    juju::env::in_cluster,
     ours::credential,
     reconcile::{Charm, trust},
     velero::{
@@ -76,7 +77,7 @@ pub(super) async fn run(charm: &Charm) -> Result<(), Failure> {
     let secrets = cluster.list(&cluster.api::<Secret>(), &select).await?;
     charm.keep_credentials(&secrets);
 
-    let cli = Cli::new(&charm.unit.charm_dir, cluster.namespace());
+    let cli = Cli::new(&charm.unit.charm_dir, cluster.namespace(), in_cluster());
     let mut prepared = cli.prepare(&command.arguments())?;
     let mut child = prepared.command.spawn().map_err(CliError::from)?;
     let heard = listen(charm, &mut child, begun + limit).await?;

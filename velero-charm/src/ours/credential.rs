@@ -21,10 +21,10 @@ use kube::{ResourceExt as _, api::ObjectMeta};
 use provider_api::secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
+use super::Owner;
 use crate::{
     cluster::owned,
     relations::secret::{Content, Note, Reading, Readings},
-    velero::Owner,
 };
 
 /// The key in the Secret that the location names.

@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{ResourceExt, api::ObjectMeta};
 use serde::{Deserialize, Serialize};
 
-use super::manifests::Workload;
-use crate::velero::{BUNDLED, Owner};
+use super::{Owner, manifests::Workload};
+use crate::velero::BUNDLED;
 
 const KEY: &str = "applied";
 
@@ -51,7 +51,7 @@ impl Inputs {
     }
 
     /// Both make the same server; the node agent is no part of it.
-    pub(crate) fn give_the_server_of(&self, other: &Self) -> bool {
+    pub(crate) fn same_server_as(&self, other: &Self) -> bool {
         let node_agent = other.workload.node_agent;
         let workload = Workload {
             node_agent,
@@ -64,7 +64,7 @@ impl Inputs {
     }
 
     /// Both make the same node agent, which knows nothing of plugins and defaults.
-    pub(crate) fn give_the_agent_of(&self, other: &Self) -> bool {
+    pub(crate) fn same_node_agent_as(&self, other: &Self) -> bool {
         let Self {
             charm,
             velero,

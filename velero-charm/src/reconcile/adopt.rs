@@ -24,11 +24,8 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, ask, managers::Former, present, resource, resource_of},
-    ours::{
-        credential,
-        manifests::{self, NodeAgent},
-    },
-    velero::{self, LOCATION, NODE_AGENT, Owner, SERVER},
+    ours::{Owner, credential},
+    velero::{self, LOCATION, NODE_AGENT, SERVER, install::NodeAgent},
 };
 
 /// The predecessor's own field manager; nobody else writes under it.
@@ -199,9 +196,19 @@ pub(crate) fn plugins(config: &Map<String, Value>, registry: &Registry) -> BTree
             plugin.default.to_owned(),
         ]
     });
-    images
-        .map(|image| manifests::name_of_added_plugin(&image))
-        .collect()
+    images.map(|image| name_of_added_plugin(&image)).collect()
+}
+
+/// What Velero's `plugin add` calls the init container of an image: its path without registry, tag and
+/// digest, as far as a container may be called so.
+fn name_of_added_plugin(image: &str) -> String {
+    let path = match image.split_once('/') {
+        Some((_, path)) if path.contains('/') => path,
+        _ => image,
+    };
+    let end = path.rfind('@').or_else(|| path.rfind(':'));
+    let path = end.and_then(|end| path.get(..end)).unwrap_or(path);
+    path.replace(['/', '_', '.'], "-")
 }
 
 fn labels(object: &DynamicObject, owner: &Owner) -> BTreeMap<String, String> {
@@ -210,4 +217,21 @@ fn labels(object: &DynamicObject, owner: &Owner) -> BTreeMap<String, String> {
         labels.extend([credential::role()]);
     }
     labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_added_plugin_is_called_after_its_image() {
+        for (image, name) in [
+            ("acme/plugin_for.tape:v1.10.0", "acme-plugin-for-tape"),
+            ("registry:5000/mirror/plugin:v1", "mirror-plugin"),
+            ("registry.example/acme/plugin@sha256:0123", "acme-plugin"),
+            ("acme/plugin", "acme-plugin"),
+        ] {
+            assert_eq!(name_of_added_plugin(image), name, "{image}");
+        }
+    }
 }

@@ -27,10 +27,10 @@ use crate::{
         Cluster, ClusterError, ask, follow::until_none, managers::Former, resource, resource_of,
     },
     ours::{
-        manifests,
+        self, Owner, manifests,
         record::{Record, Seen},
     },
-    velero::{self, Owner, cli::Cli, definitions},
+    velero::{self, cli::Cli, definitions},
 };
 
 /// Carries out a plan.
@@ -164,7 +164,7 @@ async fn prepare(
     deadline: Instant,
 ) -> Result<Prepared, Error> {
     let cluster = writer.cluster;
-    let rendered = cli.render(&install.workload).await?;
+    let rendered = cli.render(install.workload.options()).await?;
     let manifests = manifests::compose(rendered, &install.workload, place.owner);
     let newer = define(&manifests.definitions, &install, cluster, deadline).await?;
     if let Some(binding) = &install.misbound {
@@ -244,13 +244,16 @@ async fn define_one(ours: &DynamicObject, cluster: &Cluster) -> Result<Defined, 
         return Ok(Defined::Newer(Seen::of(&live)));
     }
     // First of all: as long as a definition lacks it, Juju puts its labels back with every write.
-    let unswept = BTreeMap::from([(velero::UNSWEPT.0.into(), velero::UNSWEPT.1.into())]);
+    let (label, value) = ours::SKIP_JUJU_WEBHOOK;
+    let unswept = BTreeMap::from([(label.into(), value.into())]);
     // Else fields that our version has no more would stay.
     let former = Former::of(&adopt::MANAGERS);
     cluster.take_over(&live, &former, &unswept).await?;
     // One of them is others' too, and says nothing of Juju by itself.
-    if live.labels().contains_key(velero::SWEPT_BY[0]) {
-        cluster.take_off(&live, &velero::SWEPT_BY).await?;
+    if live.labels().contains_key(ours::JUJU_OWNERSHIP_LABELS[0]) {
+        cluster
+            .take_off(&live, &ours::JUJU_OWNERSHIP_LABELS)
+            .await?;
     }
     let uid = live.uid().unwrap_or_default();
     cluster.apply(ours, &uid).await?;

@@ -19,9 +19,10 @@ use self::pods::Pods;
 pub(super) use self::pods::has_running_container;
 use crate::{
     cluster::follow::Running,
-    ours::manifests::NodeAgent,
+    ours::location::changed_at,
     velero::{
         self, LOCATION,
+        install::NodeAgent,
         location::{self, Phase, Verdict},
     },
 };
@@ -224,7 +225,7 @@ fn judged(running: &Running, expected: &Expected) -> Part {
         return Part::Pending("the leader to configure the object store".into());
     };
     let verdict = location::verdict(live);
-    let (changed, started) = (location::changed_at(live), server_started(&running.pods));
+    let (changed, started) = (changed_at(live), server_started(&running.pods));
     if !is_news(&verdict, &expected.location, changed, started) {
         let asked = changed.max(started);
         let is_overdue = asked.is_some_and(|asked| expected.now.duration_since(asked) > PATIENCE);

@@ -35,12 +35,13 @@ use self::{
 };
 use crate::{
     cluster::{Cluster, ClusterError, follow, follow::Running},
-    juju::{JujuError, Leadership, Level, News, Secrets, Status, Tools, Unit},
-    ours::{credential, manifests::NodeAgent},
+    juju::{JujuError, Leadership, Level, News, Secrets, Status, Tools, Unit, env::in_cluster},
+    ours::{Owner, credential, location::is_judged_again},
     relations::storage::{Sealed, StorageRelation},
     velero::{
-        BUNDLED, Owner,
+        BUNDLED,
         cli::{Cli, CliError},
+        install::NodeAgent,
         location::{self, Verdict},
     },
 };
@@ -298,7 +299,7 @@ impl Charm {
             }
             Change::Nothing | Change::Other => relabel(&mut plan, cluster).await?,
         }
-        let cli = Cli::new(&self.unit.charm_dir, cluster.namespace());
+        let cli = Cli::new(&self.unit.charm_dir, cluster.namespace(), in_cluster());
         let place = Place {
             namespace: cluster.namespace(),
             owner: &self.owner,
@@ -388,7 +389,7 @@ fn change(plan: &Plan, live: Option<&DynamicObject>) -> Change {
     }
     let mut locations = plan.locations.iter();
     let wanted = locations.find(|one| location::is_backup_location(one));
-    match wanted.filter(|wanted| location::is_judged_again(live, wanted)) {
+    match wanted.filter(|wanted| is_judged_again(live, wanted)) {
         Some(_) => Change::Location {
             before: live.map(location::verdict).unwrap_or_default(),
         },

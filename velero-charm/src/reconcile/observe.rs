@@ -28,7 +28,7 @@ use crate::{
     cluster::{Cluster, ClusterError, ask, follow::Running},
     juju::{Leadership, News, Tools, Unit},
     ours::{
-        credential,
+        self, Owner, credential,
         record::{self, Seen},
     },
     relations::{
@@ -36,7 +36,7 @@ use crate::{
         secret::Readings,
         storage::{self, Relation, Role, Sealed, StorageRelation},
     },
-    velero::{self, Owner},
+    velero,
 };
 
 /// Everything that a reconcile may base its decisions on; at first without the relations' secrets.
@@ -247,7 +247,7 @@ async fn list_definitions(
     found.retain(|crd| names.contains(&crd.name_any()));
     let known = found.iter().map(|crd| {
         let definition = Definition {
-            velero: crd.annotations().get(velero::CRD_VERSION).cloned(),
+            velero: crd.annotations().get(ours::CRD_VERSION).cloned(),
             seen: Seen::of(crd),
         };
         (crd.name_any(), definition)

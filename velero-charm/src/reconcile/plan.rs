@@ -25,13 +25,14 @@ use super::{
 use crate::{
     cluster::{owned, resource},
     ours::{
-        credential,
-        manifests::{self, NodeAgent, Plugin, Workload},
+        self, Owner, credential, location,
+        manifests::{self, Plugin, Workload},
         record::{Inputs, Record, Seen},
     },
     relations::secret::Readings,
     velero::{
-        self, BUNDLED, LOCATION, LOCATION_LABEL, NODE_AGENT, Owner, definitions::numbers, location,
+        self, BUNDLED, LOCATION, LOCATION_LABEL, NODE_AGENT, definitions::numbers,
+        install::NodeAgent,
     },
 };
 
@@ -258,7 +259,7 @@ fn install(core: &Core, storage: &Intent, live: &Live, place: Place<'_>) -> Opti
         return None;
     }
     let record = record.as_ref();
-    let name = velero::role_binding(place.namespace, place.owner);
+    let name = ours::role_binding(place.namespace, place.owner);
     let (own, former): (Vec<_>, Vec<_>) =
         (live.bindings.iter()).partition(|binding| binding.name_any() == name);
     let misbound = own.into_iter().find(|binding| !has_our_role(binding));
@@ -301,7 +302,7 @@ fn stays(
 ) -> bool {
     // Without a record nothing tells what was applied; what shows is all there is to go by.
     let is_recorded = record.is_none_or(|record| {
-        record.inputs.give_the_server_of(inputs) && record.server == Seen::of(server)
+        record.inputs.same_server_as(inputs) && record.server == Seen::of(server)
     });
     is_recorded && runs(server, workload)
 }
@@ -314,7 +315,7 @@ fn agent_stays(
     workload: &Workload,
 ) -> bool {
     let is_recorded = record.is_some_and(|record| {
-        record.inputs.give_the_agent_of(inputs) && record.node_agent == Seen::of(agent)
+        record.inputs.same_node_agent_as(inputs) && record.node_agent == Seen::of(agent)
     });
     is_recorded && is_agent_of(agent, workload)
 }
@@ -388,7 +389,7 @@ fn is_bound(bindings: &[ClusterRoleBinding], place: Place<'_>) -> bool {
     let [subject] = subjects else {
         return false;
     };
-    binding.name_any() == velero::role_binding(place.namespace, place.owner)
+    binding.name_any() == ours::role_binding(place.namespace, place.owner)
         && has_our_role(binding)
         && subject.kind == "ServiceAccount"
         && subject.name == velero::SERVER

@@ -31,8 +31,8 @@ use super::{
 use crate::{
     cluster::{Cluster, ClusterError, ask, follow::until_none, list, present, resource},
     juju::{Level, Status},
-    ours::manifests::NodeAgent,
-    velero::{self, CUSTOM_RESOURCES, Owner},
+    ours::Owner,
+    velero::{self, CUSTOM_RESOURCES, install::NodeAgent},
 };
 
 /// Restores are let go in tenths of a second; a dead server never does it.

@@ -18,8 +18,8 @@ use kube::{
 use super::observe::Live;
 use crate::{
     cluster::{Cluster, ClusterError, ask, follow::Running, present, resource, resource_of},
-    ours::manifests::NodeAgent,
-    velero::{self, LOCATION, Owner, SERVER, server},
+    ours::Owner,
+    velero::{self, LOCATION, SERVER, install::NodeAgent, server},
 };
 
 /// Pods that no controller of Kubernetes' own has made.

@@ -14,9 +14,12 @@ use serde_json::{Map, Value};
 use self::image::check_image;
 use super::observe::Observed;
 use crate::{
-    ours::manifests::{NodeAgent, VolumeBackups},
+    ours::Owner,
     relations::storage::Relation,
-    velero::{DEFAULT_IMAGE, Owner},
+    velero::{
+        DEFAULT_IMAGE,
+        install::{NodeAgent, VolumeBackups},
+    },
 };
 
 const VELERO_IMAGE: &str = "velero-image";

@@ -9,9 +9,8 @@ use serde_json::json;
 use super::*;
 use crate::{
     cluster::follow::Running,
-    ours::manifests::VolumeBackups,
     relations::secret::{Note, Reading},
-    velero::DEFAULT_IMAGE,
+    velero::{DEFAULT_IMAGE, install::VolumeBackups},
 };
 
 static TAPE: Descriptor = doctest_descriptor();

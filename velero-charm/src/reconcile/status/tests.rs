@@ -6,9 +6,11 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    ours::manifests::{NodeAgent, VolumeBackups},
     reconcile::validate::Core,
-    velero::DEFAULT_IMAGE,
+    velero::{
+        DEFAULT_IMAGE,
+        install::{NodeAgent, VolumeBackups},
+    },
 };
 
 static TAPE: Descriptor = doctest_descriptor();
