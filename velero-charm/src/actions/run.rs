@@ -27,7 +27,7 @@ use super::{
     volumes::read::{obstacles, report},
 };
 use crate::{
-    cluster::{Cluster, ClusterError, ask, present},
+    cluster::{Cluster, ClusterError},
     juju::env::in_cluster,
     ours::credential,
     reconcile::{Charm, trust},
@@ -205,13 +205,9 @@ fn shortened(text: &str) -> String {
 
 /// Without a location of ours, the CLI would only fail in words that help nobody.
 async fn storage_is_configured(cluster: &Cluster, charm: &Charm) -> Result<(), Failure> {
-    let locations = cluster.dynamic(&velero::kind("BackupStorageLocation"));
-    let read = || {
-        ask("read the BackupStorageLocation", || {
-            locations.get(velero::LOCATION)
-        })
-    };
-    let live = present(trust::patiently(read, ClusterError::is_forbidden).await)?;
+    let kind = velero::kind("BackupStorageLocation");
+    let read = || cluster.get(&kind, velero::LOCATION);
+    let live = trust::patiently(read, ClusterError::is_forbidden).await?;
     match live {
         // One of somebody else's belongs to their Velero.
         Some(location)

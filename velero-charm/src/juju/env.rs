@@ -2,6 +2,11 @@
 //!
 //! **Invariant:** every variable that the charm reads is named here, once.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the environment"
+)]
+
 use std::{env, path::PathBuf};
 
 /// Set in every hook and action; its absence means that a person started the binary.

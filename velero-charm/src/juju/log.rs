@@ -6,6 +6,8 @@
 //! `juju-log` does not take in time goes to standard error, which Juju records as well. Wherever a line
 //! goes, no secret is in it, and it is of bounded length.
 
+#![expect(clippy::disallowed_methods, reason = "`juju-log` is a hook tool")]
+
 use std::{
     io::{self, Write as _},
     process::{Command, Stdio},

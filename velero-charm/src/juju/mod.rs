@@ -1,7 +1,8 @@
 //! Juju: the hook's environment and the hook tools.
 //!
-//! **Invariant:** nothing else in the charm reads the environment or starts a hook tool, and no
-//! secret is ever an argument of one: what is told passes [`Secrets`] on its way out.
+//! **Invariant:** no other room starts a hook tool or reads the environment (`clippy.toml`), but for the
+//! client of `cluster`, which finds the API server by it. What is told to people passes [`Secrets`] on its
+//! way out.
 
 pub(crate) mod env;
 pub(crate) mod log;

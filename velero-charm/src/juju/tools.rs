@@ -3,6 +3,8 @@
 //! **Invariant:** one call at a time (Juju serves no more), JSON in and out, and a failure names the
 //! tool and carries what it said. No secret that is known is in anything that is told to people.
 
+#![expect(clippy::disallowed_methods, reason = "this starts the hook tools")]
+
 use std::{collections::BTreeMap, fmt, process::Stdio, time::Duration};
 
 use secrecy::SecretString;

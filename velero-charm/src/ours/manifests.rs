@@ -193,6 +193,12 @@ fn server(deployment: &mut Value, workload: &Workload) {
     explain_exits(deployment, "containers");
 }
 
+/// What lets the server be replaced all at once. An apply cannot: the settings of the other way are nobody's,
+/// so it leaves them, and the API server refuses both together.
+pub(crate) fn stop_rolling() -> Value {
+    json!({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}}})
+}
+
 /// Lets the last lines of a failed container's log show up in its status.
 fn explain_exits(workload: &mut Value, containers: &str) {
     let list = workload["spec"]["template"]["spec"][containers].as_array_mut();

@@ -8,11 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{
-    ResourceExt,
-    api::{DeleteParams, DynamicObject, ListParams},
+use k8s_openapi::{
+    api::{apps::v1::Deployment, rbac::v1::ClusterRoleBinding},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
+use kube::{ResourceExt, api::DynamicObject};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -23,9 +23,7 @@ use super::{
     strangers::Stranger,
 };
 use crate::{
-    cluster::{
-        Cluster, ClusterError, ask, follow::until_none, managers::Former, resource, resource_of,
-    },
+    cluster::{Cluster, ClusterError, Kind, follow::until_none, managers::Former},
     ours::{
         self, Owner, manifests,
         record::{Record, Seen},
@@ -105,10 +103,8 @@ impl Writer<'_> {
         object: &DynamicObject,
         conflict: ClusterError,
     ) -> Result<DynamicObject, Error> {
-        let (kind, name) = (resource_of(object), object.name_any());
-        let api = self.cluster.dynamic(&kind);
-        let doing = format!("read {} `{name}`", kind.kind);
-        let Some(live) = ask(doing, || api.get_opt(&name)).await? else {
+        let (kind, name) = (Kind::of_object(object), object.name_any());
+        let Some(live) = self.cluster.get(&kind, &name).await? else {
             return Err(conflict.into());
         };
         match live.uid() {
@@ -129,7 +125,7 @@ impl Writer<'_> {
             definitions: _,
         } = self.live;
         let name = object.name_any();
-        match resource_of(object).kind.as_str() {
+        match Kind::of_object(object).kind.as_str() {
             "ServiceAccount" => account.as_ref()?.uid(),
             "ClusterRoleBinding" => uid_of(bindings, &name),
             "ConfigMap" => record.as_ref()?.uid(),
@@ -234,9 +230,7 @@ enum Defined {
 
 async fn define_one(ours: &DynamicObject, cluster: &Cluster) -> Result<Defined, ClusterError> {
     let name = ours.name_any();
-    let api = cluster.dynamic(&resource_of(ours));
-    let doing = format!("read CustomResourceDefinition `{name}`");
-    let Some(live) = ask(doing, || api.get_opt(&name)).await? else {
+    let Some(live) = cluster.get(&Kind::of_object(ours), &name).await? else {
         cluster.create(ours).await?;
         return Ok(Defined::Applied);
     };
@@ -268,7 +262,10 @@ async fn finish(prepared: Prepared, writer: &Writer<'_>, place: Place<'_>) -> Re
         newer,
     } = prepared;
     if install.rollout == Rollout::Rolling {
-        writer.cluster.stop_rolling(velero::SERVER).await?;
+        let (kind, patch) = (Kind::of::<Deployment>(), manifests::stop_rolling());
+        let doing = "change the strategy of";
+        let cluster = writer.cluster;
+        cluster.merge(&kind, velero::SERVER, doing, patch).await?;
     }
     let mut record = Record {
         inputs: install.inputs,
@@ -295,26 +292,19 @@ async fn finish(prepared: Prepared, writer: &Writer<'_>, place: Place<'_>) -> Re
 
 fn role_binding(name: &str) -> Deletion {
     Deletion {
-        resource: resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding"),
+        resource: Kind::of::<ClusterRoleBinding>(),
         what: Selection::Named(name.to_owned()),
     }
 }
 
 pub(crate) async fn delete(deletion: &Deletion, cluster: &Cluster) -> Result<(), ClusterError> {
     let Deletion { resource, what } = deletion;
-    let parameters = DeleteParams::background();
     match what {
         Selection::Named(name) => {
-            cluster.delete(resource, name, &parameters).await?;
+            cluster.delete(resource, name).await?;
             info!("Deleted {} `{name}`.", resource.kind);
         }
-        Selection::Labelled(labels) => {
-            let select = ListParams::default().labels(labels);
-            let all = cluster.dynamic(resource);
-            let doing = format!("delete the {} objects", resource.kind);
-            let gone = ask(doing, || all.delete_collection(&parameters, &select)).await;
-            crate::cluster::present(gone)?;
-        }
+        Selection::Labelled(labels) => cluster.delete_all(resource, labels).await?,
     }
     Ok(())
 }

@@ -18,12 +18,12 @@ use kube::api::DynamicObject;
 use self::pods::Pods;
 pub(super) use self::pods::has_running_container;
 use crate::{
-    cluster::follow::Running,
     ours::location::changed_at,
     velero::{
         self, LOCATION,
         install::NodeAgent,
         location::{self, Phase, Verdict},
+        running::Running,
     },
 };
 

@@ -10,8 +10,8 @@ use tracing::{debug, info};
 
 use super::{Error, assess, plan::Plan};
 use crate::{
-    cluster::{Cluster, ClusterError, follow::Running},
-    velero::{self, work},
+    cluster::{Cluster, ClusterError},
+    velero::{self, running::Running, work},
 };
 
 /// Puts off what would fail work in flight, and keeps the credentials that it began with; names the work that a

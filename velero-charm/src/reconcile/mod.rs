@@ -34,7 +34,7 @@ use self::{
     validate::{Desired, Intent},
 };
 use crate::{
-    cluster::{Cluster, ClusterError, follow, follow::Running},
+    cluster::{Cluster, ClusterError},
     juju::{JujuError, Leadership, Level, News, Secrets, Status, Tools, Unit, env::in_cluster},
     ours::{Owner, credential, location::is_judged_again},
     relations::storage::{Sealed, StorageRelation},
@@ -43,6 +43,7 @@ use crate::{
         cli::{Cli, CliError},
         install::NodeAgent,
         location::{self, Verdict},
+        running::{self, Running},
     },
 };
 
@@ -445,7 +446,7 @@ async fn settle(
         return Ok(running);
     }
     let limit = if changed { CHANGING } else { STEADY };
-    let running = follow::follow(cluster, begun + limit - FAREWELL, |running| {
+    let running = running::follow(cluster, begun + limit - FAREWELL, |running| {
         if settled(running) {
             ControlFlow::Break(())
         } else {

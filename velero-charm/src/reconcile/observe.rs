@@ -25,7 +25,7 @@ use tokio::try_join;
 
 use super::{Authority, Error, Tenure, authority, trust::patiently};
 use crate::{
-    cluster::{Cluster, ClusterError, ask, follow::Running},
+    cluster::{Cluster, ClusterError},
     juju::{Leadership, News, Tools, Unit},
     ours::{
         self, Owner, credential,
@@ -36,7 +36,7 @@ use crate::{
         secret::Readings,
         storage::{self, Relation, Role, Sealed, StorageRelation},
     },
-    velero,
+    velero::{self, running::Running},
 };
 
 /// Everything that a reconcile may base its decisions on; at first without the relations' secrets.
@@ -177,19 +177,14 @@ impl Live {
                 Error::Cluster(error)
             }
         })?;
-        let account = async {
-            let api = cluster.api::<ServiceAccount>();
-            ask("read the ServiceAccount", || api.get_opt(velero::SERVER)).await
-        };
+        let account = cluster.read::<ServiceAccount>(velero::SERVER);
         let bindings = async {
             let select = ListParams::default().labels(&owner.selector());
             let api = cluster.all::<ClusterRoleBinding>();
             cluster.list(&api, &select).await
         };
-        let record = async {
-            let (api, name) = (cluster.api::<ConfigMap>(), record::name(owner));
-            ask("read the charm's ConfigMap", || api.get_opt(&name)).await
-        };
+        let record_name = record::name(owner);
+        let record = cluster.read::<ConfigMap>(&record_name);
         let credentials = async {
             let select = ListParams::default().labels(&credential::selector(owner));
             cluster.list(&cluster.api::<Secret>(), &select).await
@@ -240,9 +235,9 @@ async fn list_definitions(
     labels: &str,
 ) -> Result<BTreeMap<String, Definition>, ClusterError> {
     let api = cluster.all::<CustomResourceDefinition>();
-    let select = ListParams::default().labels(labels);
-    let doing = "list the CustomResourceDefinitions";
-    let mut found = ask(doing, || api.list_metadata(&select)).await?.items;
+    let mut found = cluster
+        .list_metadata(&api, "CustomResourceDefinition", labels)
+        .await?;
     let names = velero::definition_names();
     found.retain(|crd| names.contains(&crd.name_any()));
     let known = found.iter().map(|crd| {

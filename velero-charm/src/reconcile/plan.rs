@@ -11,10 +11,7 @@ use k8s_openapi::api::{
     core::v1::{PodSpec, Secret, ServiceAccount},
     rbac::v1::ClusterRoleBinding,
 };
-use kube::{
-    ResourceExt,
-    api::{ApiResource, DynamicObject},
-};
+use kube::{ResourceExt, api::DynamicObject};
 use provider_api::{Descriptor, Storage, secrecy::SecretString};
 use serde_json::{Value, json};
 
@@ -23,7 +20,7 @@ use super::{
     validate::{Core, Desired, Intent, Why},
 };
 use crate::{
-    cluster::{owned, resource},
+    cluster::{Kind, owned},
     ours::{
         self, Owner, credential, location,
         manifests::{self, Plugin, Workload},
@@ -89,7 +86,7 @@ pub(crate) enum Effect {
 /// One or more objects that have to go.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Deletion {
-    pub(crate) resource: ApiResource,
+    pub(crate) resource: Kind,
     pub(crate) what: Selection,
 }
 
@@ -216,7 +213,7 @@ pub(crate) fn plan(desired: &Desired, readings: &Readings, live: &Live, place: P
             .is_some_and(|agent| place.owner.owns(agent))
     {
         plan.deletions
-            .push(named(resource("apps", "v1", "DaemonSet"), NODE_AGENT));
+            .push(named(Kind::of::<DaemonSet>(), NODE_AGENT));
     }
     plan
 }
@@ -464,7 +461,7 @@ fn keep(plan: &mut Plan, intent: &Intent, readings: &Readings, live: &Live, plac
         .credentials
         .iter()
         .filter(|secret| credential::is_without_file(secret) && secret.name_any() != name);
-    let spent = spent.map(|secret| named(resource("", "v1", "Secret"), secret.name_any()));
+    let spent = spent.map(|secret| named(Kind::of::<Secret>(), secret.name_any()));
     plan.deletions.extend(spent);
 }
 
@@ -536,10 +533,10 @@ fn delete_credentials(plan: &mut Plan, live: &Live, keep: Option<&str>) {
     let old = live.credentials.iter().map(kube::ResourceExt::name_any);
     let old = old.filter(|name| Some(name.as_str()) != keep);
     plan.deletions
-        .extend(old.map(|name| named(resource("", "v1", "Secret"), name)));
+        .extend(old.map(|name| named(Kind::of::<Secret>(), name)));
 }
 
-fn named(resource: ApiResource, name: impl Into<String>) -> Deletion {
+fn named(resource: Kind, name: impl Into<String>) -> Deletion {
     Deletion {
         resource,
         what: Selection::Named(name.into()),

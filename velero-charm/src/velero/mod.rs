@@ -8,15 +8,15 @@ pub(crate) mod companion;
 pub(crate) mod definitions;
 pub(crate) mod install;
 pub(crate) mod location;
+pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod work;
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::ApiResource;
 
-use crate::cluster::resource;
+use crate::cluster::Kind;
 
 /// The version of the CLI in the charm, and so of the CRDs and manifests.
 pub(crate) const BUNDLED: &str = "1.18.3";
@@ -74,17 +74,19 @@ pub(crate) const CUSTOM_RESOURCES: [(&str, &str); 13] = [
 /// The names of the bundled Velero's CRDs. Others of the group are somebody else's: older Veleros had
 /// more kinds, and later ones will.
 pub(crate) fn definition_names() -> BTreeSet<String> {
-    let plurals = CUSTOM_RESOURCES.iter().map(|(_, name)| kind(name).plural);
+    let plurals = CUSTOM_RESOURCES
+        .iter()
+        .map(|(_, name)| kind(name).plural.clone());
     plurals.map(|plural| format!("{plural}.{GROUP}")).collect()
 }
 
 /// A kind of Velero's.
-pub(crate) fn kind(kind: &str) -> ApiResource {
+pub(crate) fn kind(kind: &str) -> Kind {
     let version = CUSTOM_RESOURCES
         .iter()
         .find_map(|(version, name)| (*name == kind).then_some(*version))
         .unwrap_or("v1");
-    resource(GROUP, version, kind)
+    Kind::custom(GROUP, version, kind)
 }
 
 /// What Velero's CLI calls the binding that makes the server an administrator. Others may have one of that

@@ -8,9 +8,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    cluster::follow::Running,
     relations::secret::{Note, Reading},
-    velero::{DEFAULT_IMAGE, install::VolumeBackups},
+    velero::{DEFAULT_IMAGE, install::VolumeBackups, running::Running},
 };
 
 static TAPE: Descriptor = doctest_descriptor();
@@ -112,7 +111,7 @@ fn secrets_after(plan: Plan, before: &[Secret]) -> Vec<Secret> {
         secrets.push(secret);
     }
     secrets.retain(|secret| {
-        let this = named(resource("", "v1", "Secret"), secret.name_any());
+        let this = named(Kind::of::<Secret>(), secret.name_any());
         !plan.deletions.contains(&this)
     });
     secrets
@@ -451,7 +450,7 @@ fn a_changed_image_restarts_and_an_unwanted_node_agent_goes() {
     assert!(restarts(&plan));
     assert_eq!(
         plan.deletions,
-        [named(resource("apps", "v1", "DaemonSet"), "node-agent")]
+        [named(Kind::of::<DaemonSet>(), "node-agent")]
     );
 }
 

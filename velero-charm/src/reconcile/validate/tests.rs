@@ -7,8 +7,10 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    cluster::follow::Running, juju::Leadership, reconcile::observe::Live,
-    relations::storage::StorageRelation, velero,
+    juju::Leadership,
+    reconcile::observe::Live,
+    relations::storage::StorageRelation,
+    velero::{self, running::Running},
 };
 
 static TAPE: Descriptor = Descriptor {

@@ -16,7 +16,7 @@ fn a_rotated_credential_gets_a_new_secret_and_restarts_nothing() {
         plan.locations[0].data["spec"]["credential"]["name"],
         json!(new)
     );
-    assert_eq!(plan.deletions, [named(resource("", "v1", "Secret"), old)]);
+    assert_eq!(plan.deletions, [named(Kind::of::<Secret>(), old)]);
 }
 
 #[test]
