@@ -6,6 +6,7 @@
 
 pub(crate) mod env;
 pub(crate) mod log;
+pub(crate) mod secret;
 mod secrets;
 mod text;
 mod tools;

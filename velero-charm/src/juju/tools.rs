@@ -12,8 +12,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, error::Category};
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::Mutex};
 
-use super::{Secrets, text};
-use crate::relations::secret::{Address, Content};
+use super::{
+    Secrets,
+    secret::{Address, Content},
+    text,
+};
 
 /// Linux takes no longer argument; Juju's own client library cuts at the same length.
 const LONGEST_ARGUMENT: usize = 131_071;
@@ -259,10 +262,14 @@ impl Tools {
             .map(drop)
     }
 
-    /// Clears the copy of an integrator's data, secrets included, that the charm before this one kept in
-    /// its unit's data bag.
-    pub(crate) async fn forget_copy(&self, relation: &str) -> Result<(), JujuError> {
-        self.run("relation-set", &["-r", relation, "data="], None)
+    /// Takes a field out of our unit's data bag.
+    pub(crate) async fn clear_unit_field(
+        &self,
+        relation: &str,
+        field: &str,
+    ) -> Result<(), JujuError> {
+        let field = format!("{field}=");
+        self.run("relation-set", &["-r", relation, &field], None)
             .await
             .map(drop)
     }

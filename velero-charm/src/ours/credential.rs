@@ -14,18 +14,17 @@ use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
 };
 
+use jiff::Timestamp;
 use k8s_openapi::{
     ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
 use kube::{ResourceExt as _, api::ObjectMeta};
 use provider_api::secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Owner;
-use crate::{
-    cluster::owned,
-    relations::secret::{Content, Note, Reading, Readings},
-};
+use crate::{cluster::owned, juju::secret::Content};
 
 /// The key in the Secret that the location names.
 pub(crate) const KEY: &str = "cloud";
@@ -34,6 +33,24 @@ const READ: &str = "read";
 /// The annotation that tells of it.
 const NOTES: &str = "velero-operator/read";
 const ROLE: (&str, &str) = ("velero-operator/role", "storage-credential");
+
+/// What was read of the secrets of relations, by the relation's id.
+pub(crate) type Readings = BTreeMap<String, Reading>;
+
+/// What was read of a relation's secret.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    pub(crate) note: Note,
+    pub(crate) content: Content,
+}
+
+/// Where something was read, by whom and when.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Note {
+    pub(crate) address: String,
+    pub(crate) unit: String,
+    pub(crate) at: Timestamp,
+}
 
 /// A name for a Secret with new content.
 pub(crate) fn fresh_name(owner: &Owner) -> String {

@@ -252,7 +252,7 @@ impl Charm {
             }
             Standing::Predecessors(objects) if authority == Authority::Acts => {
                 for relation in observed.relations.iter().flat_map(StorageRelation::all) {
-                    self.tools.forget_copy(&relation.id).await?;
+                    relation.forget_copy(&self.tools).await?;
                 }
                 let plugins = adopt::plugins(&observed.config, &self.registry);
                 adopt::take_over(objects, plugins, cluster, &self.owner).await?;

@@ -28,13 +28,14 @@ use crate::{
     cluster::{Cluster, ClusterError},
     juju::{Leadership, News, Tools, Unit},
     ours::{
-        self, Owner, credential,
+        self, Owner,
+        credential::{self, Readings},
         record::{self, Seen},
     },
     relations::{
         facts,
-        secret::Readings,
-        storage::{self, Relation, Role, Sealed, StorageRelation},
+        secret::Role,
+        storage::{self, Relation, Sealed, StorageRelation},
     },
     velero::{self, running::Running},
 };

@@ -22,11 +22,12 @@ use super::{
 use crate::{
     cluster::{Kind, owned},
     ours::{
-        self, Owner, credential, location,
+        self, Owner,
+        credential::{self, Readings},
+        location,
         manifests::{self, Plugin, Workload},
         record::{Inputs, Record, Seen},
     },
-    relations::secret::Readings,
     velero::{
         self, BUNDLED, LOCATION, LOCATION_LABEL, NODE_AGENT, definitions::numbers,
         install::NodeAgent,

@@ -1,88 +1,140 @@
-//! Secrets of relations: their addresses, and what was read of them.
+//! What is in a relation's secret: as it was kept, or as Juju gives it.
 //!
-//! **Invariant:** only what has the form of an address is ever asked for, and what was read stays a secret
-//! type.
-
-use std::collections::BTreeMap;
+//! **Invariant:** this is the one place that asks for secrets (`clippy.toml`), and only where what was kept may
+//! no longer be the newest. A secret has new content only under a new address or with a hook that tells of
+//! it, and such hooks come to a unit that has read the secret since it was born. So it is asked for if
+//! nothing is kept for its address, if this unit has not read it, or if a hook was told of news and what it
+//! read was not kept; and once a day in any case.
 
 use jiff::{SignedDuration, Timestamp};
-use provider_api::secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use secrecy::ExposeSecret as _;
 
-const SCHEME: &str = "secret:";
-/// The length of a secret's id.
-const ID: usize = 20;
-/// The lengths of the parts of a model's UUID.
-const UUID: [usize; 5] = [8, 4, 4, 4, 12];
+use crate::{
+    juju::{
+        JujuError, News, Tools,
+        secret::{Address, Content},
+    },
+    ours::credential::{Note, Reading},
+};
+
 /// What was read is read again after this time, whatever Juju has told us.
 const LASTS: SignedDuration = SignedDuration::from_hours(24);
 
-/// The address of a secret, in one of the forms that Juju knows.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Address(String);
+/// More is no credential, and would not fit into a Secret of Kubernetes twice.
+const LARGEST_SECRET: usize = 256 * 1024;
 
-/// The fields of a secret.
-pub(crate) type Content = BTreeMap<String, SecretString>;
-
-/// What was read of the secrets of relations, by the relation's id.
-pub(crate) type Readings = BTreeMap<String, Reading>;
-
-/// What was read of a relation's secret.
-#[derive(Clone, Debug)]
-pub(crate) struct Reading {
-    pub(crate) note: Note,
-    pub(crate) content: Content,
+/// Whether our data bag says that the secret is unread.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Mark {
+    None,
+    /// And it is.
+    Unread,
+    /// But this hook has read it, or there is none.
+    Outdated,
 }
 
-/// Where something was read, by whom and when.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(crate) struct Note {
-    pub(crate) address: String,
-    pub(crate) unit: String,
-    pub(crate) at: Timestamp,
+/// How a unit comes to know what is in a secret.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role<'a> {
+    /// It asks Juju, and keeps what it reads.
+    Asks { unit: &'a str, news: News },
+    /// It knows what the leader has kept.
+    Follows,
 }
 
-impl Address {
-    /// `secret:<id>`, `secret://<model>/<id>` or the id alone.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let is_whole = match text.strip_prefix(SCHEME) {
-            None => is_id(text),
-            Some(rest) => match rest.strip_prefix("//") {
-                None => is_id(rest),
-                Some(long) => long
-                    .split_once('/')
-                    .is_some_and(|(model, id)| is_uuid(model) && is_id(id)),
-            },
+/// A secret that is to be opened.
+#[derive(Debug)]
+pub(super) struct Secret<'a> {
+    /// In whatever form it was sent.
+    pub(super) address: &'a str,
+    /// The fields that it is to have.
+    pub(super) requested: &'a [&'static str],
+    /// What was read of the relation's secret earlier.
+    pub(super) kept: Option<&'a Reading>,
+    pub(super) mark: Mark,
+}
+
+/// What is known of a secret.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// What was kept of it.
+    Kept(Reading),
+    /// What Juju has just given.
+    Read(Reading),
+    Unreadable(String),
+}
+
+impl Secret<'_> {
+    pub(super) async fn open(
+        &self,
+        tools: &Tools,
+        role: Role<'_>,
+        now: Timestamp,
+    ) -> Result<Opened, JujuError> {
+        let unreadable = |reason: &str| Ok(Opened::Unreadable(reason.to_owned()));
+        let Some(address) = Address::parse(self.address) else {
+            return unreadable("its address is not that of a secret");
         };
-        is_whole.then(|| Self(text.to_owned()))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        let kept = self
+            .kept
+            .filter(|kept| kept.note.address == address.as_str());
+        let (unit, good) = match (role, kept) {
+            (Role::Follows, Some(kept)) => return Ok(Opened::Kept(kept.clone())),
+            (Role::Follows, None) => return unreadable("the leader has not read it yet"),
+            (Role::Asks { unit, .. }, kept) => {
+                (unit, kept.filter(|kept| is_good(&kept.note, unit, now)))
+            }
+        };
+        if let Some(good) = good.filter(|_| self.mark == Mark::None) {
+            return Ok(Opened::Kept(good.clone()));
+        }
+        #[expect(clippy::disallowed_methods, reason = "this is the place that asks")]
+        let answer = tools.secret(&address).await;
+        let mut content = match answer {
+            Ok(content) => content,
+            Err(error) => {
+                return match error.refusal() {
+                    Some(reason) => unreadable(reason),
+                    None => Err(error),
+                };
+            }
+        };
+        content.retain(|field, _| self.requested.contains(&field.as_str()));
+        let size = content.values().map(|value| value.expose_secret().len());
+        if size.sum::<usize>() > LARGEST_SECRET {
+            return unreadable("it is too large");
+        }
+        Ok(Opened::Read(
+            match good.filter(|good| is_same(&good.content, &content)) {
+                Some(good) => good.clone(),
+                None => Reading {
+                    note: Note {
+                        address: address.as_str().to_owned(),
+                        unit: unit.to_owned(),
+                        at: now,
+                    },
+                    content,
+                },
+            },
+        ))
     }
 }
 
-impl Note {
-    /// Juju tells this unit when there is something newer, and it is not so long ago that we would rather
-    /// make sure.
-    pub(crate) fn is_good_for(&self, unit: &str, now: Timestamp) -> bool {
-        let age = now.duration_since(self.at);
-        self.unit == unit && !age.is_negative() && age < LASTS
-    }
+/// Juju tells this unit when there is something newer, and it is not so long ago that we would rather make
+/// sure.
+fn is_good(note: &Note, unit: &str, now: Timestamp) -> bool {
+    let age = now.duration_since(note.at);
+    note.unit == unit && !age.is_negative() && age < LASTS
 }
 
-fn is_id(text: &str) -> bool {
-    let is_letter = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-    text.len() == ID && text.bytes().all(is_letter)
-}
-
-fn is_uuid(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').collect();
-    parts.iter().map(|part| part.len()).eq(UUID)
-        && parts
-            .concat()
-            .bytes()
-            .all(|c| c.is_ascii_hexdigit() && !c.is_ascii_uppercase())
+fn is_same(one: &Content, other: &Content) -> bool {
+    let open = |content: &Content| -> Vec<(String, String)> {
+        content
+            .iter()
+            .map(|(field, value)| (field.clone(), value.expose_secret().to_owned()))
+            .collect()
+    };
+    open(one) == open(other)
 }
 
 #[cfg(test)]
@@ -92,40 +144,6 @@ mod tests {
     const BARE: &str = "9m4e2mr0ui3e8a215n4g";
 
     #[test]
-    fn addresses_have_one_of_three_forms() {
-        let long = format!("secret://0b7a6c1e-56a5-4a65-8d5c-1f2a3b4c5d6e/{BARE}");
-        for text in [BARE, &format!("secret:{BARE}"), &long] {
-            assert_eq!(Address::parse(text).unwrap().as_str(), text);
-        }
-    }
-
-    #[test]
-    fn texts_of_other_forms_are_no_addresses() {
-        for text in [
-            "",
-            "secret:",
-            "secret://",
-            "--help",
-            "--peek=9m4e2mr0ui3e8",
-            "-9m4e2mr0ui3e8a215n4",
-            "secret:9m4e2mr0ui3e8a215n4g ",
-            "secret:9m4e2mr0ui3e8a215n4g\n",
-            "secret:9m4e2mr0ui3e8a215n4",
-            "secret:9m4e2mr0ui3e8a215n4gg",
-            "secret:9M4E2MR0UI3E8A215N4G",
-            "secret:../../../../etc/pass",
-            "secret:/9m4e2mr0ui3e8a215n4g",
-            "secret://other/9m4e2mr0ui3e8a215n4g",
-            "secret://0b7a6c1e-56a5-4a65-8d5c-1f2a3b4c5d6e/a/9m4e2mr0ui3e8a215n4g",
-            "secret://-0b7a6c1-56a5-4a65-8d5c-1f2a3b4c5d6e/9m4e2mr0ui3e8a215n4g",
-            "https://example.com/9m4e2mr0ui3e8a215n4g",
-            &"a".repeat(1 << 20),
-        ] {
-            assert_eq!(Address::parse(text), None, "{text:.60}");
-        }
-    }
-
-    #[test]
     fn a_note_is_good_for_its_reader_and_a_day() {
         let now: Timestamp = "2026-01-02T12:00:00Z".parse().unwrap();
         let read = |at: &str| Note {
@@ -133,10 +151,10 @@ mod tests {
             unit: "v/0".into(),
             at: at.parse().unwrap(),
         };
-        assert!(read("2026-01-02T12:00:00Z").is_good_for("v/0", now));
-        assert!(read("2026-01-01T12:00:01Z").is_good_for("v/0", now));
-        assert!(!read("2026-01-02T12:00:00Z").is_good_for("v/1", now));
-        assert!(!read("2026-01-01T12:00:00Z").is_good_for("v/0", now));
-        assert!(!read("2026-01-02T12:00:01Z").is_good_for("v/0", now));
+        assert!(is_good(&read("2026-01-02T12:00:00Z"), "v/0", now));
+        assert!(is_good(&read("2026-01-01T12:00:01Z"), "v/0", now));
+        assert!(!is_good(&read("2026-01-02T12:00:00Z"), "v/1", now));
+        assert!(!is_good(&read("2026-01-01T12:00:00Z"), "v/0", now));
+        assert!(!is_good(&read("2026-01-02T12:00:01Z"), "v/0", now));
     }
 }

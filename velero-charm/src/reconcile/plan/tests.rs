@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    relations::secret::{Note, Reading},
+    ours::credential::{Note, Reading},
     velero::{DEFAULT_IMAGE, install::VolumeBackups, running::Running},
 };
 
