@@ -1,10 +1,9 @@
-//! What the binary is to a person who starts it by hand.
-//!
-//! **Invariant:** reads only its input, writes only its output, and shows no secret.
+//! The command line for developers: what was asked for on standard output, all else on standard error.
 
 #![expect(
     clippy::print_stdout,
-    reason = "standard output is what a person asked for"
+    clippy::print_stderr,
+    reason = "this is the output of a program that a person has started"
 )]
 
 use std::{collections::BTreeMap, fs::File, io, path::PathBuf, process::ExitCode};
@@ -72,7 +71,7 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            println!("error: {error:#}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
