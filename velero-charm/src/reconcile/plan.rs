@@ -29,8 +29,8 @@ use crate::{
         record::{Inputs, Record, Seen},
     },
     velero::{
-        self, BUNDLED, LOCATION, LOCATION_LABEL, NODE_AGENT, definitions::numbers,
-        install::NodeAgent,
+        self, LOCATION, LOCATION_LABEL, NODE_AGENT, install::NodeAgent,
+        version::is_bundled_or_later,
     },
 };
 
@@ -364,10 +364,9 @@ fn is_pod_of(pod: Option<&PodSpec>, wanted: &Value) -> bool {
 /// Marked as made for our Velero or a later one, or found to be of a later one.
 fn settled_definitions(live: &Live, record: Option<&Record>) -> BTreeSet<String> {
     let is_settled = |name: &str, live: &Definition| {
-        let marked = live.velero.as_deref().and_then(numbers);
+        let marked = live.velero.as_deref().is_some_and(is_bundled_or_later);
         let known = record.and_then(|record| record.newer_definitions.get(name));
-        marked.is_some_and(|live| Some(live) >= numbers(BUNDLED))
-            || known.is_some_and(|known| live.seen.as_ref() == Some(known))
+        marked || known.is_some_and(|known| live.seen.as_ref() == Some(known))
     };
     let all = live.definitions.iter();
     let settled = all.filter(|(name, live)| is_settled(name, live));

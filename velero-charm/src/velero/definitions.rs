@@ -7,7 +7,10 @@
 use std::collections::BTreeSet;
 
 use kube::{ResourceExt as _, api::DynamicObject};
+use semver::Version;
 use serde_json::Value;
+
+use super::version;
 
 /// The generator that wrote the schema; its version only goes up.
 const GENERATOR: &str = "controller-gen.kubebuilder.io/version";
@@ -55,14 +58,8 @@ fn collect(schema: &Value, path: &str, fields: &mut BTreeSet<String>) {
     }
 }
 
-fn generator(definition: &DynamicObject) -> Option<Vec<u32>> {
-    numbers(definition.annotations().get(GENERATOR)?)
-}
-
-/// A version in an order that compares as versions do.
-pub(crate) fn numbers(version: &str) -> Option<Vec<u32>> {
-    let version = version.strip_prefix('v').unwrap_or(version);
-    version.split('.').map(|part| part.parse().ok()).collect()
+fn generator(definition: &DynamicObject) -> Option<Version> {
+    version::parse(definition.annotations().get(GENERATOR)?)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub(crate) mod install;
 pub(crate) mod location;
 pub(crate) mod running;
 pub(crate) mod server;
+pub(crate) mod version;
 pub(crate) mod work;
 
 use std::collections::BTreeSet;

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     ours::credential::{Note, Reading},
-    velero::{DEFAULT_IMAGE, install::VolumeBackups, running::Running},
+    velero::{BUNDLED, DEFAULT_IMAGE, install::VolumeBackups, running::Running},
 };
 
 static TAPE: Descriptor = doctest_descriptor();
