@@ -22,6 +22,7 @@ use kube::{ResourceExt as _, api::ObjectMeta};
 use provider_api::secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tracing::debug;
 
 use super::Owner;
 use crate::{cluster::owned, juju::secret::Content};
@@ -160,7 +161,9 @@ pub(crate) fn readings(secrets: &[Secret]) -> Readings {
 }
 
 fn read_back(secret: &Secret) -> Option<Readings> {
-    let mut notes: BTreeMap<String, Note> = serde_json::from_str(annotation(secret)?).ok()?;
+    let mut notes: BTreeMap<String, Note> = serde_json::from_str(annotation(secret)?)
+        .inspect_err(|error| not_understood(secret, error))
+        .ok()?;
     let readings = kept(secret)?.into_iter().filter_map(|(relation, content)| {
         let note = notes.remove(&relation)?;
         let content = content.into_iter();
@@ -174,7 +177,15 @@ fn read_back(secret: &Secret) -> Option<Readings> {
 
 /// What was read, field by field, for each relation.
 fn kept(secret: &Secret) -> Option<BTreeMap<String, BTreeMap<String, String>>> {
-    serde_json::from_slice(&secret.data.as_ref()?.get(READ)?.0).ok()
+    serde_json::from_slice(&secret.data.as_ref()?.get(READ)?.0)
+        .inspect_err(|error| not_understood(secret, error))
+        .ok()
+}
+
+/// Where, but not what: it may be a secret.
+fn not_understood(secret: &Secret, error: &serde_json::Error) {
+    let (name, line, column) = (secret.name_any(), error.line(), error.column());
+    debug!("What Secret `{name}` keeps is not understood (line {line}, column {column}).");
 }
 
 fn annotation(secret: &Secret) -> Option<&str> {

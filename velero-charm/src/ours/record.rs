@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{ResourceExt, api::ObjectMeta};
 use serde::{Deserialize, Serialize};
+use tracing::debug;
 
 use super::{Owner, manifests::Workload};
 use crate::velero::BUNDLED;
@@ -89,7 +90,10 @@ impl Seen {
 impl Record {
     /// Reads it back; one that is absent or not understood is none.
     pub(crate) fn read(map: Option<&ConfigMap>) -> Option<Self> {
-        serde_json::from_str(map?.data.as_ref()?.get(KEY)?).ok()
+        let text = map?.data.as_ref()?.get(KEY)?;
+        serde_json::from_str(text)
+            .inspect_err(|error| debug!("The record of the last apply is not understood: {error}."))
+            .ok()
     }
 
     /// The ConfigMap to apply.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use kube::api::DynamicObject;
 use serde::Deserialize as _;
 use serde_json::Value;
+use tracing::debug;
 
 use super::LOCATION;
 
@@ -70,15 +71,24 @@ pub(crate) fn prefix(location: &DynamicObject) -> Option<String> {
 /// The certificates that a location trusts.
 pub(crate) fn ca_certificates(location: &DynamicObject) -> Option<String> {
     let packed = text(location, "/spec/objectStorage/caCert")?;
-    String::from_utf8(STANDARD.decode(packed).ok()?).ok()
+    let bytes = STANDARD
+        .decode(packed)
+        .inspect_err(|error| debug!("The location's `caCert` is not understood: {error}."))
+        .ok()?;
+    String::from_utf8(bytes)
+        .inspect_err(|error| debug!("The location's `caCert` is no text: {error}."))
+        .ok()
 }
 
 /// The plugin's settings for a location.
 pub(crate) fn config(location: &DynamicObject) -> BTreeMap<String, String> {
     let config = location.data.pointer("/spec/config");
-    config
-        .and_then(|config| BTreeMap::deserialize(config).ok())
-        .unwrap_or_default()
+    let read = |config| {
+        BTreeMap::deserialize(config)
+            .inspect_err(|error| debug!("The location's `config` is not understood: {error}."))
+            .ok()
+    };
+    config.and_then(read).unwrap_or_default()
 }
 
 fn text(location: &DynamicObject, path: &str) -> Option<String> {
@@ -94,7 +104,11 @@ pub(crate) fn verdict(location: &DynamicObject) -> Verdict {
     Verdict {
         phase: field("phase").map(Phase::from),
         message: field("message").unwrap_or_default().to_owned(),
-        last_validation_time: field("lastValidationTime").and_then(|text| text.parse().ok()),
+        last_validation_time: field("lastValidationTime").and_then(|text| {
+            let read = text.parse();
+            read.inspect_err(|error| debug!("A verdict of `{text}` is not understood: {error}."))
+                .ok()
+        }),
     }
 }
 
