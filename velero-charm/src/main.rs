@@ -1,11 +1,13 @@
 //! The charm's `dispatch`, and a small program for people when Juju did not start it.
 //!
-//! **Invariant:** started by Juju, the arguments are never looked at. An expected problem ends with a
-//! status and exit code 0; anything else is logged and fails the hook, which Juju then runs again.
+//! Started by Juju, it does not look at its arguments. An expected problem ends with a status and exit code
+//! 0; anything else is logged and fails the hook, which Juju then runs again.
 
 mod actions;
 mod cluster;
 mod command_line;
+#[cfg(test)]
+mod floors;
 mod juju;
 mod ours;
 mod reconcile;
@@ -18,7 +20,7 @@ use anyhow::Context as _;
 use tracing::info;
 
 use crate::{
-    juju::{Event, Secrets, Unit, log},
+    juju::{Event, Fate, Secrets, Unit, log},
     reconcile::{Charm, Tenure},
 };
 
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
     };
     let secrets = Secrets::default();
     log::start(&event, &secrets);
-    match dispatch(event, secrets) {
+    match dispatch(&event, secrets) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(event: Event, secrets: Secrets) -> anyhow::Result<()> {
+fn dispatch(event: &Event, secrets: Secrets) -> anyhow::Result<()> {
     let unit = Unit::from_env()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -46,17 +48,15 @@ fn dispatch(event: Event, secrets: Secrets) -> anyhow::Result<()> {
     runtime.block_on(async {
         let charm = Charm::new(unit, event.news(), secrets)?;
         match event {
-            Event::Action(name) => actions::run(&charm, &name).await?,
+            Event::Action(name) => actions::run(&charm, name).await?,
             Event::Remove => charm.remove().await?,
-            Event::Parting(_) => match charm.tools.goal_state(&charm.unit.name).await? {
-                Some(goal) if goal.is_dying(&charm.unit.name) => {
-                    charm.reconcile(Tenure::Leaving).await?;
+            Event::Hook(_) | Event::Parting(_) => {
+                match charm.tools.fate(event, &charm.unit.name).await? {
+                    Fate::Stays => charm.reconcile(Tenure::Staying).await?,
+                    Fate::Leaves => charm.reconcile(Tenure::Leaving).await?,
+                    Fate::Forgotten => info!("Juju has forgotten this unit: nothing is done."),
                 }
-                Some(_) => charm.reconcile(Tenure::Staying).await?,
-                // It may not act, and nobody would read its status.
-                None => info!("Juju has forgotten this unit: nothing is done."),
-            },
-            Event::Hook(_) => charm.reconcile(Tenure::Staying).await?,
+            }
         }
         Ok(())
     })

@@ -14,5 +14,5 @@ mod tools;
 pub(crate) use self::{
     env::{Event, News, Unit},
     secrets::Secrets,
-    tools::{JujuError, Leadership, Level, Status, Tools},
+    tools::{Fate, JujuError, Leadership, Level, Status, Tools},
 };

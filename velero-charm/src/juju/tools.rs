@@ -13,7 +13,7 @@ use serde_json::{Map, Value, error::Category};
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::Mutex};
 
 use super::{
-    Secrets,
+    Event, Secrets,
     secret::{Address, Content},
     text,
 };
@@ -61,6 +61,11 @@ pub(crate) enum JujuError {
     },
     #[error("`{tool}` failed: {message}")]
     Failed { tool: &'static str, message: String },
+    #[error("what `{tool}` is to be given cannot be written: {source}")]
+    Input {
+        tool: &'static str,
+        source: serde_json::Error,
+    },
     #[error("`{tool}` did not answer within {} s", TOOL_TIMEOUT.as_secs())]
     Silent { tool: &'static str },
     /// Where, but not what: the answer may be a secret's content.
@@ -115,6 +120,16 @@ struct Goal {
     status: String,
 }
 
+/// What becomes of the unit that a hook runs in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fate {
+    Stays,
+    /// The units that stay do the work.
+    Leaves,
+    /// It may not act, and nobody would read its status.
+    Forgotten,
+}
+
 impl JujuError {
     fn answer(tool: &'static str, error: &serde_json::Error) -> Self {
         Self::Answer {
@@ -165,7 +180,9 @@ impl JujuError {
                 category: Category::Data,
                 ..
             } => Some("its content is not text"),
-            Self::Answer { .. } | Self::Start { .. } | Self::Silent { .. } => None,
+            Self::Answer { .. } | Self::Input { .. } | Self::Start { .. } | Self::Silent { .. } => {
+                None
+            }
         }
     }
 }
@@ -229,6 +246,18 @@ impl Tools {
         }
     }
 
+    /// Asks Juju only in a hook that may belong to the unit's end.
+    pub(crate) async fn fate(&self, event: &Event, unit: &str) -> Result<Fate, JujuError> {
+        let Event::Parting(_) = event else {
+            return Ok(Fate::Stays);
+        };
+        Ok(match self.goal_state(unit).await? {
+            Some(goal) if goal.is_dying(unit) => Fate::Leaves,
+            Some(_) => Fate::Stays,
+            None => Fate::Forgotten,
+        })
+    }
+
     pub(crate) async fn relation_ids(&self, endpoint: &str) -> Result<Vec<String>, JujuError> {
         self.json("relation-ids", &[endpoint]).await
     }
@@ -254,12 +283,11 @@ impl Tools {
         relation: &str,
         fields: &BTreeMap<&str, String>,
     ) -> Result<(), JujuError> {
-        let text = serde_json::to_string(fields)
-            .map_err(|error| JujuError::answer("relation-set", &error))?;
+        let tool = "relation-set";
+        let text =
+            serde_json::to_string(fields).map_err(|source| JujuError::Input { tool, source })?;
         let arguments = ["-r", relation, "--app", "--file", "-"];
-        self.run("relation-set", &arguments, Some(&text))
-            .await
-            .map(drop)
+        self.run(tool, &arguments, Some(&text)).await.map(drop)
     }
 
     /// Takes a field out of our unit's data bag.
