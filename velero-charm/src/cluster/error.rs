@@ -1,6 +1,6 @@
 //! What can go wrong between the charm and the API server.
 //!
-//! **Invariant:** each error knows what was being done, and who can do something about it.
+//! **Invariant:** each error knows what was being done.
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Waiting for objects to become as they are awaited, by watch.
 //!
-//! **Invariant:** nothing is polled. The world is listed once and then follows the API server's
-//! events; it is looked at again after each event, and after a second in which nothing happened.
+//! Nothing is polled. A world is listed once and then follows the API server's events; it is looked at again
+//! after each event, and after a second in which nothing happened.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,7 +43,7 @@ where
             let glance = (Instant::now() + GLANCE).min(deadline);
             match timeout_at(glance, changes.next()).await {
                 Ok(Some(Ok(change))) => change(&mut world),
-                // A watch ended or was too slow: list anew, but not without a pause.
+                // A watch ended or was too slow: list again, but not without a pause.
                 Ok(Some(Err(Lost)) | None) => {
                     sleep_until(glance).await;
                     break;
@@ -96,7 +96,7 @@ where
         if left.is_empty() || Instant::now() >= deadline {
             return Ok(left);
         }
-        // The watch ended: list anew.
+        // The watch ended: list again.
         sleep_until((Instant::now() + GLANCE).min(deadline)).await;
     }
 }

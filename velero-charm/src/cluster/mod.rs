@@ -152,8 +152,7 @@ impl Cluster {
         self.send(&object).await
     }
 
-    /// Makes an object that is not there. One that is there by now stays as it is, whoever made it: that
-    /// is a conflict.
+    /// Makes an object that is not there. One that is there by now stays as it is: that is a conflict.
     pub(crate) async fn create(
         &self,
         object: &DynamicObject,

@@ -1,7 +1,7 @@
 //! The hook tools, typed.
 //!
-//! **Invariant:** one call at a time (Juju serves no more), JSON in and out, and a failure names the
-//! tool and carries what it said. No secret that is known is in anything that is told to people.
+//! **Invariant:** one call at a time (Juju serves no more), and a failure names the tool. No secret that is
+//! known is in anything that is told to people.
 
 #![expect(clippy::disallowed_methods, reason = "this starts the hook tools")]
 
@@ -24,7 +24,7 @@ const LONGEST_ARGUMENT: usize = 131_071;
 /// Of a status; longer ones are cut, and the log has more.
 const LONGEST_STATUS: usize = 500;
 
-/// Juju answers in milliseconds. Its controller may be away for a while, but not for ever.
+/// Juju answers in milliseconds. Its controller may be away for a while.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What stands in messages of tools that did not reach the controller, or which the controller had no time

@@ -1,10 +1,9 @@
 //! The one Kubernetes Secret that holds the store's credential, and what it was made from.
 //!
 //! **Invariant:** immutable, and of a new name for each new content, so that pointing the location at
-//! it makes Velero judge anew at once. The name tells nothing about the content. This is the only
-//! place where a credential is exposed.
+//! it makes Velero judge again at once. The name tells nothing about the content.
 //!
-//! Beside the file that the location names it keeps what was read of the relations' Juju secrets, so that a
+//! In addition to the file that the location names it keeps what was read of the relations' Juju secrets, so that a
 //! hook need not ask for them. Where that content cannot be used, a Secret without a file keeps it. Where,
 //! when and by whom it was read stands in an annotation, which an immutable Secret can change; of several
 //! Secrets only the newest has one, and what the others hold is believed no more.

@@ -1,6 +1,4 @@
 //! Our locations: what we ask Velero for.
-//!
-//! **Invariant:** a location is built from a provider's data and its rank alone.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,8 @@
 //! Velero's manifests, made the charm's.
 //!
-//! **Invariant:** pure. What the CLI rendered stays as it is but for what is said here: the Namespace
-//! is left out (it is the Juju model's), everything carries our labels, what is the cluster's is called after
-//! the model, the server is replaced and
-//! never doubled, and the storage plugin is an init container that is ours by its name.
+//! **Invariant:** what the CLI rendered stays as it is but for what is said here: the Namespace is left out (it
+//! is the Juju model's), everything carries our labels, what is the cluster's is called after the model, the
+//! server is replaced and never doubled, and the storage plugin is an init container that is ours by its name.
 
 use kube::{ResourceExt as _, api::DynamicObject};
 use serde::{Deserialize, Serialize};
@@ -177,7 +176,7 @@ fn container(name: &str, workload: &Workload, arguments: &[&str]) -> Value {
 }
 
 fn server(deployment: &mut Value, workload: &Workload) {
-    // The manifest leaves both out, so that an edit by hand would stay for ever. Two servers at
+    // The manifest leaves both out, so that an edit by hand would stay. Two servers at
     // once would work on the same backups.
     deployment["spec"]["replicas"] = json!(1);
     deployment["spec"]["strategy"] = json!({"type": "Recreate"});

@@ -1,6 +1,6 @@
 //! What the last apply left behind, kept in one small ConfigMap.
 //!
-//! **Invariant:** losing it costs one apply and nothing else. It holds no secret and no hash of one.
+//! Losing it costs one apply and nothing else. It holds no secret and no hash of one.
 
 use std::collections::BTreeMap;
 

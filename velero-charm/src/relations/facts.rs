@@ -1,6 +1,6 @@
 //! What providers may ask to know of the cluster.
 //!
-//! **Invariant:** nothing is read that nobody asked for, and of a node nothing is kept but its spec.
+//! **Invariant:** of a node nothing is kept but its spec.
 
 use k8s_openapi::api::core::v1::{Node, NodeSpec};
 use kube::api::ListParams;

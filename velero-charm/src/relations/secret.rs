@@ -17,7 +17,7 @@ use crate::{
     ours::credential::{Note, Reading},
 };
 
-/// What was read is read again after this time, whatever Juju has told us.
+/// What was read is read again after this time, even if Juju has told us nothing.
 const LASTS: SignedDuration = SignedDuration::from_hours(24);
 
 /// More is no credential, and would not fit into a Secret of Kubernetes twice.
@@ -45,7 +45,7 @@ pub(crate) enum Role<'a> {
 /// A secret that is to be opened.
 #[derive(Debug)]
 pub(super) struct Secret<'a> {
-    /// In whatever form it was sent.
+    /// In the form in which it was sent.
     pub(super) address: &'a str,
     /// The fields that it is to have.
     pub(super) requested: &'a [&'static str],

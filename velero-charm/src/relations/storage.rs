@@ -52,7 +52,7 @@ pub(crate) struct Sealed {
     pub(crate) id: String,
     remote_app: Option<String>,
     fields: BTreeMap<String, Value>,
-    /// The address of the secret, in whatever form it was sent.
+    /// The address of the secret, in the form in which it was sent.
     address: Option<String>,
     /// The fields that the secret is to have.
     requested: &'static [&'static str],

@@ -1,6 +1,6 @@
 //! The bundled Velero CLI.
 //!
-//! **Invariant:** it runs by its absolute path, in a process group of its own, with an empty folder
+//! It runs by its absolute path, in a process group of its own, with an empty folder
 //! as home and working directory and nothing in its environment but the way to the API server and a
 //! wish for plain text. It ends with the charm. No secret is ever an argument.
 

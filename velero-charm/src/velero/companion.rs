@@ -22,7 +22,7 @@ use nix::{
 };
 use tokio::process::Command;
 
-/// Ourselves, whatever our file is called.
+/// Ourselves, under any name of our file.
 const SELF: &str = "/proc/self/exe";
 
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,8 @@
 //! Velero's `CustomResourceDefinition` objects: which of two is the newer.
 //!
-//! **Invariant:** pure. Nothing in them names their Velero, but they only ever grow: the one that has
-//! fields which the other lacks is the newer. A field that this charm's version drops from a newer one
-//! would be lost from every object in the cluster.
+//! **Invariant:** the one that has fields which the other lacks is the newer. Nothing in them names their
+//! Velero, but they only ever grow. A field that this charm's version drops from a newer one would be lost
+//! from every object in the cluster.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,6 @@
 //! Velero: its CLI, its objects, and what they are called.
 //!
-//! **Invariant:** what is Velero's own (names, kinds, labels, phases) stands here once; what the
-//! charm decides about it stands elsewhere.
+//! **Invariant:** nothing here knows what this charm makes of it (`floors.rs`).
 
 pub(crate) mod cli;
 pub(crate) mod companion;

@@ -1,6 +1,6 @@
 //! What Velero works on, and how far it is.
 //!
-//! **Invariant:** pure. A phase that this charm's Velero does not have counts as work.
+//! **Invariant:** a phase that this charm's Velero does not have counts as work.
 
 use jiff::{SignedDuration, Timestamp};
 use kube::{ResourceExt as _, api::DynamicObject};
