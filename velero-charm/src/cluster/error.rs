@@ -68,7 +68,7 @@ impl ClusterError {
 
     /// The object is not there, or its whole kind is not served. The latter comes without a reason, as does
     /// much that a webhook says, and the library's predicates go by the reason alone.
-    pub(crate) fn is_not_found(&self) -> bool {
+    pub(super) fn is_not_found(&self) -> bool {
         matches!(&self.cause, Cause::Refused(status) if status.code == 404)
     }
 

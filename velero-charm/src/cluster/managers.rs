@@ -41,7 +41,7 @@ impl<'a> Former<'a> {
     }
 
     /// The object's entries after all of theirs came over to us; none if there is nothing of theirs.
-    pub(crate) fn fold(&self, entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
+    pub(super) fn fold(&self, entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
         if !self.have_written(entries) {
             return None;
         }

@@ -20,7 +20,7 @@ const RELATION_ID: &str = "JUJU_RELATION_ID";
 const BROKEN: &str = "-relation-broken";
 
 /// What a program of ours needs to find the API server from inside a pod.
-pub(crate) const IN_CLUSTER: [&str; 2] = ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
+const IN_CLUSTER: [&str; 2] = ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
 
 /// Why Juju calls.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -44,7 +44,7 @@ pub(crate) struct Secrets(Arc<RwLock<Vec<SecretString>>>);
 
 impl Secrets {
     /// From now on this is told to nobody, be it a key or a file of keys.
-    pub(crate) fn learn(&self, secret: &SecretString) {
+    pub(super) fn learn(&self, secret: &SecretString) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for part in parts(secret.expose_secret()) {
             for spelling in spellings(part) {
@@ -58,7 +58,7 @@ impl Secrets {
     }
 
     /// The text with a mask in place of every secret.
-    pub(crate) fn redact(&self, text: &str) -> String {
+    pub(super) fn redact(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.iter().fold(text.to_owned(), |text, secret| {
             let secret = secret.expose_secret();

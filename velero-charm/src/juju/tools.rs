@@ -141,7 +141,7 @@ impl JujuError {
     }
 
     /// Juju said that the thing asked for is not there.
-    pub(crate) fn is_not_found(&self) -> bool {
+    pub(super) fn is_not_found(&self) -> bool {
         matches!(self, Self::Failed { message, .. } if message.contains("not found"))
     }
 
@@ -195,7 +195,7 @@ fn is_trouble(message: &str) -> bool {
 
 impl GoalState {
     /// The unit is on its way out.
-    pub(crate) fn is_dying(&self, unit: &str) -> bool {
+    pub(super) fn is_dying(&self, unit: &str) -> bool {
         self.units
             .get(unit)
             .is_some_and(|goal| goal.status == "dying")
