@@ -275,15 +275,25 @@ async fn bad_data_and_unknown_providers_are_named() {
         r#"{"bucket": "a/b", "access-key": "id"}"#,
     )
     .await;
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(!output.status.success());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"", "data alone, for the next program");
     for field in ["`bucket` contains a `/`", "`secret-key` is missing"] {
         assert!(text.contains(field), "{text}");
     }
     let output = start(&["render", "--provider", "tape"], "{}").await;
     assert!(
-        String::from_utf8(output.stdout)
+        String::from_utf8(output.stderr)
             .unwrap()
             .contains("there are `aws`, `azure`")
     );
+}
+
+#[tokio::test]
+async fn usage_that_is_not_understood_is_told_on_standard_error() {
+    let output = start(&["rendre"], "").await;
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.stdout, b"");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("'rendre'"), "{text}");
 }

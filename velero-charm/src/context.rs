@@ -11,7 +11,7 @@ use crate::{
     cluster::Cluster,
     error::{Error, Stage, StageError},
     juju::{Leadership, News, Secrets, Tools, Unit},
-    velero::{Owner, credential},
+    ours::{Owner, credential},
 };
 
 /// A hook that finds nothing to do waits no longer than this for what is on its way.

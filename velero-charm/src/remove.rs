@@ -9,21 +9,23 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::{
-    api::core::v1::{Pod, Secret},
+    api::{
+        apps::v1::{DaemonSet, Deployment},
+        core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount},
+        rbac::v1::ClusterRoleBinding,
+    },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use kube::{
-    Api, ResourceExt as _,
-    api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams},
-};
+use kube::{Api, ResourceExt as _, api::ListParams};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::{
-    cluster::{Cluster, ClusterError, ask, follow::until_none, list, present, resource},
+    cluster::{Cluster, ClusterError, Kind, follow::until_none, present},
     context::Context,
     error::Error,
+    ours::Owner,
     reconcile::{
         adopt::{self, Search, Standing},
         apply::delete,
@@ -33,7 +35,7 @@ use crate::{
         strangers::{self, Scope},
     },
     stranger::{self, Stranger},
-    velero::{self, CUSTOM_RESOURCES, Owner, manifests::NodeAgent},
+    velero::{self, CUSTOM_RESOURCES, install::NodeAgent},
 };
 
 /// Restores are let go in tenths of a second; a dead server never does it.
@@ -48,8 +50,6 @@ const DEFINITIONS: Duration = Duration::from_secs(10);
 const SICKNESS: Duration = Duration::from_secs(30);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
-
-const WORKLOADS: [&str; 2] = ["Deployment", "DaemonSet"];
 
 /// Whose the Velero objects in the namespace are.
 enum Tenancy {
@@ -159,8 +159,8 @@ async fn labelled(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
     for kind in ["BackupStorageLocation", "VolumeSnapshotLocation"] {
         delete_ours(&velero::kind(kind), ctx, cluster).await?;
     }
-    for kind in WORKLOADS {
-        delete_ours(&resource("apps", "v1", kind), ctx, cluster).await?;
+    for kind in [Kind::of::<Deployment>(), Kind::of::<DaemonSet>()] {
+        delete_ours(&kind, ctx, cluster).await?;
     }
     Ok(())
 }
@@ -172,23 +172,25 @@ async fn unlabelled(live: &Live, ctx: &Context, cluster: &Cluster) -> Result<(),
         Some(object.name_any())
     }
     let (owner, running) = (&ctx.owner, &live.running);
-    for (group, kind, name) in [
-        ("apps", "Deployment", lost(running.server(), owner)),
-        ("apps", "DaemonSet", lost(running.node_agent(), owner)),
-        ("", "ServiceAccount", lost(live.account.as_ref(), owner)),
-        ("", "ConfigMap", lost(live.record.as_ref(), owner)),
+    for (kind, name) in [
+        (Kind::of::<Deployment>(), lost(running.server(), owner)),
+        (Kind::of::<DaemonSet>(), lost(running.node_agent(), owner)),
+        (
+            Kind::of::<ServiceAccount>(),
+            lost(live.account.as_ref(), owner),
+        ),
+        (Kind::of::<ConfigMap>(), lost(live.record.as_ref(), owner)),
     ] {
         if let Some(name) = name {
-            let (kind, how) = (resource(group, "v1", kind), DeleteParams::background());
-            cluster.delete(&kind, &name, &how).await?;
+            cluster.delete(&kind, &name).await?;
         }
     }
     Ok(())
 }
 
 async fn workloads(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
-    for kind in WORKLOADS {
-        delete_ours(&resource("apps", "v1", kind), ctx, cluster).await?;
+    for kind in [Kind::of::<Deployment>(), Kind::of::<DaemonSet>()] {
+        delete_ours(&kind, ctx, cluster).await?;
     }
     let pods = cluster.api::<Pod>();
     for label in [velero::SERVER_PODS, velero::NODE_AGENT_PODS] {
@@ -202,19 +204,19 @@ async fn workloads(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
 
 /// What gives Velero its rights and its credentials goes last.
 async fn belongings(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
-    for (group, kind) in [
-        ("", "Secret"),
-        ("", "ConfigMap"),
-        ("", "Service"),
-        ("", "ServiceAccount"),
-        ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+    for kind in [
+        Kind::of::<Secret>(),
+        Kind::of::<ConfigMap>(),
+        Kind::of::<Service>(),
+        Kind::of::<ServiceAccount>(),
+        Kind::of::<ClusterRoleBinding>(),
     ] {
-        delete_ours(&resource(group, "v1", kind), ctx, cluster).await?;
+        delete_ours(&kind, ctx, cluster).await?;
     }
     Ok(())
 }
 
-async fn delete_ours(kind: &ApiResource, ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
+async fn delete_ours(kind: &Kind, ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
     let what = Selection::Labelled(ctx.owner.selector());
     delete(
         &Deletion {
@@ -231,8 +233,9 @@ async fn delete_ours(kind: &ApiResource, ctx: &Context, cluster: &Cluster) -> Re
 async fn unused_definitions(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
     for (_, kind) in CUSTOM_RESOURCES {
         let one = ListParams::default().limit(1);
-        let left = present(list(&cluster.everywhere(&velero::kind(kind)), &one).await)?;
-        if let Some(object) = left.and_then(|list| list.items.into_iter().next()) {
+        let everywhere = cluster.everywhere(&velero::kind(kind));
+        let left = cluster.list(&everywhere, &one).await?;
+        if let Some(object) = left.into_iter().next() {
             let namespace = object.namespace().unwrap_or_default();
             info!(
                 "The CustomResourceDefinitions stay: namespace `{namespace}` uses them ({kind} `{}`).",
@@ -252,12 +255,10 @@ async fn unused_definitions(ctx: &Context, cluster: &Cluster) -> Result<(), Erro
 
 /// Those of the bundled Velero, by name.
 async fn delete_definitions(cluster: &Cluster) -> Result<(), Error> {
-    let crd = resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    let crd = Kind::of::<CustomResourceDefinition>();
     let ours = definitions(cluster).await?;
     for name in ours.keys() {
-        cluster
-            .delete(&crd, name, &DeleteParams::background())
-            .await?;
+        cluster.delete(&crd, name).await?;
     }
     // The API server lets go of each by and by; a Velero that comes next must not find one that is on its
     // way out.
@@ -280,7 +281,7 @@ async fn custom_resources_that_act(cluster: &Cluster) -> Result<(), Error> {
         "VolumeSnapshotLocation",
         "Restore",
     ] {
-        delete_all(&velero::kind(kind), cluster).await?;
+        cluster.delete_all(&velero::kind(kind), "").await?;
     }
     let restores = cluster.dynamic(&velero::kind("Restore"));
     if let Ok(Gone::No) = gone(&restores, "", Instant::now() + RESTORES).await {
@@ -293,41 +294,27 @@ async fn custom_resources_that_act(cluster: &Cluster) -> Result<(), Error> {
 async fn remaining_custom_resources(cluster: &Cluster) -> Result<(), Error> {
     for (_, kind) in CUSTOM_RESOURCES {
         let kind = velero::kind(kind);
-        delete_all(&kind, cluster).await?;
+        cluster.delete_all(&kind, "").await?;
         let api = cluster.dynamic(&kind);
         for object in cluster.list(&api, &ListParams::default()).await? {
             if object.finalizers().is_empty() {
                 continue;
             }
-            let name = object.name_any();
-            let parameters = PatchParams::default();
-            let none = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-            let doing = format!("let go of {} `{name}`", kind.kind);
-            present(ask(doing, || api.patch(&name, &parameters, &none)).await)?;
+            let (name, none) = (object.name_any(), json!({"metadata": {"finalizers": null}}));
+            present(cluster.merge(&kind, &name, "let go of", none).await)?;
         }
     }
     Ok(())
 }
 
-async fn delete_all(kind: &ApiResource, cluster: &Cluster) -> Result<(), ClusterError> {
-    let doing = format!("delete the {} objects", kind.kind);
-    let all = cluster.dynamic(kind);
-    let (parameters, everything) = (DeleteParams::background(), ListParams::default());
-    present(ask(doing, || all.delete_collection(&parameters, &everything)).await).map(drop)
-}
-
 /// Velero's own Secret, with the key to the files of volumes that are in the store.
 async fn repository_password(cluster: &Cluster) -> Result<(), Error> {
-    let (api, name) = (cluster.api::<Secret>(), velero::REPOSITORY_PASSWORD);
-    let doing = format!("read Secret `{name}`");
-    let Some(secret) = ask(doing, || api.get_opt(name)).await? else {
+    let name = velero::REPOSITORY_PASSWORD;
+    let Some(secret) = cluster.read::<Secret>(name).await? else {
         return Ok(());
     };
     if velero::is_built_in_password(&secret) {
-        let kind = resource("", "v1", "Secret");
-        cluster
-            .delete(&kind, name, &DeleteParams::background())
-            .await?;
+        cluster.delete(&Kind::of::<Secret>(), name).await?;
     } else {
         warn!(
             "Secret `{name}` in namespace `{}` stays: without it no volume's files can be restored.",

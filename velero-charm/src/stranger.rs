@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{ResourceExt, api::DynamicObject};
 
-use crate::{cluster::resource_of, velero::Owner};
+use crate::{cluster::Kind, ours::Owner};
 
 /// An object that is neither ours nor our predecessor's.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -58,7 +58,7 @@ impl Stranger {
 
     /// It is this object of our namespace, or outside of all.
     pub(crate) fn is(&self, object: &DynamicObject) -> bool {
-        resource_of(object).kind == self.kind && object.name_any() == self.name
+        Kind::of_object(object).kind == self.kind && object.name_any() == self.name
     }
 
     /// What is wrong and what to do.

@@ -27,14 +27,15 @@ use super::{
     volumes::read::{obstacles, report},
 };
 use crate::{
-    cluster::{Cluster, ClusterError, ask, present},
+    cluster::{Cluster, ClusterError},
     context::Context,
     error::Error,
+    juju::env::in_cluster,
+    ours::credential,
     reconcile::trust,
     velero::{
         self,
         cli::{Cli, CliError},
-        credential,
     },
 };
 
@@ -78,7 +79,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     let secrets = cluster.list(&cluster.api::<Secret>(), &select).await?;
     ctx.keep_credentials(&secrets);
 
-    let cli = Cli::new(&ctx.unit.charm_dir, cluster.namespace());
+    let cli = Cli::new(&ctx.unit.charm_dir, cluster.namespace(), in_cluster());
     let mut prepared = cli.prepare(&command.arguments())?;
     let mut child = prepared.command.spawn().map_err(CliError::from)?;
     let heard = listen(ctx, &mut child, begun + limit).await?;
@@ -206,13 +207,9 @@ fn shortened(text: &str) -> String {
 
 /// Without a location of ours, the CLI would only fail in words that help nobody.
 async fn storage_is_configured(cluster: &Cluster, ctx: &Context) -> Result<(), Failure> {
-    let locations = cluster.dynamic(&velero::kind("BackupStorageLocation"));
-    let read = || {
-        ask("read the BackupStorageLocation", || {
-            locations.get(velero::LOCATION)
-        })
-    };
-    let live = present(trust::patiently(read, ClusterError::is_forbidden).await)?;
+    let kind = velero::kind("BackupStorageLocation");
+    let read = || cluster.get(&kind, velero::LOCATION);
+    let live = trust::patiently(read, ClusterError::is_forbidden).await?;
     match live {
         // One of somebody else's belongs to their Velero.
         Some(location)

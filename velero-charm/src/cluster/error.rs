@@ -1,6 +1,6 @@
 //! What can go wrong between the charm and the API server.
 //!
-//! **Invariant:** each error knows what was being done, and who can do something about it.
+//! **Invariant:** each error knows what was being done.
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +66,9 @@ impl ClusterError {
         }
     }
 
-    /// The object is not there, or its whole kind is not served: the latter comes without a reason.
-    pub(crate) fn is_not_found(&self) -> bool {
+    /// The object is not there, or its whole kind is not served. The latter comes without a reason, as does
+    /// much that a webhook says, and the library's predicates go by the reason alone.
+    pub(super) fn is_not_found(&self) -> bool {
         matches!(&self.cause, Cause::Refused(status) if status.code == 404)
     }
 
@@ -275,6 +276,12 @@ mod tests {
         ] {
             assert_eq!(refused(code, message).remedy(), remedy, "{message}");
         }
+    }
+
+    #[test]
+    fn kind_that_is_not_served_is_not_found() {
+        assert!(refused(404, "404 page not found").is_not_found());
+        assert!(!refused(403, "no").is_not_found());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Taking over the fields that another charm's managers own.
 //!
-//! **Invariant:** pure, and only ownership moves: what the object says stays as it is. A forced apply
-//! alone would make the former managers co-owners for ever, and nothing of theirs could ever be removed
-//! by leaving it out. All goes into one entry: of two with the same name, the API server drops one.
+//! **Invariant:** only ownership moves: what the object says stays as it is. A forced apply alone would leave
+//! the former managers as co-owners, and nothing of theirs could ever be removed by leaving it out. All goes
+//! into one entry: of two with the same name, the API server drops one.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::FIELD_MANAGER;
 /// The owned paths of a pod template's init containers.
 const INIT_CONTAINERS: [&str; 4] = ["f:spec", "f:template", "f:spec", "f:initContainers"];
 
-/// Who owns what is neither ours nor to be taken for theirs again.
+/// The field manager of init containers that are left alone.
 const BYSTANDER: &str = "before-velero-operator";
 
 /// Who owned our objects before us, and what of theirs was never for us to own.
@@ -41,7 +41,7 @@ impl<'a> Former<'a> {
     }
 
     /// The object's entries after all of theirs came over to us; none if there is nothing of theirs.
-    pub(crate) fn fold(&self, entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
+    pub(super) fn fold(&self, entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
         if !self.have_written(entries) {
             return None;
         }
@@ -49,7 +49,7 @@ impl<'a> Former<'a> {
             .iter()
             .cloned()
             .partition(|entry| self.is_theirs(entry) || is_ours(entry));
-        // Nothing is said anew: a verdict on what they wrote goes on to count.
+        // Nothing is said again: a verdict on what they wrote goes on to count.
         let said = come.iter().filter_map(|entry| entry.time.clone());
         let time = said.max_by_key(|time| time.0);
         let mut fields = Value::Object(Map::new());
@@ -77,7 +77,7 @@ impl<'a> Former<'a> {
         Some(stay)
     }
 
-    /// Writes of the status stay with whoever made them.
+    /// Writes of the status stay with their managers.
     fn is_theirs(&self, entry: &ManagedFieldsEntry) -> bool {
         let manager = entry.manager.as_deref().unwrap_or_default();
         entry.subresource.is_none() && self.managers.contains(&manager)

@@ -1,11 +1,17 @@
 //! The Kubernetes cluster, as the charm's ServiceAccount may see it.
 //!
-//! **Invariant:** every request has a time limit and is named in its error; every write is a
-//! server-side apply under one field manager, or a deletion.
+//! **Invariant:** every request has a time limit and is named in its error, and every write but a
+//! deletion is one field manager's. The library's own requests are disallowed in all other rooms
+//! (`clippy.toml`).
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the room that gives requests a limit and a name"
+)]
 
 pub(crate) mod error;
-pub(crate) mod facts;
 pub(crate) mod follow;
+mod kind;
 pub(crate) mod managers;
 pub(crate) mod owned;
 
@@ -17,20 +23,22 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Client, Config, Resource, ResourceExt as _,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectList, Patch, PatchParams},
+    api::{
+        ApiResource, DeleteParams, DynamicObject, ListParams, NotUsed, Object, ObjectList, Patch,
+        PatchParams,
+    },
     client::ConfigExt as _,
-    core::{GroupVersionKind, NamespaceResourceScope},
+    core::{NamespaceResourceScope, PartialObjectMeta},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::{BoxError, ServiceBuilder};
 use tracing::info;
 
-pub(crate) use self::error::ClusterError;
-use self::managers::Former;
+pub(crate) use self::{error::ClusterError, kind::Kind};
+use self::{kind::Scope, managers::Former};
 
 /// Who the API server says owns what we applied.
 pub(crate) const FIELD_MANAGER: &str = "velero-operator";
@@ -47,13 +55,6 @@ const NO_VERSION: &str = "1";
 
 /// As many whole objects are held at once when one is looked for among many.
 const PAGE: u32 = 100;
-
-/// Kinds that live outside namespaces, of those that the charm handles.
-const CLUSTER_SCOPED: [&str; 3] = [
-    "ClusterRoleBinding",
-    "CustomResourceDefinition",
-    "Namespace",
-];
 
 /// A connection, and the namespace that the charm's pod is in.
 #[derive(Clone)]
@@ -97,17 +98,47 @@ impl Cluster {
     }
 
     /// Objects of a kind that is known by name only, in our namespace or outside of all.
-    pub(crate) fn dynamic(&self, resource: &ApiResource) -> Api<DynamicObject> {
-        if CLUSTER_SCOPED.contains(&resource.kind.as_str()) {
-            Api::all_with(self.client.clone(), resource)
-        } else {
-            Api::namespaced_with(self.client.clone(), &self.namespace, resource)
+    pub(crate) fn dynamic(&self, kind: &Kind) -> Api<DynamicObject> {
+        match kind.scope {
+            Scope::Cluster => self.everywhere(kind),
+            Scope::Namespace => {
+                Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource)
+            }
         }
     }
 
     /// Objects of a kind that is known by name only, in every namespace.
-    pub(crate) fn everywhere(&self, resource: &ApiResource) -> Api<DynamicObject> {
-        Api::all_with(self.client.clone(), resource)
+    pub(crate) fn everywhere(&self, kind: &Kind) -> Api<DynamicObject> {
+        Api::all_with(self.client.clone(), &kind.resource)
+    }
+
+    /// Objects of a kind in the whole cluster, of which only the spec is read.
+    pub(crate) fn specs<K, S>(&self) -> Api<Object<S, NotUsed>>
+    where
+        K: Resource<DynamicType = ()>,
+        S: Clone,
+    {
+        Api::all_with(self.client.clone(), &ApiResource::erase::<K>(&()))
+    }
+
+    /// Reads an object; none if it is not there, or its kind is not served.
+    pub(crate) async fn get(
+        &self,
+        kind: &Kind,
+        name: &str,
+    ) -> Result<Option<DynamicObject>, ClusterError> {
+        get(&self.dynamic(kind), &kind.kind, name).await
+    }
+
+    /// Reads an object of our namespace whose kind has a type.
+    pub(crate) async fn read<K>(&self, name: &str) -> Result<Option<K>, ClusterError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug,
+    {
+        get(&self.api::<K>(), &K::kind(&()), name).await
     }
 
     /// Makes the object of this uid what we say it is, as far as we say it.
@@ -121,8 +152,7 @@ impl Cluster {
         self.send(&object).await
     }
 
-    /// Makes an object that is not there. One that is there by now stays as it is, whoever made it: that
-    /// is a conflict.
+    /// Makes an object that is not there. One that is there by now stays as it is: that is a conflict.
     pub(crate) async fn create(
         &self,
         object: &DynamicObject,
@@ -134,10 +164,10 @@ impl Cluster {
 
     async fn send(&self, object: &DynamicObject) -> Result<DynamicObject, ClusterError> {
         let name = object.name_any();
-        let resource = resource_of(object);
+        let kind = Kind::of_object(object);
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        let (api, patch) = (self.dynamic(&resource), Patch::Apply(object));
-        ask(format!("apply {} `{name}`", resource.kind), || {
+        let (api, patch) = (self.dynamic(&kind), Patch::Apply(object));
+        ask(format!("apply {} `{name}`", kind.kind), || {
             api.patch(&name, &parameters, &patch)
         })
         .await
@@ -153,18 +183,15 @@ impl Cluster {
         let Some(folded) = former.fold(object.managed_fields()) else {
             return Ok(());
         };
-        let patch = Patch::Merge(json!({"metadata": {
+        let patch = json!({"metadata": {
             // What was written since the object was read must not be lost.
             "resourceVersion": object.resource_version(),
             "managedFields": folded,
             "labels": labels,
-        }}));
-        let (resource, name) = (resource_of(object), object.name_any());
-        let api = self.dynamic(&resource);
-        let doing = format!("take over {} `{name}`", resource.kind);
-        let parameters = as_ourselves();
-        ask(doing, || api.patch(&name, &parameters, &patch)).await?;
-        info!("Took over {} `{name}`.", resource.kind);
+        }});
+        let (kind, name) = (Kind::of_object(object), object.name_any());
+        self.merge(&kind, &name, "take over", patch).await?;
+        info!("Took over {} `{name}`.", kind.kind);
         Ok(())
     }
 
@@ -181,48 +208,69 @@ impl Cluster {
         if gone.is_empty() {
             return Ok(());
         }
-        let patch = Patch::Merge(json!({"metadata": {"labels": gone}}));
-        let (resource, name) = (resource_of(object), object.name_any());
-        let (api, parameters) = (self.dynamic(&resource), as_ourselves());
-        let doing = format!("take labels off {} `{name}`", resource.kind);
-        ask(doing, || api.patch(&name, &parameters, &patch))
-            .await
-            .map(drop)
+        let patch = json!({"metadata": {"labels": gone}});
+        let (kind, name) = (Kind::of_object(object), object.name_any());
+        self.merge(&kind, &name, "take labels off", patch).await
     }
 
     /// Puts an object's labels on the live one, and leaves all else of it as it is.
     pub(crate) async fn put_labels_on(&self, object: &DynamicObject) -> Result<(), ClusterError> {
-        let patch = Patch::Merge(json!({"metadata": {"labels": object.labels()}}));
-        let (resource, name) = (resource_of(object), object.name_any());
-        let (api, parameters) = (self.dynamic(&resource), as_ourselves());
-        let doing = format!("label {} `{name}`", resource.kind);
-        ask(doing, || api.patch(&name, &parameters, &patch)).await?;
-        info!("Labelled {} `{name}`.", resource.kind);
+        let patch = json!({"metadata": {"labels": object.labels()}});
+        let (kind, name) = (Kind::of_object(object), object.name_any());
+        self.merge(&kind, &name, "label", patch).await?;
+        info!("Labelled {} `{name}`.", kind.kind);
         Ok(())
     }
 
-    /// Lets a Deployment's pods be replaced all at once. An apply cannot: the settings of the other way
-    /// are nobody's, so it leaves them, and the API server refuses both together.
-    pub(crate) async fn stop_rolling(&self, name: &str) -> Result<(), ClusterError> {
-        let strategy = json!({"type": "Recreate", "rollingUpdate": null});
-        let patch = Patch::Merge(json!({"spec": {"strategy": strategy}}));
-        let (api, parameters) = (self.api::<Deployment>(), as_ourselves());
-        let doing = format!("change the strategy of Deployment `{name}`");
+    /// Changes what an apply cannot: it leaves what nobody owns, as the labels that a webhook has put on.
+    /// `doing` says what for.
+    pub(crate) async fn merge(
+        &self,
+        kind: &Kind,
+        name: &str,
+        doing: &str,
+        patch: Value,
+    ) -> Result<(), ClusterError> {
+        let doing = format!("{doing} {} `{name}`", kind.kind);
+        let parameters = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..PatchParams::default()
+        };
+        let (api, patch) = (self.dynamic(kind), Patch::Merge(patch));
         ask(doing, || api.patch(name, &parameters, &patch))
             .await
             .map(drop)
     }
 
     /// Deletes an object; one that is not there is fine.
-    pub(crate) async fn delete(
+    pub(crate) async fn delete(&self, kind: &Kind, name: &str) -> Result<(), ClusterError> {
+        let doing = format!("delete {} `{name}`", kind.kind);
+        let (api, parameters) = (self.dynamic(kind), DeleteParams::background());
+        present(ask(doing, || api.delete(name, &parameters)).await).map(drop)
+    }
+
+    /// Deletes all objects of a kind that carry these labels; a kind that is not there has none.
+    pub(crate) async fn delete_all(&self, kind: &Kind, labels: &str) -> Result<(), ClusterError> {
+        let doing = format!("delete the {} objects", kind.kind);
+        let select = labelled(labels);
+        let (api, parameters) = (self.dynamic(kind), DeleteParams::background());
+        present(ask(doing, || api.delete_collection(&parameters, &select)).await).map(drop)
+    }
+
+    /// Lists what objects of a kind are called and carry, without the rest; a kind that is not there has
+    /// none.
+    pub(crate) async fn list_metadata<K>(
         &self,
-        resource: &ApiResource,
-        name: &str,
-        parameters: &DeleteParams,
-    ) -> Result<(), ClusterError> {
-        let doing = format!("delete {} `{name}`", resource.kind);
-        let api = self.dynamic(resource);
-        present(ask(doing, || api.delete(name, parameters)).await).map(drop)
+        api: &Api<K>,
+        kind: &str,
+        labels: &str,
+    ) -> Result<Vec<PartialObjectMeta<K>>, ClusterError>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug,
+    {
+        let select = labelled(labels);
+        let listed = ask(format!("list the {kind}s"), || api.list_metadata(&select)).await;
+        Ok(present(listed)?.map(|list| list.items).unwrap_or_default())
     }
 
     /// Lists objects; a kind that is not there has none.
@@ -284,13 +332,6 @@ fn client(config: &Config) -> kube::Result<Client> {
     Ok(Client::new(service, config.default_namespace.clone()))
 }
 
-fn as_ourselves() -> PatchParams {
-    PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
-    }
-}
-
 /// Lists objects, with the version of the list.
 pub(crate) async fn list<K>(
     api: &Api<K>,
@@ -302,6 +343,21 @@ where
     ask(format!("list {}", plural(api)), || api.list(parameters)).await
 }
 
+/// All objects, or those with these labels.
+fn labelled(labels: &str) -> ListParams {
+    ListParams {
+        label_selector: Some(labels.to_owned()).filter(|labels| !labels.is_empty()),
+        ..ListParams::default()
+    }
+}
+
+async fn get<K>(api: &Api<K>, kind: &str, name: &str) -> Result<Option<K>, ClusterError>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    present(ask(format!("read {kind} `{name}`"), || api.get(name)).await)
+}
+
 /// What an API's objects are called in its addresses.
 pub(super) fn plural<K: Resource>(api: &Api<K>) -> String {
     let url = api.resource_url();
@@ -311,10 +367,7 @@ pub(super) fn plural<K: Resource>(api: &Api<K>) -> String {
 
 /// Sends a request, again if the API server is too busy for it, under the time limit. Right after a
 /// CRD was made, the API server answers so for a moment too.
-pub(crate) async fn ask<T, F>(
-    doing: impl Into<String>,
-    request: impl FnMut() -> F,
-) -> Result<T, ClusterError>
+async fn ask<T, F>(doing: impl Into<String>, request: impl FnMut() -> F) -> Result<T, ClusterError>
 where
     F: Future<Output = kube::Result<T>>,
 {
@@ -343,19 +396,4 @@ pub(crate) fn present<T>(answer: Result<T, ClusterError>) -> Result<Option<T>, C
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// How the API server names the kind of an object.
-pub(crate) fn resource_of(object: &DynamicObject) -> ApiResource {
-    let types = object.types.clone().unwrap_or_default();
-    let (group, version) = types
-        .api_version
-        .split_once('/')
-        .unwrap_or(("", &types.api_version));
-    resource(group, version, &types.kind)
-}
-
-/// How the API server names a kind.
-pub(crate) fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
-    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }

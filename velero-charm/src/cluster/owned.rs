@@ -1,6 +1,6 @@
 //! Does a live object still say what we want it to say?
 //!
-//! **Invariant:** pure. Fields that others own are never looked at.
+//! **Invariant:** fields that others own are never looked at.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;

@@ -2,6 +2,11 @@
 //!
 //! **Invariant:** every variable that the charm reads is named here, once.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the environment"
+)]
+
 use std::{env, path::PathBuf};
 
 /// Set in every hook and action; its absence means that a person started the binary.
@@ -15,7 +20,7 @@ const RELATION_ID: &str = "JUJU_RELATION_ID";
 const BROKEN: &str = "-relation-broken";
 
 /// What a program of ours needs to find the API server from inside a pod.
-pub(crate) const IN_CLUSTER: [&str; 2] = ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
+const IN_CLUSTER: [&str; 2] = ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
 
 /// Why Juju calls.
 #[derive(Clone, Debug, Eq, PartialEq)]

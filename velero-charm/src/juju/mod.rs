@@ -1,12 +1,11 @@
 //! Juju: the hook's environment and the hook tools.
 //!
-//! **Invariant:** nothing else in the charm reads the environment or starts a hook tool, and no
-//! secret is ever an argument of one: what is told passes [`Secrets`] on its way out.
+//! **Invariant:** no other room starts a hook tool or reads the environment (`clippy.toml`), but for the
+//! client of `cluster`, which finds the API server by it. What is told to people passes [`Secrets`] on its
+//! way out.
 
 pub(crate) mod env;
-mod handshake;
 pub(crate) mod log;
-pub(crate) mod relation;
 pub(crate) mod secret;
 mod secrets;
 mod text;
@@ -15,5 +14,5 @@ mod tools;
 pub(crate) use self::{
     env::{Event, News, Unit},
     secrets::Secrets,
-    tools::{JujuError, Leadership, Level, Status, Tools},
+    tools::{Fate, JujuError, Leadership, Level, Status, Tools},
 };

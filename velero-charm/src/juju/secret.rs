@@ -1,46 +1,23 @@
-//! Secrets of relations: their addresses, and what was read of them.
+//! Secrets that Juju keeps.
 //!
-//! **Invariant:** only what has the form of an address is ever asked for, and what was read stays a secret
-//! type.
+//! **Invariant:** an [`Address`] has one of the forms that Juju knows, so that no hook tool takes it for
+//! anything else; content is a secret type.
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
-use provider_api::secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use secrecy::SecretString;
 
 const SCHEME: &str = "secret:";
 /// The length of a secret's id.
 const ID: usize = 20;
 /// The lengths of the parts of a model's UUID.
 const UUID: [usize; 5] = [8, 4, 4, 4, 12];
-/// What was read is read again after this time, whatever Juju has told us.
-const LASTS: SignedDuration = SignedDuration::from_hours(24);
-
 /// The address of a secret, in one of the forms that Juju knows.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Address(String);
 
 /// The fields of a secret.
 pub(crate) type Content = BTreeMap<String, SecretString>;
-
-/// What was read of the secrets of relations, by the relation's id.
-pub(crate) type Readings = BTreeMap<String, Reading>;
-
-/// What was read of a relation's secret.
-#[derive(Clone, Debug)]
-pub(crate) struct Reading {
-    pub(crate) note: Note,
-    pub(crate) content: Content,
-}
-
-/// Where something was read, by whom and when.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(crate) struct Note {
-    pub(crate) address: String,
-    pub(crate) unit: String,
-    pub(crate) at: Timestamp,
-}
 
 impl Address {
     /// `secret:<id>`, `secret://<model>/<id>` or the id alone.
@@ -59,15 +36,6 @@ impl Address {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl Note {
-    /// Juju tells this unit when there is something newer, and it is not so long ago that we would rather
-    /// make sure.
-    pub(crate) fn is_good_for(&self, unit: &str, now: Timestamp) -> bool {
-        let age = now.duration_since(self.at);
-        self.unit == unit && !age.is_negative() && age < LASTS
     }
 }
 
@@ -123,20 +91,5 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text), None, "{text:.60}");
         }
-    }
-
-    #[test]
-    fn a_note_is_good_for_its_reader_and_a_day() {
-        let now: Timestamp = "2026-01-02T12:00:00Z".parse().unwrap();
-        let read = |at: &str| Note {
-            address: BARE.into(),
-            unit: "v/0".into(),
-            at: at.parse().unwrap(),
-        };
-        assert!(read("2026-01-02T12:00:00Z").is_good_for("v/0", now));
-        assert!(read("2026-01-01T12:00:01Z").is_good_for("v/0", now));
-        assert!(!read("2026-01-02T12:00:00Z").is_good_for("v/1", now));
-        assert!(!read("2026-01-01T12:00:00Z").is_good_for("v/0", now));
-        assert!(!read("2026-01-02T12:00:01Z").is_good_for("v/0", now));
     }
 }

@@ -1,7 +1,7 @@
 //! The secrets that this run has come across, and texts without them.
 //!
-//! **Invariant:** whatever a hook tool or the log is given passes [`Secrets::redact`] first, inside
-//! [`Tools`](super::Tools) and [`log`](super::log), so that no caller can forget it.
+//! What people are told passes [`Secrets::redact`] inside [`Tools`](super::Tools) and [`log`](super::log), so
+//! that no caller can forget it.
 
 use std::{
     borrow::Cow,
@@ -29,7 +29,7 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-/// What a path may hold besides.
+/// What a path may hold in addition.
 const PATH: &AsciiSet = &QUERY
     .remove(b'$')
     .remove(b'&')

@@ -1,6 +1,6 @@
 //! What a text has to be to be shown by Juju.
 //!
-//! **Invariant:** pure. What is cut is cut in the middle: a message ends with what to do.
+//! **Invariant:** what is cut is cut in the middle: a message ends with what to do.
 
 /// Stands for what was cut.
 const CUT: &str = "…";

@@ -1,7 +1,9 @@
 //! The hook tools, typed.
 //!
-//! **Invariant:** one call at a time (Juju serves no more), JSON in and out, and a failure names the
-//! tool and carries what it said. No secret that is known is in anything that is told to people.
+//! **Invariant:** one call at a time (Juju serves no more), and a failure names the tool. No secret that is
+//! known is in anything that is told to people.
+
+#![expect(clippy::disallowed_methods, reason = "this starts the hook tools")]
 
 use std::{collections::BTreeMap, fmt, process::Stdio, time::Duration};
 
@@ -11,7 +13,7 @@ use serde_json::{Map, Value, error::Category};
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::Mutex};
 
 use super::{
-    Secrets,
+    Event, Secrets,
     secret::{Address, Content},
     text,
 };
@@ -22,7 +24,7 @@ const LONGEST_ARGUMENT: usize = 131_071;
 /// Of a status; longer ones are cut, and the log has more.
 const LONGEST_STATUS: usize = 500;
 
-/// Juju answers in milliseconds. Its controller may be away for a while, but not for ever.
+/// Juju answers in milliseconds. Its controller may be away for a while.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What stands in messages of tools that did not reach the controller, or which the controller had no time
@@ -59,6 +61,11 @@ pub(crate) enum JujuError {
     },
     #[error("`{tool}` failed: {message}")]
     Failed { tool: &'static str, message: String },
+    #[error("what `{tool}` is to be given cannot be written: {source}")]
+    Input {
+        tool: &'static str,
+        source: serde_json::Error,
+    },
     #[error("`{tool}` did not answer within {} s", TOOL_TIMEOUT.as_secs())]
     Silent { tool: &'static str },
     /// Where, but not what: the answer may be a secret's content.
@@ -113,6 +120,16 @@ struct Goal {
     status: String,
 }
 
+/// What becomes of the unit that a hook runs in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fate {
+    Stays,
+    /// The units that stay do the work.
+    Leaves,
+    /// It may not act, and nobody would read its status.
+    Forgotten,
+}
+
 impl JujuError {
     fn answer(tool: &'static str, error: &serde_json::Error) -> Self {
         Self::Answer {
@@ -124,7 +141,7 @@ impl JujuError {
     }
 
     /// Juju said that the thing asked for is not there.
-    pub(crate) fn is_not_found(&self) -> bool {
+    pub(super) fn is_not_found(&self) -> bool {
         matches!(self, Self::Failed { message, .. } if message.contains("not found"))
     }
 
@@ -163,7 +180,9 @@ impl JujuError {
                 category: Category::Data,
                 ..
             } => Some("its content is not text"),
-            Self::Answer { .. } | Self::Start { .. } | Self::Silent { .. } => None,
+            Self::Answer { .. } | Self::Input { .. } | Self::Start { .. } | Self::Silent { .. } => {
+                None
+            }
         }
     }
 }
@@ -176,7 +195,7 @@ fn is_trouble(message: &str) -> bool {
 
 impl GoalState {
     /// The unit is on its way out.
-    pub(crate) fn is_dying(&self, unit: &str) -> bool {
+    pub(super) fn is_dying(&self, unit: &str) -> bool {
         self.units
             .get(unit)
             .is_some_and(|goal| goal.status == "dying")
@@ -227,6 +246,18 @@ impl Tools {
         }
     }
 
+    /// Asks Juju only in a hook that may belong to the unit's end.
+    pub(crate) async fn fate(&self, event: &Event, unit: &str) -> Result<Fate, JujuError> {
+        let Event::Parting(_) = event else {
+            return Ok(Fate::Stays);
+        };
+        Ok(match self.goal_state(unit).await? {
+            Some(goal) if goal.is_dying(unit) => Fate::Leaves,
+            Some(_) => Fate::Stays,
+            None => Fate::Forgotten,
+        })
+    }
+
     pub(crate) async fn relation_ids(&self, endpoint: &str) -> Result<Vec<String>, JujuError> {
         self.json("relation-ids", &[endpoint]).await
     }
@@ -252,18 +283,21 @@ impl Tools {
         relation: &str,
         fields: &BTreeMap<&str, String>,
     ) -> Result<(), JujuError> {
-        let text = serde_json::to_string(fields)
-            .map_err(|error| JujuError::answer("relation-set", &error))?;
+        let tool = "relation-set";
+        let text =
+            serde_json::to_string(fields).map_err(|source| JujuError::Input { tool, source })?;
         let arguments = ["-r", relation, "--app", "--file", "-"];
-        self.run("relation-set", &arguments, Some(&text))
-            .await
-            .map(drop)
+        self.run(tool, &arguments, Some(&text)).await.map(drop)
     }
 
-    /// Clears the copy of an integrator's data, secrets included, that the charm before this one kept in
-    /// its unit's data bag.
-    pub(crate) async fn forget_copy(&self, relation: &str) -> Result<(), JujuError> {
-        self.run("relation-set", &["-r", relation, "data="], None)
+    /// Takes a field out of our unit's data bag.
+    pub(crate) async fn clear_unit_field(
+        &self,
+        relation: &str,
+        field: &str,
+    ) -> Result<(), JujuError> {
+        let field = format!("{field}=");
+        self.run("relation-set", &["-r", relation, &field], None)
             .await
             .map(drop)
     }

@@ -7,12 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::ServiceAccount;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
-use kube::{
-    ResourceExt as _,
-    api::{ApiResource, DeleteParams, DynamicObject},
+use k8s_openapi::api::{
+    apps::v1::{DaemonSet, Deployment},
+    core::v1::{Secret, Service, ServiceAccount},
+    rbac::v1::ClusterRoleBinding,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use kube::{ResourceExt as _, api::DynamicObject};
 use provider_api::Registry;
 use serde_json::{Map, Value, json};
 use tracing::warn;
@@ -23,15 +24,13 @@ use super::{
     validate,
 };
 use crate::{
-    cluster::{Cluster, ask, managers::Former, present, resource, resource_of},
+    cluster::{Cluster, Kind, managers::Former},
     context::{Context, Role},
     error::Error,
-    juju::relation::{Sealed, StorageRelation},
+    ours::{Owner, credential},
+    relations::storage::{Sealed, StorageRelation},
     stranger::Stranger,
-    velero::{
-        self, LOCATION, NODE_AGENT, Owner, SERVER, credential,
-        manifests::{self, NodeAgent},
-    },
+    velero::{self, LOCATION, NODE_AGENT, SERVER, install::NodeAgent},
 };
 
 /// The predecessor's own field manager; nobody else writes under it.
@@ -81,7 +80,7 @@ pub(super) async fn adopt(
         }
         (Standing::Predecessors(objects), Role::Leads) => {
             for relation in observed.relations.iter().flat_map(StorageRelation::all) {
-                ctx.tools.forget_copy(&relation.id).await?;
+                relation.forget_copy(&ctx.tools).await?;
             }
             let plugins = plugins(config, &ctx.registry);
             take_over(objects, plugins, cluster, &ctx.owner).await?;
@@ -140,10 +139,9 @@ async fn withhold_rights(live: &Live, cluster: &Cluster, owner: &Owner) -> Resul
         return Ok(());
     }
     for binding in &live.bindings {
-        let kind = resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding");
         let name = binding.name_any();
         cluster
-            .delete(&kind, &name, &DeleteParams::background())
+            .delete(&Kind::of::<ClusterRoleBinding>(), &name)
             .await?;
         warn!("Deleted ClusterRoleBinding `{name}`: ServiceAccount `{SERVER}` is not ours.");
     }
@@ -180,25 +178,19 @@ fn written_by(object: &DynamicObject, managers: &[&str]) -> bool {
 /// comes first and stays; the server, which makes us ask, comes last.
 async fn named_objects(cluster: &Cluster) -> Result<Vec<DynamicObject>, Error> {
     let binding = velero::plain_role_binding(cluster.namespace());
-    let places: [(ApiResource, &str); 8] = [
-        (resource("", "v1", "Service"), METRICS),
-        (resource("", "v1", "Secret"), CREDENTIALS),
-        (
-            resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding"),
-            &binding,
-        ),
+    let places: [(Kind, &str); 8] = [
+        (Kind::of::<Service>(), METRICS),
+        (Kind::of::<Secret>(), CREDENTIALS),
+        (Kind::of::<ClusterRoleBinding>(), &binding),
         (velero::kind("VolumeSnapshotLocation"), LOCATION),
         (velero::kind("BackupStorageLocation"), LOCATION),
-        (resource("apps", "v1", "DaemonSet"), NODE_AGENT),
-        (resource("", "v1", "ServiceAccount"), SERVER),
-        (resource("apps", "v1", "Deployment"), SERVER),
+        (Kind::of::<DaemonSet>(), NODE_AGENT),
+        (Kind::of::<ServiceAccount>(), SERVER),
+        (Kind::of::<Deployment>(), SERVER),
     ];
     let mut found = Vec::new();
     for (kind, name) in places {
-        let api = cluster.dynamic(&kind);
-        let doing = format!("read {} `{name}`", kind.kind);
-        // A kind that is not served has none.
-        found.extend(present(ask(doing, || api.get_opt(name)).await)?.flatten());
+        found.extend(cluster.get(&kind, name).await?);
     }
     Ok(found)
 }
@@ -230,14 +222,24 @@ fn plugins(config: &Map<String, Value>, registry: &Registry) -> BTreeSet<String>
             plugin.default.to_owned(),
         ]
     });
-    images
-        .map(|image| manifests::name_of_added_plugin(&image))
-        .collect()
+    images.map(|image| name_of_added_plugin(&image)).collect()
+}
+
+/// What Velero's `plugin add` calls the init container of an image: its path without registry, tag and
+/// digest, as far as a container may be called so.
+fn name_of_added_plugin(image: &str) -> String {
+    let path = match image.split_once('/') {
+        Some((_, path)) if path.contains('/') => path,
+        _ => image,
+    };
+    let end = path.rfind('@').or_else(|| path.rfind(':'));
+    let path = end.and_then(|end| path.get(..end)).unwrap_or(path);
+    path.replace(['/', '_', '.'], "-")
 }
 
 fn labels(object: &DynamicObject, owner: &Owner) -> BTreeMap<String, String> {
     let mut labels = owner.labels();
-    if resource_of(object).kind == "Secret" {
+    if Kind::of_object(object).kind == "Secret" {
         labels.extend([credential::role()]);
     }
     labels

@@ -18,10 +18,11 @@ use super::{
     plan::{Draft, Expected, Install, Judged, Plan, Steps},
 };
 use crate::{
-    cluster::{Cluster, ClusterError, follow::Running},
+    cluster::{Cluster, ClusterError},
     context::Role,
     error::Error,
-    velero::{self, manifests::Plugin, work},
+    ours::manifests::Plugin,
+    velero::{self, running::Running, work},
 };
 
 /// What is done, and what is not done for now.

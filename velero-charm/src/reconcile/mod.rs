@@ -7,7 +7,6 @@ mod assess;
 mod hold;
 pub(crate) mod observe;
 pub(crate) mod plan;
-mod record;
 pub(crate) mod report;
 mod settle;
 pub(crate) mod strangers;
@@ -38,7 +37,7 @@ use crate::{
         StageError,
     },
     juju::Status,
-    velero::credential,
+    ours::credential,
 };
 
 /// Goes through the stages and tells the user how it went. What a retry can heal fails the hook; all else becomes a

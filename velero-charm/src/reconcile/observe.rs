@@ -1,6 +1,6 @@
 //! First stage: what is there now, in Juju and in the cluster.
 //!
-//! Reads only, but for a word to ourselves in our data bags ([`relation::mark_unread`]). The cluster is read
+//! Reads only, but for a word to ourselves in our data bags ([`storage::mark_unread`]). The cluster is read
 //! while the hook tools run, which Juju serves one at a time; the first read is cluster-wide, so that it tells
 //! whether the charm is trusted. Secrets come last ([`Observed::open`]), once it is known that they can be used:
 //! what the cluster holds tells whether Juju has to be asked for them.
@@ -23,19 +23,22 @@ use provider_api::Facts;
 use serde_json::{Map, Value};
 use tokio::try_join;
 
-use super::{
-    record::{self, Seen},
-    trust::patiently,
-};
+use super::trust::patiently;
 use crate::{
-    cluster::{Cluster, ClusterError, ask, facts, follow::Running},
+    cluster::{Cluster, ClusterError},
     context::{Context, Role},
     error::Error,
-    juju::{
-        relation::{self, Means, Relation, Sealed, StorageRelation},
-        secret::Readings,
+    ours::{
+        self, Owner,
+        credential::{self, Readings},
+        record::{self, Seen},
     },
-    velero::{self, Owner, credential},
+    relations::{
+        facts,
+        secret::Means,
+        storage::{self, Relation, Sealed, StorageRelation},
+    },
+    velero::{self, running::Running},
 };
 
 /// Everything that a reconcile may base its decisions on; at first without the relations' secrets.
@@ -83,8 +86,8 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         let leadership = tools.leadership().await?;
         let role = ctx.role(leadership);
         let config = tools.config().await?;
-        let mut relations = relation::read(tools, &ctx.registry, unit, leadership).await?;
-        relation::mark_unread(tools, &mut relations, means(role, ctx)).await?;
+        let mut relations = storage::read(tools, &ctx.registry, unit, leadership).await?;
+        storage::mark_unread(tools, &mut relations, means(role, ctx)).await?;
         let wanted = || relations.iter().flat_map(StorageRelation::facts);
         let facts = || facts::read(cluster, wanted());
         let facts = patiently(facts, ClusterError::is_forbidden).await?;
@@ -128,7 +131,7 @@ impl Observed<Sealed> {
         } = self;
         let (means, now) = (means(role, ctx), Timestamp::now());
         let kept = credential::readings(&live.credentials);
-        let relations = relation::open(&ctx.tools, relations, &kept, means, now).await?;
+        let relations = storage::open(&ctx.tools, relations, &kept, means, now).await?;
         let all = relations.iter().flat_map(StorageRelation::all);
         // What integrators sent, used or not.
         ctx.keep_secrets(all.flat_map(|relation| relation.data.secrets()));
@@ -163,19 +166,14 @@ impl Live {
                 Error::Cluster(error)
             }
         })?;
-        let account = async {
-            let api = cluster.api::<ServiceAccount>();
-            ask("read the ServiceAccount", || api.get_opt(velero::SERVER)).await
-        };
+        let account = cluster.read::<ServiceAccount>(velero::SERVER);
         let bindings = async {
             let select = ListParams::default().labels(&owner.selector());
             let api = cluster.all::<ClusterRoleBinding>();
             cluster.list(&api, &select).await
         };
-        let record = async {
-            let (api, name) = (cluster.api::<ConfigMap>(), record::name(owner));
-            ask("read the charm's ConfigMap", || api.get_opt(&name)).await
-        };
+        let record_name = record::name(owner);
+        let record = cluster.read::<ConfigMap>(&record_name);
         let credentials = async {
             let select = ListParams::default().labels(&credential::selector(owner));
             cluster.list(&cluster.api::<Secret>(), &select).await
@@ -247,14 +245,14 @@ async fn list_definitions(
     labels: &str,
 ) -> Result<BTreeMap<String, Definition>, ClusterError> {
     let api = cluster.all::<CustomResourceDefinition>();
-    let select = ListParams::default().labels(labels);
-    let doing = "list the CustomResourceDefinitions";
-    let mut found = ask(doing, || api.list_metadata(&select)).await?.items;
+    let mut found = cluster
+        .list_metadata(&api, "CustomResourceDefinition", labels)
+        .await?;
     let names = velero::definition_names();
     found.retain(|crd| names.contains(&crd.name_any()));
     let known = found.iter().map(|crd| {
         let definition = Definition {
-            velero: crd.annotations().get(velero::CRD_VERSION).cloned(),
+            velero: crd.annotations().get(ours::CRD_VERSION).cloned(),
             seen: Seen::of(crd),
         };
         (crd.name_any(), definition)

@@ -11,11 +11,11 @@ use super::{
     validate::{Desired, Intent, Why},
 };
 use crate::{
-    cluster::{ClusterError, error::Remedy, follow::Running},
+    cluster::{ClusterError, error::Remedy},
     context::Context,
     error::Error,
     juju::{JujuError, Level, Status, Unit},
-    velero::location,
+    velero::{location, running::Running},
 };
 
 /// One thing to tell.

@@ -10,12 +10,10 @@ use super::{
     plan::{Expected, Presence},
 };
 use crate::{
-    cluster::{
-        Cluster,
-        follow::{Running, follow},
-    },
+    cluster::Cluster,
     context::Context,
     error::Error,
+    velero::running::{Running, follow},
 };
 
 /// Whether there is something to wait for.

@@ -2,19 +2,20 @@
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    core::v1::Pod,
+    core::v1::{ConfigMap, Pod, Secret, ServiceAccount},
 };
 use kube::{
     Api, Resource, ResourceExt,
-    api::{ApiResource, DynamicObject, ListParams},
+    api::{DynamicObject, ListParams},
     core::NamespaceResourceScope,
 };
 
 use super::observe::Live;
 use crate::{
-    cluster::{Cluster, ClusterError, ask, follow::Running, present, resource},
+    cluster::{Cluster, ClusterError, Kind},
+    ours::Owner,
     stranger::Stranger,
-    velero::{self, LOCATION, Owner, SERVER, manifests::NodeAgent, server},
+    velero::{self, LOCATION, SERVER, install::NodeAgent, running::Running, server},
 };
 
 /// Pods that no controller of Kubernetes' own has made.
@@ -88,7 +89,7 @@ impl Scope {
         }
     }
 
-    fn dynamic(self, kind: &ApiResource, cluster: &Cluster) -> Api<DynamicObject> {
+    fn dynamic(self, kind: &Kind, cluster: &Cluster) -> Api<DynamicObject> {
         match self {
             Self::Namespace => cluster.dynamic(kind),
             Self::Cluster => cluster.everywhere(kind),
@@ -127,17 +128,14 @@ pub(crate) async fn search(
         .chain(pods.iter().filter_map(apart))
         .collect();
     for kind in [
-        resource("", "v1", "ConfigMap"),
-        resource("", "v1", "ServiceAccount"),
-        resource("", "v1", "Secret"),
+        Kind::of::<ConfigMap>(),
+        Kind::of::<ServiceAccount>(),
+        Kind::of::<Secret>(),
         velero::kind("BackupStorageLocation"),
     ] {
         let api = scope.dynamic(&kind, cluster);
-        let select = ListParams::default().labels(Owner::ANY);
-        let doing = format!("list the {} objects", kind.kind);
-        let labelled = present(ask(doing, || api.list_metadata(&select)).await)?;
-        let labelled = labelled.into_iter().flatten();
-        let others = labelled.filter(|one| !owner.owns(one));
+        let labelled = cluster.list_metadata(&api, &kind.kind, Owner::ANY).await?;
+        let others = labelled.into_iter().filter(|one| !owner.owns(one));
         found.extend(others.map(|one| Stranger::namesake(&one, &kind.kind)));
     }
     Ok(found)

@@ -1,6 +1,6 @@
 //! The bundled Velero CLI.
 //!
-//! **Invariant:** it runs by its absolute path, in a process group of its own, with an empty folder
+//! It runs by its absolute path, in a process group of its own, with an empty folder
 //! as home and working directory and nothing in its environment but the way to the API server and a
 //! wish for plain text. It ends with the charm. No secret is ever an argument.
 
@@ -17,9 +17,8 @@ use tokio::process::Command;
 
 use super::{
     companion,
-    manifests::{NodeAgent, VolumeBackups, Workload},
+    install::{NodeAgent, Options, VolumeBackups},
 };
-use crate::juju;
 
 /// Rendering takes a tenth of a second and sends no request.
 const RENDER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -29,6 +28,8 @@ const RENDER_TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) struct Cli {
     path: PathBuf,
     namespace: String,
+    /// The way to the API server.
+    environment: Vec<(&'static str, String)>,
 }
 
 /// Why the CLI was of no use.
@@ -58,10 +59,16 @@ struct List {
 }
 
 impl Cli {
-    pub(crate) fn new(charm_dir: &Path, namespace: &str) -> Self {
+    /// What it finds of the API server in its environment is given to it.
+    pub(crate) fn new(
+        charm_dir: &Path,
+        namespace: &str,
+        environment: impl Iterator<Item = (&'static str, String)>,
+    ) -> Self {
         Self {
             path: charm_dir.join("velero"),
             namespace: namespace.into(),
+            environment: environment.collect(),
         }
     }
 
@@ -75,7 +82,7 @@ impl Cli {
             .arg("--colorized=false")
             .args(arguments.iter().map(AsRef::as_ref))
             .env_clear()
-            .envs(juju::env::in_cluster())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("HOME", home.path())
             .env("NO_COLOR", "1")
             .env("TERM", "dumb")
@@ -92,8 +99,11 @@ impl Cli {
     }
 
     /// The manifests of the bundled Velero.
-    pub(crate) async fn render(&self, workload: &Workload) -> Result<Vec<DynamicObject>, CliError> {
-        let mut prepared = self.prepare(&install_arguments(workload))?;
+    pub(crate) async fn render(
+        &self,
+        options: Options<'_>,
+    ) -> Result<Vec<DynamicObject>, CliError> {
+        let mut prepared = self.prepare(&install_arguments(options))?;
         let output = tokio::time::timeout(RENDER_TIMEOUT, prepared.command.output())
             .await
             .map_err(|_| CliError::Silent)??;
@@ -107,9 +117,9 @@ impl Cli {
     }
 }
 
-fn install_arguments(workload: &Workload) -> Vec<String> {
-    let node_agent = workload.node_agent == NodeAgent::On;
-    let fs_backup = workload.volume_backups == VolumeBackups::FileSystem;
+fn install_arguments(options: Options<'_>) -> Vec<String> {
+    let node_agent = options.node_agent == NodeAgent::On;
+    let fs_backup = options.volume_backups == VolumeBackups::FileSystem;
     vec![
         "install".into(),
         "--dry-run".into(),
@@ -117,7 +127,7 @@ fn install_arguments(workload: &Workload) -> Vec<String> {
         "--no-default-backup-location".into(),
         "--no-secret".into(),
         "--use-volume-snapshots=false".into(),
-        format!("--image={}", workload.velero_image),
+        format!("--image={}", options.image),
         format!("--use-node-agent={node_agent}"),
         format!("--default-volumes-to-fs-backup={fs_backup}"),
     ]

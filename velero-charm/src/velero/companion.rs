@@ -3,6 +3,11 @@
 //! A charm that is killed stops nothing. The kernel can end its children for it, but each has to ask for
 //! that itself. So the charm starts itself once more, which asks, and then becomes the program.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this starts programs that are no hook tools"
+)]
+
 use std::{
     convert::Infallible,
     io::{self, Write as _},
@@ -17,7 +22,7 @@ use nix::{
 };
 use tokio::process::Command;
 
-/// Ourselves, whatever our file is called.
+/// Ourselves, under any name of our file.
 const SELF: &str = "/proc/self/exe";
 
 #[derive(Debug, clap::Args)]

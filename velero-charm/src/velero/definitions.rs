@@ -1,13 +1,16 @@
 //! Velero's `CustomResourceDefinition` objects: which of two is the newer.
 //!
-//! **Invariant:** pure. Nothing in them names their Velero, but they only ever grow: the one that has
-//! fields which the other lacks is the newer. A field that this charm's version drops from a newer one
-//! would be lost from every object in the cluster.
+//! **Invariant:** the one that has fields which the other lacks is the newer. Nothing in them names their
+//! Velero, but they only ever grow. A field that this charm's version drops from a newer one would be lost
+//! from every object in the cluster.
 
 use std::collections::BTreeSet;
 
 use kube::{ResourceExt as _, api::DynamicObject};
+use semver::Version;
 use serde_json::Value;
+
+use super::version;
 
 /// The generator that wrote the schema; its version only goes up.
 const GENERATOR: &str = "controller-gen.kubebuilder.io/version";
@@ -55,14 +58,8 @@ fn collect(schema: &Value, path: &str, fields: &mut BTreeSet<String>) {
     }
 }
 
-fn generator(definition: &DynamicObject) -> Option<Vec<u32>> {
-    numbers(definition.annotations().get(GENERATOR)?)
-}
-
-/// A version in an order that compares as versions do.
-pub(crate) fn numbers(version: &str) -> Option<Vec<u32>> {
-    let version = version.strip_prefix('v').unwrap_or(version);
-    version.split('.').map(|part| part.parse().ok()).collect()
+fn generator(definition: &DynamicObject) -> Option<Version> {
+    version::parse(definition.annotations().get(GENERATOR)?)
 }
 
 #[cfg(test)]

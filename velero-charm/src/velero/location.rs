@@ -1,19 +1,18 @@
-//! Velero's locations: what we ask for, and what Velero says of it.
+//! Velero's locations, and what Velero says of them.
 //!
-//! **Invariant:** a location is built from a provider's data and its rank alone, and a verdict is read
-//! with the time at which Velero gave it. What Velero says is never left out for not being known here.
+//! **Invariant:** a verdict is read with the time at which Velero gave it, and what Velero says is never
+//! left out for not being known here.
 
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use kube::api::DynamicObject;
-use provider_api::{Location, SnapshotLocation};
 use serde::Deserialize as _;
-use serde_json::{Value, json};
+use serde_json::Value;
+use tracing::debug;
 
-use super::{LOCATION, Owner, credential, kind};
-use crate::cluster::owned;
+use super::LOCATION;
 
 /// Velero's own word on a location.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -43,24 +42,6 @@ impl From<&str> for Phase {
     }
 }
 
-/// Which place our location has among those of its namespace.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Rank {
-    /// Backups that name no location go to ours.
-    Default,
-    /// They go to one that somebody else has made the default. Of two defaults Velero takes one away, so
-    /// asking for it again would never end.
-    Further,
-}
-
-/// The rank that is left for ours.
-pub(crate) fn rank(all: &BTreeMap<String, DynamicObject>) -> Rank {
-    match other_default(all) {
-        Some(_) => Rank::Further,
-        None => Rank::Default,
-    }
-}
-
 /// The location that somebody else has made the default.
 pub(crate) fn other_default(all: &BTreeMap<String, DynamicObject>) -> Option<&str> {
     let is_default = |one: &DynamicObject| {
@@ -69,60 +50,6 @@ pub(crate) fn other_default(all: &BTreeMap<String, DynamicObject>) -> Option<&st
     };
     let mut others = all.iter().filter(|(name, _)| *name != LOCATION);
     others.find_map(|(name, one)| is_default(one).then_some(name.as_str()))
-}
-
-/// The location to apply.
-pub(crate) fn backup_location(
-    provider: &str,
-    location: &Location,
-    rank: Rank,
-    secret_name: &str,
-    namespace: &str,
-    owner: &Owner,
-) -> DynamicObject {
-    let mut store = json!({"bucket": location.bucket});
-    if let Some(prefix) = &location.prefix {
-        store["prefix"] = json!(prefix);
-    }
-    if let Some(certificates) = &location.ca_certificates {
-        store["caCert"] = json!(STANDARD.encode(certificates));
-    }
-    let mut spec = json!({
-        "provider": provider,
-        "objectStorage": store,
-        "credential": {"name": secret_name, "key": credential::KEY},
-    });
-    if rank == Rank::Default {
-        spec["default"] = json!(true);
-    }
-    if !location.config.is_empty() {
-        spec["config"] = json!(location.config);
-    }
-    object("BackupStorageLocation", &spec, namespace, owner)
-}
-
-/// The snapshot location to apply.
-pub(crate) fn snapshot_location(
-    provider: &str,
-    location: &SnapshotLocation,
-    secret_name: &str,
-    namespace: &str,
-    owner: &Owner,
-) -> DynamicObject {
-    let spec = json!({
-        "provider": provider,
-        "config": location.config,
-        "credential": {"name": secret_name, "key": credential::KEY},
-    });
-    object("VolumeSnapshotLocation", &spec, namespace, owner)
-}
-
-fn object(name: &str, spec: &Value, namespace: &str, owner: &Owner) -> DynamicObject {
-    let mut object = DynamicObject::new(LOCATION, &kind(name)).within(namespace);
-    let mut labels = owner.labels();
-    labels.insert("component".into(), "velero".into());
-    object.metadata.labels = Some(labels);
-    object.data(json!({ "spec": spec }))
 }
 
 /// It is for backups, and not for snapshots. Of the latter Velero gives no verdict.
@@ -144,15 +71,24 @@ pub(crate) fn prefix(location: &DynamicObject) -> Option<String> {
 /// The certificates that a location trusts.
 pub(crate) fn ca_certificates(location: &DynamicObject) -> Option<String> {
     let packed = text(location, "/spec/objectStorage/caCert")?;
-    String::from_utf8(STANDARD.decode(packed).ok()?).ok()
+    let bytes = STANDARD
+        .decode(packed)
+        .inspect_err(|error| debug!("The location's `caCert` is not understood: {error}."))
+        .ok()?;
+    String::from_utf8(bytes)
+        .inspect_err(|error| debug!("The location's `caCert` is no text: {error}."))
+        .ok()
 }
 
 /// The plugin's settings for a location.
 pub(crate) fn config(location: &DynamicObject) -> BTreeMap<String, String> {
     let config = location.data.pointer("/spec/config");
-    config
-        .and_then(|config| BTreeMap::deserialize(config).ok())
-        .unwrap_or_default()
+    let read = |config| {
+        BTreeMap::deserialize(config)
+            .inspect_err(|error| debug!("The location's `config` is not understood: {error}."))
+            .ok()
+    };
+    config.and_then(read).unwrap_or_default()
 }
 
 fn text(location: &DynamicObject, path: &str) -> Option<String> {
@@ -168,26 +104,12 @@ pub(crate) fn verdict(location: &DynamicObject) -> Verdict {
     Verdict {
         phase: field("phase").map(Phase::from),
         message: field("message").unwrap_or_default().to_owned(),
-        last_validation_time: field("lastValidationTime").and_then(|text| text.parse().ok()),
+        last_validation_time: field("lastValidationTime").and_then(|text| {
+            let read = text.parse();
+            read.inspect_err(|error| debug!("A verdict of `{text}` is not understood: {error}."))
+                .ok()
+        }),
     }
-}
-
-/// Applying this makes Velero judge the location again: it does for a change of the spec alone. Where we
-/// have never applied it, nothing tells what goes with an apply.
-pub(crate) fn is_judged_again(live: Option<&DynamicObject>, wanted: &DynamicObject) -> bool {
-    live.is_none_or(|live| {
-        let managers = live.metadata.managed_fields.as_ref();
-        owned::our_entry(managers).is_none()
-            || owned::changes("spec", &live.data, &wanted.data, managers)
-    })
-}
-
-/// When we last changed a location. Velero writes to it too, so its generation says nothing.
-pub(crate) fn changed_at(location: &DynamicObject) -> Option<Timestamp> {
-    owned::our_entry(location.metadata.managed_fields.as_ref())?
-        .time
-        .as_ref()
-        .map(|time| time.0)
 }
 
 /// What says nothing where a store gives no answer: how often it was asked, and that it did not.
@@ -227,7 +149,10 @@ fn is_padding(part: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::velero::kind;
 
     #[test]
     fn a_message_is_the_same_at_every_try() {
@@ -278,53 +203,6 @@ mod tests {
                                 "lastValidationTime": "2026-01-01T10:00:00Z"}));
         assert_eq!(odd.phase, Some(Phase::Unavailable));
         assert!(odd.last_validation_time.is_some());
-    }
-
-    #[test]
-    fn rank_is_what_other_locations_leave() {
-        let location = |name: &str, default: Value| {
-            let location = DynamicObject::new(name, &kind("BackupStorageLocation"));
-            (
-                name.to_owned(),
-                location.data(json!({"spec": {"default": default}})),
-            )
-        };
-        let ours = location(LOCATION, json!(true));
-        let with = |other| rank(&[ours.clone(), location("theirs", other)].into());
-
-        assert_eq!(rank(&[ours.clone()].into()), Rank::Default);
-        assert_eq!(with(json!(false)), Rank::Default);
-        assert_eq!(with(json!(true)), Rank::Further);
-    }
-
-    #[test]
-    fn location_is_judged_again_for_its_spec_alone() {
-        let location = |labels: &str, spec: Value, owned: Value| -> DynamicObject {
-            serde_json::from_value(json!({
-                "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
-                "metadata": {"name": "default", "labels": {"a": labels}, "managedFields": [{
-                    "manager": "velero-operator", "operation": "Apply",
-                    "fieldsV1": {"f:metadata": {"f:labels": {"f:gone": {}}}, "f:spec": owned},
-                }]},
-                "spec": spec,
-            }))
-            .unwrap()
-        };
-        let owned = json!({"f:provider": {}, "f:default": {}});
-        let live = location(
-            "1",
-            json!({"provider": "tape", "default": true, "theirs": 1}),
-            owned,
-        );
-        let again = |labels, spec| is_judged_again(Some(&live), &location(labels, spec, json!({})));
-
-        assert!(!again("2", json!({"provider": "tape", "default": true})));
-        assert!(again("1", json!({"provider": "disk", "default": true})));
-        assert!(
-            again("1", json!({"provider": "tape"})),
-            "a field of ours goes"
-        );
-        assert!(is_judged_again(None, &live), "there was none");
     }
 
     #[test]

@@ -1,23 +1,22 @@
 //! Velero: its CLI, its objects, and what they are called.
 //!
-//! **Invariant:** what is Velero's own (names, kinds, labels, phases) stands here once; what the
-//! charm decides about it stands elsewhere.
+//! **Invariant:** nothing here knows what this charm makes of it (`floors.rs`).
 
 pub(crate) mod cli;
 pub(crate) mod companion;
-pub(crate) mod credential;
 pub(crate) mod definitions;
+pub(crate) mod install;
 pub(crate) mod location;
-pub(crate) mod manifests;
+pub(crate) mod running;
 pub(crate) mod server;
+pub(crate) mod version;
 pub(crate) mod work;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{ResourceExt, api::ApiResource};
 
-use crate::cluster::{owned, resource};
+use crate::cluster::Kind;
 
 /// The version of the CLI in the charm, and so of the CRDs and manifests.
 pub(crate) const BUNDLED: &str = "1.18.3";
@@ -39,19 +38,6 @@ pub(crate) const NODE_AGENT_PODS: &str = "name=node-agent";
 pub(crate) const COMPONENT: &str = "component=velero";
 /// Names the location that an object belongs to.
 pub(crate) const LOCATION_LABEL: &str = "velero.io/storage-location";
-
-/// Juju leaves alone what carries this: the CRDs serve every Velero of the cluster.
-pub(crate) const UNSWEPT: (&str, &str) = ("model.juju.is/disable-webhook", "true");
-/// What Juju has put on CRDs that were made without it, and sweeps by: all of the cluster's backups would
-/// go with one application.
-pub(crate) const SWEPT_BY: [&str; 4] = [
-    "app.juju.is/created-by",
-    "app.kubernetes.io/managed-by",
-    "model.juju.is/id",
-    "model.juju.is/name",
-];
-/// On CRDs: the Velero that they were made for.
-pub(crate) const CRD_VERSION: &str = "velero-operator/velero-version";
 
 /// The group of its kinds.
 const GROUP: &str = "velero.io";
@@ -88,73 +74,19 @@ pub(crate) const CUSTOM_RESOURCES: [(&str, &str); 13] = [
 /// The names of the bundled Velero's CRDs. Others of the group are somebody else's: older Veleros had
 /// more kinds, and later ones will.
 pub(crate) fn definition_names() -> BTreeSet<String> {
-    let plurals = CUSTOM_RESOURCES.iter().map(|(_, name)| kind(name).plural);
+    let plurals = CUSTOM_RESOURCES
+        .iter()
+        .map(|(_, name)| kind(name).plural.clone());
     plurals.map(|plural| format!("{plural}.{GROUP}")).collect()
 }
 
-/// Whose an object is: the application, in the model, that made it.
-#[derive(Clone, Debug)]
-pub(crate) struct Owner {
-    pub(crate) application: String,
-    pub(crate) model_uuid: String,
-}
-
-impl Owner {
-    const APPLICATION: &str = "velero-operator/application";
-    const MODEL: &str = "velero-operator/model";
-
-    /// The labels that everything of ours carries.
-    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
-        let pairs = [
-            (Self::APPLICATION, &self.application),
-            (Self::MODEL, &self.model_uuid),
-        ];
-        pairs
-            .map(|(key, value)| (key.to_owned(), value.clone()))
-            .into()
-    }
-
-    /// Selects everything of ours.
-    pub(crate) fn selector(&self) -> String {
-        format!(
-            "{}={},{}={}",
-            Self::APPLICATION,
-            self.application,
-            Self::MODEL,
-            self.model_uuid
-        )
-    }
-
-    /// Selects what any application of this charm has made.
-    pub(crate) const ANY: &str = Self::APPLICATION;
-
-    /// The application whose label the object carries.
-    pub(crate) fn labelled_by(object: &impl ResourceExt) -> Option<&str> {
-        object.labels().get(Self::APPLICATION).map(String::as_str)
-    }
-
-    /// The object is ours: by its label, or it has lost that and we have applied it.
-    pub(crate) fn made(&self, object: &impl ResourceExt) -> bool {
-        let entries = object.meta().managed_fields.as_ref();
-        self.owns(object)
-            || (Self::labelled_by(object).is_none() && owned::our_entry(entries).is_some())
-    }
-
-    /// The object carries our label.
-    pub(crate) fn owns(&self, object: &impl ResourceExt) -> bool {
-        self.labels()
-            .iter()
-            .all(|(key, value)| object.labels().get(key) == Some(value))
-    }
-}
-
 /// A kind of Velero's.
-pub(crate) fn kind(kind: &str) -> ApiResource {
+pub(crate) fn kind(kind: &str) -> Kind {
     let version = CUSTOM_RESOURCES
         .iter()
         .find_map(|(version, name)| (*name == kind).then_some(*version))
         .unwrap_or("v1");
-    resource(GROUP, version, kind)
+    Kind::custom(GROUP, version, kind)
 }
 
 /// What Velero's CLI calls the binding that makes the server an administrator. Others may have one of that
@@ -167,11 +99,6 @@ pub(crate) fn plain_role_binding(namespace: &str) -> String {
     }
 }
 
-/// What we call it: cluster-wide, hence the model in it.
-pub(crate) fn role_binding(namespace: &str, owner: &Owner) -> String {
-    format!("{}-{}", plain_role_binding(namespace), owner.model_uuid)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,15 +109,5 @@ mod tests {
         assert_eq!(names.len(), CUSTOM_RESOURCES.len());
         assert!(names.contains("backuprepositories.velero.io"));
         assert!(!names.contains("resticrepositories.velero.io"));
-    }
-
-    #[test]
-    fn role_binding_cannot_meet_one_of_helm() {
-        let owner = Owner {
-            application: "velero".into(),
-            model_uuid: "m".into(),
-        };
-        assert_eq!(role_binding("server", &owner), "velero-server-m");
-        assert_eq!(role_binding("velero", &owner), "velero-m");
     }
 }

@@ -1,6 +1,6 @@
-//! What a Velero server is known by, whatever it is called.
+//! What a Velero server is known by.
 //!
-//! **Invariant:** pure. Names decide nothing: Helm calls its Deployment after the release.
+//! **Invariant:** names decide nothing: Helm calls its Deployment after the release.
 
 use std::collections::BTreeMap;
 

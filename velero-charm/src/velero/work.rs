@@ -1,10 +1,11 @@
 //! What Velero works on, and how far it is.
 //!
-//! **Invariant:** pure. A phase that this charm's Velero does not have counts as work.
+//! **Invariant:** a phase that this charm's Velero does not have counts as work.
 
 use jiff::{SignedDuration, Timestamp};
-use kube::api::DynamicObject;
+use kube::{ResourceExt as _, api::DynamicObject};
 use serde_json::Value;
+use tracing::debug;
 
 /// What the server works on.
 pub(crate) const OF_THE_SERVER: [&str; 2] = ["Backup", "Restore"];
@@ -20,19 +21,29 @@ pub(crate) const OF_THE_NODE_AGENT: [&str; 4] = [
 const LONGEST: SignedDuration = SignedDuration::from_hours(6);
 
 /// How far a piece of work is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Progress {
     /// Nobody has begun; a pod that comes later will.
     Ahead,
     UnderWay,
     Over,
+    /// A phase that this charm's Velero does not have.
+    Other(String),
 }
 
 /// Ending the pod that works on this now would lose what was done.
 pub(crate) fn is_in_flight(object: &DynamicObject, now: Timestamp) -> bool {
     let phase = object.data.pointer("/status/phase").and_then(Value::as_str);
-    progress(phase.unwrap_or_default()) == Progress::UnderWay
-        && begun(object, now).is_none_or(|begun| now.duration_since(begun) < LONGEST)
+    let is_worked_on = match progress(phase.unwrap_or_default()) {
+        Progress::UnderWay => true,
+        Progress::Ahead | Progress::Over => false,
+        Progress::Other(phase) => {
+            let name = object.name_any();
+            debug!("Velero says `{phase}` of `{name}`, which is unknown here: it counts as work.");
+            true
+        }
+    };
+    is_worked_on && begun(object, now).is_none_or(|begun| now.duration_since(begun) < LONGEST)
 }
 
 /// From the enumerations in the CRDs of Velero 1.18.
@@ -46,7 +57,15 @@ fn progress(phase: &str) -> Progress {
         // `InProgress` is marked as failed by the next server. `Accepted` and `Prepared` have pods that move
         // the data, `WaitingForPluginOperations` waits for such, `Finalizing` is writing to the store, and
         // `Canceling` has yet to let go of a volume.
-        _ => Progress::UnderWay,
+        "InProgress"
+        | "WaitingForPluginOperations"
+        | "WaitingForPluginOperationsPartiallyFailed"
+        | "Finalizing"
+        | "FinalizingPartiallyFailed"
+        | "Accepted"
+        | "Prepared"
+        | "Canceling" => Progress::UnderWay,
+        other => Progress::Other(other.to_owned()),
     }
 }
 
@@ -55,7 +74,11 @@ fn progress(phase: &str) -> Progress {
 fn begun(object: &DynamicObject, now: Timestamp) -> Option<Timestamp> {
     let started = object.data.pointer("/status/startTimestamp");
     let started = started.and_then(Value::as_str);
-    let started = started.and_then(|text| text.parse::<Timestamp>().ok());
+    let started = started.and_then(|text| {
+        let read = text.parse::<Timestamp>();
+        read.inspect_err(|error| debug!("A start at `{text}` is not understood: {error}."))
+            .ok()
+    });
     let created = object.metadata.creation_timestamp.as_ref();
     started
         .filter(|started| *started <= now)

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     actions::command::Command,
-    cluster::{Cluster, ClusterError, ask, list, present},
+    cluster::{Cluster, ClusterError, list, present},
     velero::{NODE_AGENT, SERVER, kind},
 };
 
@@ -67,13 +67,11 @@ pub(crate) async fn obstacles(
 }
 
 async fn server(cluster: &Cluster) -> Result<Option<Server>, ClusterError> {
-    let deployments = cluster.api::<Deployment>();
-    let agents = cluster.api::<DaemonSet>();
     let one = ListParams::default().limit(1);
     let locations = cluster.dynamic(&kind("VolumeSnapshotLocation"));
     let (deployment, agent, locations) = tokio::try_join!(
-        async { present(ask("read the Deployment", || deployments.get(SERVER)).await) },
-        async { present(ask("read the DaemonSet", || agents.get(NODE_AGENT)).await) },
+        cluster.read::<Deployment>(SERVER),
+        cluster.read::<DaemonSet>(NODE_AGENT),
         cluster.list(&locations, &one),
     )?;
     Ok(deployment.map(|it| Server::of(&it, agent.is_some(), !locations.is_empty())))
@@ -278,9 +276,7 @@ async fn get(
     if name.is_empty() || name.contains('/') {
         return Ok(None);
     }
-    let api = cluster.dynamic(&kind(name_of_kind));
-    let doing = format!("read the {name_of_kind} `{name}`");
-    present(ask(doing, || api.get(name)).await)
+    cluster.get(&kind(name_of_kind), name).await
 }
 
 /// Hands on one object after the other.

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use tracing::info;
 
 use crate::{
-    cluster::{Cluster, ClusterError, ask, follow::until_none, managers::Former, resource_of},
+    cluster::{Cluster, ClusterError, Kind, follow::until_none, managers::Former},
     error::Error,
-    reconcile::{adopt, plan::Install, record::Seen},
+    ours::{self, record::Seen},
+    reconcile::{adopt, plan::Install},
     velero::{self, definitions},
 };
 
@@ -60,9 +61,7 @@ enum Defined {
 
 async fn define_one(ours: &DynamicObject, cluster: &Cluster) -> Result<Defined, ClusterError> {
     let name = ours.name_any();
-    let api = cluster.dynamic(&resource_of(ours));
-    let doing = format!("read CustomResourceDefinition `{name}`");
-    let Some(live) = ask(doing, || api.get_opt(&name)).await? else {
+    let Some(live) = cluster.get(&Kind::of_object(ours), &name).await? else {
         cluster.create(ours).await?;
         return Ok(Defined::Applied);
     };
@@ -78,13 +77,14 @@ async fn define_one(ours: &DynamicObject, cluster: &Cluster) -> Result<Defined, 
 /// Makes it ours as far as a former charm owned it, and nothing that Juju sweeps.
 async fn take_over(live: &DynamicObject, cluster: &Cluster) -> Result<(), ClusterError> {
     // First of all: as long as a definition lacks it, Juju puts its labels back with every write.
-    let unswept = BTreeMap::from([(velero::UNSWEPT.0.into(), velero::UNSWEPT.1.into())]);
+    let (label, value) = ours::SKIP_JUJU_WEBHOOK;
+    let unswept = BTreeMap::from([(label.into(), value.into())]);
     // Else fields that our version has no more would stay.
     let former = Former::of(&adopt::MANAGERS);
     cluster.take_over(live, &former, &unswept).await?;
     // One of them is others' too, and says nothing of Juju by itself.
-    if live.labels().contains_key(velero::SWEPT_BY[0]) {
-        cluster.take_off(live, &velero::SWEPT_BY).await?;
+    if live.labels().contains_key(ours::JUJU_OWNERSHIP_LABELS[0]) {
+        cluster.take_off(live, &ours::JUJU_OWNERSHIP_LABELS).await?;
     }
     Ok(())
 }

@@ -11,11 +11,8 @@ mod crds;
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    ResourceExt,
-    api::{DeleteParams, DynamicObject, ListParams},
-};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret, rbac::v1::ClusterRoleBinding};
+use kube::{ResourceExt, api::DynamicObject};
 use tracing::info;
 
 use super::{
@@ -24,16 +21,20 @@ use super::{
     plan::{
         Body, Credential, Deletion, Expected, Install, Judged, Plan, Rollout, Selection, Steps,
     },
-    record::{Record, Seen},
     report::{self, Undertaking},
 };
 use crate::{
-    cluster::{Cluster, ClusterError, ask, present, resource, resource_of},
+    cluster::{Cluster, ClusterError, Kind},
     context::{Context, Place},
     error::Error,
-    juju::relation::StorageRelation,
+    juju::env::in_cluster,
+    ours::{
+        Owner, credential, manifests,
+        record::{Record, Seen},
+    },
+    relations::storage::StorageRelation,
     stranger::Stranger,
-    velero::{self, BUNDLED, Owner, cli::Cli, credential, location::Verdict, manifests},
+    velero::{self, BUNDLED, cli::Cli, location::Verdict},
 };
 
 /// What was done, and what is to be seen of it.
@@ -232,10 +233,8 @@ impl Writer<'_> {
         object: &DynamicObject,
         conflict: ClusterError,
     ) -> Result<DynamicObject, Error> {
-        let (kind, name) = (resource_of(object), object.name_any());
-        let api = self.cluster.dynamic(&kind);
-        let doing = format!("read {} `{name}`", kind.kind);
-        let Some(live) = ask(doing, || api.get_opt(&name)).await? else {
+        let (kind, name) = (Kind::of_object(object), object.name_any());
+        let Some(live) = self.cluster.get(&kind, &name).await? else {
             return Err(conflict.into());
         };
         match live.uid() {
@@ -256,7 +255,7 @@ impl Writer<'_> {
             definitions: _,
         } = self.live;
         let name = object.name_any();
-        match resource_of(object).kind.as_str() {
+        match Kind::of_object(object).kind.as_str() {
             "ServiceAccount" => account.as_ref()?.uid(),
             "ClusterRoleBinding" => uid_of(bindings, &name),
             "ConfigMap" => record.as_ref()?.uid(),
@@ -290,8 +289,8 @@ async fn prepare(
 ) -> Result<Groundwork, Error> {
     let cluster = writer.cluster;
     let workload = install.basis.workload();
-    let cli = Cli::new(&ctx.unit.charm_dir, cluster.namespace());
-    let rendered = cli.render(workload).await?;
+    let cli = Cli::new(&ctx.unit.charm_dir, cluster.namespace(), in_cluster());
+    let rendered = cli.render(workload.options()).await?;
     let manifests = manifests::compose(rendered, workload, writer.owner);
     let deadline = ctx.budget.end();
     let newer = crds::define(&manifests.definitions, &install, cluster, deadline).await?;
@@ -328,7 +327,10 @@ async fn finish(
         newer,
     } = groundwork;
     if install.rollout == Rollout::Rolling {
-        writer.cluster.stop_rolling(velero::SERVER).await?;
+        let (kind, patch) = (Kind::of::<Deployment>(), manifests::stop_rolling());
+        let doing = "change the strategy of";
+        let cluster = writer.cluster;
+        cluster.merge(&kind, velero::SERVER, doing, patch).await?;
     }
     let mut record = Record {
         inputs: install.basis,
@@ -355,26 +357,19 @@ async fn finish(
 
 fn role_binding(name: &str) -> Deletion {
     Deletion {
-        resource: resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding"),
+        resource: Kind::of::<ClusterRoleBinding>(),
         what: Selection::Named(name.to_owned()),
     }
 }
 
 pub(crate) async fn delete(deletion: &Deletion, cluster: &Cluster) -> Result<(), ClusterError> {
     let Deletion { resource, what } = deletion;
-    let parameters = DeleteParams::background();
     match what {
         Selection::Named(name) => {
-            cluster.delete(resource, name, &parameters).await?;
+            cluster.delete(resource, name).await?;
             info!("Deleted {} `{name}`.", resource.kind);
         }
-        Selection::Labelled(labels) => {
-            let select = ListParams::default().labels(labels);
-            let all = cluster.dynamic(resource);
-            let doing = format!("delete the {} objects", resource.kind);
-            let gone = ask(doing, || all.delete_collection(&parameters, &select)).await;
-            present(gone)?;
-        }
+        Selection::Labelled(labels) => cluster.delete_all(resource, labels).await?,
     }
     Ok(())
 }

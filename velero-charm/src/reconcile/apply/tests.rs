@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    juju::secret::Readings,
+    ours::credential::Readings,
     reconcile::plan::tests::{owner, place, readings},
 };
 

@@ -18,10 +18,11 @@ use self::pods::Pods;
 pub(super) use self::pods::has_running_container;
 use super::plan::{Expected, Judged, Presence};
 use crate::{
-    cluster::follow::Running,
+    ours::location::changed_at,
     velero::{
         self, LOCATION,
         location::{self, Phase, Verdict},
+        running::Running,
     },
 };
 
@@ -205,7 +206,7 @@ fn judged(
         return Part::Pending("the leader to configure the object store".into());
     };
     let verdict = location::verdict(live);
-    let (changed, started) = (location::changed_at(live), server_started(&running.pods));
+    let (changed, started) = (changed_at(live), server_started(&running.pods));
     if !is_news(&verdict, wanted, changed, started) {
         let asked = changed.max(started);
         let is_overdue = asked.is_some_and(|asked| now.duration_since(asked) > PATIENCE);

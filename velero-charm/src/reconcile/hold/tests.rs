@@ -2,7 +2,7 @@ use provider_api::Problems;
 
 use super::*;
 use crate::{
-    juju::secret::Readings,
+    ours::credential::Readings,
     reconcile::{
         observe::Live,
         plan::tests::{core, drafted, set, set_with, storage, with_node_agent, world},

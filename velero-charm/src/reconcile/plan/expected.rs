@@ -6,8 +6,8 @@ use super::Steps;
 use crate::{
     reconcile::validate::{Desired, Intent},
     velero::{
+        install::NodeAgent,
         location::{self, Verdict},
-        manifests::NodeAgent,
     },
 };
 

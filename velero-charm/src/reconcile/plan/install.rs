@@ -16,18 +16,18 @@ use serde_json::{Value, json};
 
 use super::{Deletion, Effect, Install, Rollout};
 use crate::{
-    cluster::{owned, resource},
+    cluster::{Kind, owned},
     context::Place,
+    ours::{
+        self,
+        manifests::{self, Plugin, Workload},
+        record::{Basis, Record, Seen},
+    },
     reconcile::{
         observe::{Definition, Live},
-        record::{Basis, Record, Seen},
         validate::{Core, Intent},
     },
-    velero::{
-        self, BUNDLED, NODE_AGENT,
-        definitions::numbers,
-        manifests::{self, NodeAgent, Plugin, Workload},
-    },
+    velero::{self, NODE_AGENT, install::NodeAgent, version::is_bundled_or_later},
 };
 
 /// What has to be installed, unless all of it is there.
@@ -66,7 +66,7 @@ pub(super) fn install(
     if unchanged {
         return None;
     }
-    let name = velero::role_binding(place.namespace, place.owner);
+    let name = ours::role_binding(place.namespace, place.owner);
     let (own, former): (Vec<_>, Vec<_>) =
         (live.bindings.iter()).partition(|binding| binding.name_any() == name);
     let misbound = own.into_iter().find(|binding| !has_our_role(binding));
@@ -95,7 +95,7 @@ pub(super) fn install(
 pub(super) fn unwanted_agent(core: &Core, live: &Live, place: Place<'_>) -> Option<Deletion> {
     let agent = live.running.node_agent()?;
     let is_unwanted = core.node_agent == NodeAgent::Off && place.owner.owns(agent);
-    is_unwanted.then(|| Deletion::named(resource("apps", "v1", "DaemonSet"), NODE_AGENT))
+    is_unwanted.then(|| Deletion::named(Kind::of::<DaemonSet>(), NODE_AGENT))
 }
 
 fn rollout(server: Option<&Deployment>) -> Rollout {
@@ -110,7 +110,7 @@ fn rollout(server: Option<&Deployment>) -> Rollout {
 fn stays(server: &Deployment, record: Option<&Record>, basis: &Basis) -> bool {
     // Without a record nothing tells what was applied; what shows is all there is to go by.
     let is_recorded = record.is_none_or(|record| {
-        record.inputs.give_the_server_of(basis) && record.server == Seen::of(server)
+        record.inputs.same_server_as(basis) && record.server == Seen::of(server)
     });
     is_recorded && runs(server, basis.workload())
 }
@@ -118,7 +118,7 @@ fn stays(server: &Deployment, record: Option<&Record>, basis: &Basis) -> bool {
 /// The agent's pods stay as they are when this is applied.
 fn agent_stays(agent: &DaemonSet, record: Option<&Record>, basis: &Basis) -> bool {
     let is_recorded = record.is_some_and(|record| {
-        record.inputs.give_the_agent_of(basis) && record.node_agent == Seen::of(agent)
+        record.inputs.same_node_agent_as(basis) && record.node_agent == Seen::of(agent)
     });
     is_recorded && is_agent_of(agent, basis.workload())
 }
@@ -169,10 +169,9 @@ fn is_pod_of(pod: Option<&PodSpec>, wanted: &Value) -> bool {
 /// Marked as made for our Velero or a later one, or found to be of a later one.
 fn current_definitions(live: &Live, record: Option<&Record>) -> BTreeSet<String> {
     let is_current = |name: &str, live: &Definition| {
-        let marked = live.velero.as_deref().and_then(numbers);
+        let marked = live.velero.as_deref().is_some_and(is_bundled_or_later);
         let known = record.and_then(|record| record.newer_definitions.get(name));
-        marked.is_some_and(|live| Some(live) >= numbers(BUNDLED))
-            || known.is_some_and(|known| live.seen.as_ref() == Some(known))
+        marked || known.is_some_and(|known| live.seen.as_ref() == Some(known))
     };
     let all = live.definitions.iter();
     let current = all.filter(|(name, live)| is_current(name, live));
@@ -192,7 +191,7 @@ fn is_bound(bindings: &[ClusterRoleBinding], place: Place<'_>) -> bool {
     let [subject] = subjects else {
         return false;
     };
-    binding.name_any() == velero::role_binding(place.namespace, place.owner)
+    binding.name_any() == ours::role_binding(place.namespace, place.owner)
         && has_our_role(binding)
         && subject.kind == "ServiceAccount"
         && subject.name == velero::SERVER

@@ -9,16 +9,22 @@ mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::DynamicObject;
 use provider_api::secrecy::SecretString;
 
 pub(super) use self::expected::{Expected, Judged, Presence};
 use super::{
     observe::{Live, Observed},
-    record::{Basis, Seen},
     validate::{Desired, Intent},
 };
-use crate::{context::Place, juju::secret::Readings};
+use crate::{
+    cluster::Kind,
+    context::Place,
+    ours::{
+        credential::Readings,
+        record::{Basis, Seen},
+    },
+};
 
 /// What has to be done, and what is to be seen once it is. Only a plan of the stage
 /// [`Final`](super::hold::Final) can be carried out.
@@ -107,7 +113,7 @@ pub(super) enum Body {
 /// One or more objects that have to go.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Deletion {
-    pub(crate) resource: ApiResource,
+    pub(crate) resource: Kind,
     pub(crate) what: Selection,
 }
 
@@ -222,7 +228,7 @@ impl Steps {
 }
 
 impl Deletion {
-    fn named(resource: ApiResource, name: impl Into<String>) -> Self {
+    fn named(resource: Kind, name: impl Into<String>) -> Self {
         Self {
             resource,
             what: Selection::Named(name.into()),

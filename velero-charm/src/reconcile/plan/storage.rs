@@ -7,14 +7,18 @@ use serde_json::{Value, json};
 
 use super::{Body, Credential, Deletion, Selection, Steps, World};
 use crate::{
-    cluster::{owned, resource},
+    cluster::{Kind, owned},
     context::Place,
-    juju::secret::Readings,
+    ours::{
+        Owner,
+        credential::{self, Readings},
+        location,
+    },
     reconcile::{
         observe::Live,
         validate::{Intent, Why},
     },
-    velero::{self, LOCATION, LOCATION_LABEL, Owner, credential, location},
+    velero::{self, LOCATION, LOCATION_LABEL, location::other_default},
 };
 
 /// Uses this store.
@@ -84,8 +88,7 @@ pub(super) fn keep(steps: &mut Steps, intent: &Intent, world: World<'_>) {
         .credentials
         .iter()
         .filter(|secret| credential::is_without_file(secret) && secret.name_any() != name);
-    let spent =
-        spent.map(|secret| Deletion::named(resource("", "v1", "Secret"), secret.name_any()));
+    let spent = spent.map(|secret| Deletion::named(Kind::of::<Secret>(), secret.name_any()));
     steps.deletions.extend(spent);
 }
 
@@ -145,7 +148,7 @@ fn note(
 
 /// What there is to say of a store though nothing is wrong.
 fn remarks(storage: &Storage, live: &Live) -> Vec<String> {
-    let theirs = location::other_default(&live.running.locations).map(|theirs| {
+    let theirs = other_default(&live.running.locations).map(|theirs| {
         format!("Backups go to location `{theirs}` unless they name another: it stays the default.")
     });
     storage.remarks.iter().cloned().chain(theirs).collect()
@@ -177,7 +180,7 @@ fn delete_credentials(steps: &mut Steps, live: &Live, keep: Option<&str>) {
     let old = old.filter(|name| Some(name.as_str()) != keep);
     steps
         .deletions
-        .extend(old.map(|name| Deletion::named(resource("", "v1", "Secret"), name)));
+        .extend(old.map(|name| Deletion::named(Kind::of::<Secret>(), name)));
 }
 
 fn unless_as_wanted(live: Option<&DynamicObject>, wanted: DynamicObject) -> Option<DynamicObject> {

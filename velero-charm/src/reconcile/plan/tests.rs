@@ -1,6 +1,6 @@
 use k8s_openapi::{
     api::{
-        apps::v1::Deployment,
+        apps::v1::{DaemonSet, Deployment},
         core::v1::{ConfigMap, Secret},
         rbac::v1::ClusterRoleBinding,
     },
@@ -13,17 +13,21 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    cluster::{follow::Running, resource},
-    juju::secret::{Note, Reading},
+    ours::{
+        Owner,
+        credential::{self, Note, Reading},
+        manifests::Plugin,
+        record::Record,
+    },
     reconcile::{
         apply,
         observe::Definition,
-        record::Record,
         validate::{Core, Why},
     },
     velero::{
-        self, BUNDLED, DEFAULT_IMAGE, LOCATION, Owner, credential,
-        manifests::{NodeAgent, Plugin, VolumeBackups},
+        self, BUNDLED, DEFAULT_IMAGE, LOCATION,
+        install::{NodeAgent, VolumeBackups},
+        running::Running,
     },
 };
 
@@ -156,7 +160,7 @@ fn secrets_after(plan: Steps, before: &[Secret]) -> Vec<Secret> {
         secrets.push(secret);
     }
     secrets.retain(|secret| {
-        let this = Deletion::named(resource("", "v1", "Secret"), secret.name_any());
+        let this = Deletion::named(Kind::of::<Secret>(), secret.name_any());
         !plan.deletions.contains(&this)
     });
     secrets
@@ -470,10 +474,7 @@ fn a_changed_image_restarts_and_an_unwanted_node_agent_goes() {
     assert!(restarts(&plan));
     assert_eq!(
         plan.deletions,
-        [Deletion::named(
-            resource("apps", "v1", "DaemonSet"),
-            "node-agent"
-        )]
+        [Deletion::named(Kind::of::<DaemonSet>(), "node-agent")]
     );
 }
 

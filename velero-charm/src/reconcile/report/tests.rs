@@ -9,7 +9,7 @@ use crate::{
     reconcile::validate::Core,
     velero::{
         DEFAULT_IMAGE,
-        manifests::{NodeAgent, VolumeBackups},
+        install::{NodeAgent, VolumeBackups},
     },
 };
 

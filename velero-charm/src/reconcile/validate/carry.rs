@@ -8,8 +8,9 @@ use provider_api::{Part, Problems, SnapshotLocation, Storage};
 
 use super::{Intent, Why};
 use crate::{
+    ours::Owner,
     reconcile::observe::Live,
-    velero::{LOCATION, Owner, location},
+    velero::{LOCATION, location},
 };
 
 /// Fills the gaps of a store from what is there.

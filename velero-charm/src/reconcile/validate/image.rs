@@ -2,7 +2,7 @@
 
 use provider_api::Problem;
 
-use crate::velero::{BUNDLED, DEFAULT_IMAGE};
+use crate::velero::{BUNDLED, DEFAULT_IMAGE, version};
 
 /// Checks the form of an image reference.
 pub(super) fn check_image(option: &str, image: &str, example: &str) -> Result<(), Problem> {
@@ -96,11 +96,9 @@ fn tag(image: &str) -> Option<&str> {
 }
 
 /// Major and minor of `v1.18.3` or `1.18.3-rc.1`.
-fn minor(version: &str) -> Option<(u32, u32)> {
-    let mut numbers = version.strip_prefix('v').unwrap_or(version).split('.');
-    let major = numbers.next()?.parse().ok()?;
-    let minor = numbers.next()?.split('-').next()?.parse().ok()?;
-    Some((major, minor))
+fn minor(text: &str) -> Option<(u64, u64)> {
+    let version = version::parse(text)?;
+    Some((version.major, version.minor))
 }
 
 #[cfg(test)]

@@ -14,10 +14,11 @@ use serde_json::{Map, Value};
 use self::image::check_image;
 use super::observe::Observed;
 use crate::{
-    juju::relation::Relation,
+    ours::Owner,
+    relations::storage::Relation,
     velero::{
-        DEFAULT_IMAGE, Owner,
-        manifests::{NodeAgent, VolumeBackups},
+        DEFAULT_IMAGE,
+        install::{NodeAgent, VolumeBackups},
     },
 };
 

@@ -8,8 +8,10 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    cluster::follow::Running, context::Role, juju::relation::StorageRelation,
-    reconcile::observe::Live, velero,
+    context::Role,
+    reconcile::observe::Live,
+    relations::storage::StorageRelation,
+    velero::{self, running::Running},
 };
 
 static TAPE: Descriptor = Descriptor {

@@ -3,7 +3,7 @@
 use provider_api::SnapshotLocation;
 
 use super::*;
-use crate::velero::location;
+use crate::ours::location;
 
 #[test]
 fn a_rotated_credential_gets_a_new_secret_and_restarts_nothing() {
@@ -19,10 +19,7 @@ fn a_rotated_credential_gets_a_new_secret_and_restarts_nothing() {
         plan.locations[0].data["spec"]["credential"]["name"],
         json!(new)
     );
-    assert_eq!(
-        plan.deletions,
-        [Deletion::named(resource("", "v1", "Secret"), old)]
-    );
+    assert_eq!(plan.deletions, [Deletion::named(Kind::of::<Secret>(), old)]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The words that make integrators send their data.
 //!
-//! **Invariant:** pure. What is said depends on a provider's descriptor and the two data bags alone.
+//! **Invariant:** what is said depends on a provider's descriptor and the two data bags alone.
 
 use std::collections::BTreeMap;
 

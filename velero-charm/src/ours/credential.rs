@@ -1,10 +1,9 @@
 //! The one Kubernetes Secret that holds the store's credential, and what it was made from.
 //!
 //! **Invariant:** immutable, and of a new name for each new content, so that pointing the location at
-//! it makes Velero judge anew at once. The name tells nothing about the content. This is the only
-//! place where a credential is exposed.
+//! it makes Velero judge again at once. The name tells nothing about the content.
 //!
-//! Beside the file that the location names it keeps what was read of the relations' Juju secrets, so that a
+//! In addition to the file that the location names it keeps what was read of the relations' Juju secrets, so that a
 //! hook need not ask for them. Where that content cannot be used, a Secret without a file keeps it. Where,
 //! when and by whom it was read stands in an annotation, which an immutable Secret can change; of several
 //! Secrets only the newest has one, and what the others hold is believed no more.
@@ -14,18 +13,18 @@ use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
 };
 
+use jiff::Timestamp;
 use k8s_openapi::{
     ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
 use kube::{ResourceExt as _, api::ObjectMeta};
 use provider_api::secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tracing::debug;
 
 use super::Owner;
-use crate::{
-    cluster::owned,
-    juju::secret::{Content, Note, Reading, Readings},
-};
+use crate::{cluster::owned, juju::secret::Content};
 
 /// The key in the Secret that the location names.
 pub(crate) const KEY: &str = "cloud";
@@ -34,6 +33,24 @@ const READ: &str = "read";
 /// The annotation that tells of it.
 const NOTES: &str = "velero-operator/read";
 const ROLE: (&str, &str) = ("velero-operator/role", "storage-credential");
+
+/// What was read of the secrets of relations, by the relation's id.
+pub(crate) type Readings = BTreeMap<String, Reading>;
+
+/// What was read of a relation's secret.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    pub(crate) note: Note,
+    pub(crate) content: Content,
+}
+
+/// Where something was read, by whom and when.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Note {
+    pub(crate) address: String,
+    pub(crate) unit: String,
+    pub(crate) at: Timestamp,
+}
 
 /// A name for a Secret with new content.
 pub(crate) fn fresh_name(owner: &Owner) -> String {
@@ -143,7 +160,9 @@ pub(crate) fn readings(secrets: &[Secret]) -> Readings {
 }
 
 fn read_back(secret: &Secret) -> Option<Readings> {
-    let mut notes: BTreeMap<String, Note> = serde_json::from_str(annotation(secret)?).ok()?;
+    let mut notes: BTreeMap<String, Note> = serde_json::from_str(annotation(secret)?)
+        .inspect_err(|error| not_understood(secret, error))
+        .ok()?;
     let readings = kept(secret)?.into_iter().filter_map(|(relation, content)| {
         let note = notes.remove(&relation)?;
         let content = content.into_iter();
@@ -157,7 +176,15 @@ fn read_back(secret: &Secret) -> Option<Readings> {
 
 /// What was read, field by field, for each relation.
 fn kept(secret: &Secret) -> Option<BTreeMap<String, BTreeMap<String, String>>> {
-    serde_json::from_slice(&secret.data.as_ref()?.get(READ)?.0).ok()
+    serde_json::from_slice(&secret.data.as_ref()?.get(READ)?.0)
+        .inspect_err(|error| not_understood(secret, error))
+        .ok()
+}
+
+/// Where, but not what: it may be a secret.
+fn not_understood(secret: &Secret, error: &serde_json::Error) {
+    let (name, line, column) = (secret.name_any(), error.line(), error.column());
+    debug!("What Secret `{name}` keeps is not understood (line {line}, column {column}).");
 }
 
 fn annotation(secret: &Secret) -> Option<&str> {

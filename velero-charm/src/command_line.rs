@@ -1,11 +1,9 @@
-//! What the binary is to a person who starts it by hand.
-//!
-//! **Invariant:** reads only its input and the files that it is given, writes only its output, and shows no
-//! secret.
+//! The command line for developers: what was asked for on standard output, all else on standard error.
 
 #![expect(
     clippy::print_stdout,
-    reason = "standard output is what a person asked for"
+    clippy::print_stderr,
+    reason = "this is the output of a program that a person has started"
 )]
 
 use std::{
@@ -26,11 +24,11 @@ use serde_json::json;
 
 use crate::{
     juju::Secrets,
-    velero::{
-        self, Owner,
-        companion::Companion,
+    ours::{
+        Owner,
         location::{self, Rank},
     },
+    velero::{self, companion::Companion},
 };
 
 /// The Velero charm. Juju starts it for hooks and actions; by hand it only tells about itself.
@@ -92,7 +90,7 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            println!("{}", secrets.redact(&format!("error: {error:#}")));
+            eprintln!("{}", secrets.redact(&format!("error: {error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -1,15 +1,18 @@
 //! Velero's manifests, made the charm's.
 //!
-//! **Invariant:** pure. What the CLI rendered stays as it is but for what is said here: the Namespace
-//! is left out (it is the Juju model's), everything carries our labels, what is the cluster's is called after
-//! the model, the server is replaced and
-//! never doubled, and the storage plugin is an init container that is ours by its name.
+//! **Invariant:** what the CLI rendered stays as it is but for what is said here: the Namespace is left out (it
+//! is the Juju model's), everything carries our labels, what is the cluster's is called after the model, the
+//! server is replaced and never doubled, and the storage plugin is an init container that is ours by its name.
 
 use kube::{ResourceExt as _, api::DynamicObject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{BUNDLED, CRD_VERSION, NODE_AGENT, Owner, SERVER, UNSWEPT};
+use super::{CRD_VERSION, Owner, SKIP_JUJU_WEBHOOK};
+use crate::velero::{
+    BUNDLED, NODE_AGENT, SERVER,
+    install::{NodeAgent, Options, VolumeBackups},
+};
 
 /// Init containers of this name are ours; all others are left alone.
 const PLUGIN_PREFIX: &str = "storage-plugin-";
@@ -22,22 +25,6 @@ pub(crate) struct Workload {
     pub(crate) node_agent: NodeAgent,
     pub(crate) volume_backups: VolumeBackups,
     pub(crate) plugin: Option<Plugin>,
-}
-
-/// Whether an agent runs on every node.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum NodeAgent {
-    On,
-    Off,
-}
-
-/// How volumes are backed up when a backup does not say.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum VolumeBackups {
-    Snapshot,
-    FileSystem,
 }
 
 /// The plugin that serves the active store.
@@ -55,6 +42,17 @@ pub(crate) struct Manifests {
     pub(crate) definitions: Vec<DynamicObject>,
     pub(crate) accounts: Vec<DynamicObject>,
     pub(crate) workloads: Vec<DynamicObject>,
+}
+
+impl Workload {
+    /// What Velero's CLI has to know of it.
+    pub(crate) fn options(&self) -> Options<'_> {
+        Options {
+            image: &self.velero_image,
+            node_agent: self.node_agent,
+            volume_backups: self.volume_backups,
+        }
+    }
 }
 
 impl Plugin {
@@ -75,18 +73,6 @@ impl Plugin {
             })
         })
     }
-}
-
-/// What Velero's `plugin add` calls the init container of an image: its path without registry, tag and
-/// digest, as far as a container may be called so.
-pub(crate) fn name_of_added_plugin(image: &str) -> String {
-    let path = match image.split_once('/') {
-        Some((_, path)) if path.contains('/') => path,
-        _ => image,
-    };
-    let end = path.rfind('@').or_else(|| path.rfind(':'));
-    let path = end.and_then(|end| path.get(..end)).unwrap_or(path);
-    path.replace(['/', '_', '.'], "-")
 }
 
 /// Makes the rendered manifests ours.
@@ -115,7 +101,7 @@ pub(crate) fn compose(
             "CustomResourceDefinition" => {
                 object
                     .labels_mut()
-                    .insert(UNSWEPT.0.into(), UNSWEPT.1.into());
+                    .insert(SKIP_JUJU_WEBHOOK.0.into(), SKIP_JUJU_WEBHOOK.1.into());
                 object
                     .annotations_mut()
                     .insert(CRD_VERSION.into(), BUNDLED.into());
@@ -190,7 +176,7 @@ fn container(name: &str, workload: &Workload, arguments: &[&str]) -> Value {
 }
 
 fn server(deployment: &mut Value, workload: &Workload) {
-    // The manifest leaves both out, so that an edit by hand would stay for ever. Two servers at
+    // The manifest leaves both out, so that an edit by hand would stay. Two servers at
     // once would work on the same backups.
     deployment["spec"]["replicas"] = json!(1);
     deployment["spec"]["strategy"] = json!({"type": "Recreate"});
@@ -204,6 +190,12 @@ fn server(deployment: &mut Value, workload: &Workload) {
         explain_exits(deployment, "initContainers");
     }
     explain_exits(deployment, "containers");
+}
+
+/// What lets the server be replaced all at once. An apply cannot: the settings of the other way are nobody's,
+/// so it leaves them, and the API server refuses both together.
+pub(crate) fn stop_rolling() -> Value {
+    json!({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}}})
 }
 
 /// Lets the last lines of a failed container's log show up in its status.
@@ -234,18 +226,6 @@ mod tests {
             node_agent: NodeAgent::On,
             volume_backups: VolumeBackups::Snapshot,
             plugin: Some(Plugin::new("tape", "tape:v1")),
-        }
-    }
-
-    #[test]
-    fn an_added_plugin_is_called_after_its_image() {
-        for (image, name) in [
-            ("acme/plugin_for.tape:v1.10.0", "acme-plugin-for-tape"),
-            ("registry:5000/mirror/plugin:v1", "mirror-plugin"),
-            ("registry.example/acme/plugin@sha256:0123", "acme-plugin"),
-            ("acme/plugin", "acme-plugin"),
-        ] {
-            assert_eq!(name_of_added_plugin(image), name, "{image}");
         }
     }
 

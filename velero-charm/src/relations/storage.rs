@@ -1,26 +1,26 @@
-//! The storage relations: what integrators sent, and what is in their secrets.
-//!
-//! **Invariant:** one algorithm for all providers, driven by their descriptors. Secrets are fetched
-//! here and nowhere else, and only where what was read before may no longer be the newest: see
-//! [`Sealed::open`]. A relation that is over is not there, even if Juju still lists it.
+//! The storage relations: what integrators sent, by one algorithm for all providers.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use provider_api::{Endpoint, Fact, Handshake, Registry, RelationData, StorageProvider, Value};
-use secrecy::ExposeSecret as _;
 use tracing::warn;
 
 use super::{
-    JujuError, Leadership, News, Tools, Unit,
     handshake::{SECRET_ADDRESS, echo, missing_words},
-    secret::{Address, Content, Note, Reading, Readings},
+    secret::{Mark, Means, Opened, Secret},
+};
+use crate::{
+    juju::{JujuError, Leadership, News, Tools, Unit},
+    ours::credential::{Reading, Readings},
 };
 
 /// A word to ourselves: a hook that had to read the secret has not come to keep what it read.
 const UNREAD: &str = "unread-secret";
-/// More is no credential, and would not fit into a Secret of Kubernetes twice.
-const LARGEST_SECRET: usize = 256 * 1024;
+
+/// Where the charm before this one kept a copy of an integrator's data, secrets included: in its unit's data
+/// bag.
+const FORMER_COPY: &str = "data";
 
 /// A relation that can select a provider, with those that add to it.
 #[derive(Debug)]
@@ -44,23 +44,13 @@ pub(crate) struct Relation {
     mark: Mark,
 }
 
-/// Whether our data bag says that the secret is unread.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mark {
-    None,
-    /// And it is.
-    Unread,
-    /// But this hook has read it, or there is none.
-    Outdated,
-}
-
 /// One relation before its secret is opened.
 #[derive(Debug)]
 pub(crate) struct Sealed {
     pub(crate) id: String,
     remote_app: Option<String>,
     fields: BTreeMap<String, Value>,
-    /// The address of the secret, in whatever form it was sent.
+    /// The address of the secret, in the form in which it was sent.
     address: Option<String>,
     /// The fields that the secret is to have.
     requested: &'static [&'static str],
@@ -74,15 +64,6 @@ struct Reader<'a> {
     tools: &'a Tools,
     unit: &'a Unit,
     leadership: Leadership,
-}
-
-/// How a unit comes to know what is in a secret.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Means<'a> {
-    /// It asks Juju, and keeps what it reads.
-    Asks { unit: &'a str, news: News },
-    /// It knows what the leader has kept.
-    Follows,
 }
 
 impl<R> StorageRelation<R> {
@@ -266,6 +247,11 @@ impl Reader<'_> {
 }
 
 impl Sealed {
+    /// Clears the copy that the charm before this one kept.
+    pub(crate) async fn forget_copy(&self, tools: &Tools) -> Result<(), JujuError> {
+        tools.clear_unit_field(&self.id, FORMER_COPY).await
+    }
+
     fn new(
         id: String,
         remote_app: Option<String>,
@@ -302,11 +288,6 @@ impl Sealed {
     }
 
     /// The relation with its secret's content.
-    ///
-    /// What was kept counts as long as nothing can be newer: a secret has new content only under a new
-    /// address or with a hook that tells of it, and such hooks come to a unit that has read the secret since
-    /// it was born. So it is asked for if nothing is kept for this address, if this unit has not read it, or
-    /// if a hook was told of news and what it read was not kept; and once a day in any case.
     async fn open(
         mut self,
         tools: &Tools,
@@ -314,53 +295,24 @@ impl Sealed {
         role: Means<'_>,
         now: Timestamp,
     ) -> Result<Relation, JujuError> {
-        let Some(text) = self.address.take() else {
+        let Some(address) = self.address.take() else {
             self.outdate();
             return Ok(self.opened(None));
         };
-        let Some(address) = Address::parse(&text) else {
-            return Ok(self.unreadable("its address is not that of a secret"));
+        let sealed = Secret {
+            address: &address,
+            requested: self.requested,
+            kept: kept.get(&self.id),
+            mark: self.mark,
         };
-        let kept = kept
-            .get(&self.id)
-            .filter(|kept| kept.note.address == address.as_str());
-        let (unit, good) = match (role, kept) {
-            (Means::Follows, Some(kept)) => return Ok(self.opened(Some(kept.clone()))),
-            (Means::Follows, None) => return Ok(self.unreadable("the leader has not read it yet")),
-            (Means::Asks { unit, .. }, kept) => {
-                (unit, kept.filter(|kept| kept.note.is_good_for(unit, now)))
+        Ok(match sealed.open(tools, role, now).await? {
+            Opened::Kept(reading) => self.opened(Some(reading)),
+            Opened::Read(reading) => {
+                self.outdate();
+                self.opened(Some(reading))
             }
-        };
-        if let Some(good) = good.filter(|_| self.mark == Mark::None) {
-            return Ok(self.opened(Some(good.clone())));
-        }
-        let mut content = match tools.secret(&address).await {
-            Ok(content) => content,
-            Err(error) => {
-                return match error.refusal() {
-                    Some(reason) => Ok(self.unreadable(reason)),
-                    None => Err(error),
-                };
-            }
-        };
-        content.retain(|field, _| self.requested.contains(&field.as_str()));
-        let size = content.values().map(|value| value.expose_secret().len());
-        if size.sum::<usize>() > LARGEST_SECRET {
-            return Ok(self.unreadable("it is too large"));
-        }
-        let reading = match good.filter(|good| is_same(&good.content, &content)) {
-            Some(good) => good.clone(),
-            None => Reading {
-                note: Note {
-                    address: address.as_str().to_owned(),
-                    unit: unit.to_owned(),
-                    at: now,
-                },
-                content,
-            },
-        };
-        self.outdate();
-        Ok(self.opened(Some(reading)))
+            Opened::Unreadable(reason) => self.unreadable(&reason),
+        })
     }
 
     fn outdate(&mut self) {
@@ -394,14 +346,4 @@ impl Sealed {
         }
         self.opened(None)
     }
-}
-
-fn is_same(one: &Content, other: &Content) -> bool {
-    let open = |content: &Content| -> Vec<(String, String)> {
-        content
-            .iter()
-            .map(|(field, value)| (field.clone(), value.expose_secret().to_owned()))
-            .collect()
-    };
-    open(one) == open(other)
 }

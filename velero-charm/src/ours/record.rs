@@ -1,14 +1,16 @@
 //! What the last apply left behind, kept in one small ConfigMap.
 //!
-//! **Invariant:** losing it costs one apply and nothing else. It holds no secret and no hash of one.
+//! Losing it costs one apply and nothing else. It holds no secret and no hash of one.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{ResourceExt, api::ObjectMeta};
 use serde::{Deserialize, Serialize};
+use tracing::debug;
 
-use crate::velero::{BUNDLED, Owner, manifests::Workload};
+use super::{Owner, manifests::Workload};
+use crate::velero::BUNDLED;
 
 const KEY: &str = "applied";
 
@@ -54,7 +56,7 @@ impl Basis {
     }
 
     /// Both make the same server; the node agent is no part of it.
-    pub(crate) fn give_the_server_of(&self, other: &Self) -> bool {
+    pub(crate) fn same_server_as(&self, other: &Self) -> bool {
         let node_agent = other.workload.node_agent;
         let workload = Workload {
             node_agent,
@@ -67,7 +69,7 @@ impl Basis {
     }
 
     /// Both make the same node agent, which knows nothing of plugins and defaults.
-    pub(crate) fn give_the_agent_of(&self, other: &Self) -> bool {
+    pub(crate) fn same_node_agent_as(&self, other: &Self) -> bool {
         let Self {
             charm,
             velero,
@@ -92,7 +94,10 @@ impl Seen {
 impl Record {
     /// Reads it back; one that is absent or not understood is none.
     pub(crate) fn read(map: Option<&ConfigMap>) -> Option<Self> {
-        serde_json::from_str(map?.data.as_ref()?.get(KEY)?).ok()
+        let text = map?.data.as_ref()?.get(KEY)?;
+        serde_json::from_str(text)
+            .inspect_err(|error| debug!("The record of the last apply is not understood: {error}."))
+            .ok()
     }
 
     /// The ConfigMap to apply.

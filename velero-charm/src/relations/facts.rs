@@ -1,15 +1,12 @@
 //! What providers may ask to know of the cluster.
 //!
-//! **Invariant:** nothing is read that nobody asked for, and of a node nothing is kept but its spec.
+//! **Invariant:** of a node nothing is kept but its spec.
 
 use k8s_openapi::api::core::v1::{Node, NodeSpec};
-use kube::{
-    Api,
-    api::{ApiResource, ListParams, NotUsed, Object},
-};
+use kube::api::ListParams;
 use provider_api::{Fact, Facts};
 
-use super::{Cluster, ClusterError, list};
+use crate::cluster::{Cluster, ClusterError};
 
 /// Finds out what is wanted.
 pub(crate) async fn read(
@@ -28,9 +25,8 @@ pub(crate) async fn read(
 async fn provider_ids(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
     // Any state of the last minutes will do, so the API server may answer from its cache.
     let parameters = ListParams::default().match_any();
-    let nodes: Api<Object<NodeSpec, NotUsed>> =
-        Api::all_with(cluster.client.clone(), &ApiResource::erase::<Node>(&()));
-    let nodes = list(&nodes, &parameters).await?;
-    let ids = nodes.items.into_iter().map(|node| node.spec.provider_id);
+    let nodes = cluster.specs::<Node, NodeSpec>();
+    let nodes = cluster.list(&nodes, &parameters).await?;
+    let ids = nodes.into_iter().map(|node| node.spec.provider_id);
     Ok(ids.flatten().collect())
 }
