@@ -107,7 +107,8 @@ impl Relation {
     }
 }
 
-/// Reads every storage relation there is, but for the secrets. Changes nothing.
+/// Reads every storage relation there is, but for the secrets. Changes nothing. One that is over is not there,
+/// even if Juju still lists it.
 pub(crate) async fn read(
     tools: &Tools,
     registry: &Registry,
