@@ -34,7 +34,7 @@ use crate::{
     },
     relations::{
         facts,
-        secret::Role,
+        secret::Means,
         storage::{self, Relation, Sealed, StorageRelation},
     },
     velero::{self, running::Running},
@@ -123,13 +123,13 @@ pub(crate) async fn observe(
 
 impl<'a> Observer<'a> {
     /// Only who may keep what it reads asks for it.
-    fn role(&self, leadership: Leadership) -> Role<'a> {
+    fn role(&self, leadership: Leadership) -> Means<'a> {
         match authority(leadership, self.tenure) {
-            Authority::Acts => Role::Asks {
+            Authority::Acts => Means::Asks {
                 unit: &self.unit.name,
                 news: self.news,
             },
-            Authority::Watches => Role::Follows,
+            Authority::Watches => Means::Follows,
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) enum Mark {
 
 /// How a unit comes to know what is in a secret.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Role<'a> {
+pub(crate) enum Means<'a> {
     /// It asks Juju, and keeps what it reads.
     Asks { unit: &'a str, news: News },
     /// It knows what the leader has kept.
@@ -68,7 +68,7 @@ impl Secret<'_> {
     pub(super) async fn open(
         &self,
         tools: &Tools,
-        role: Role<'_>,
+        means: Means<'_>,
         now: Timestamp,
     ) -> Result<Opened, JujuError> {
         let unreadable = |reason: &str| Ok(Opened::Unreadable(reason.to_owned()));
@@ -78,10 +78,10 @@ impl Secret<'_> {
         let kept = self
             .kept
             .filter(|kept| kept.note.address == address.as_str());
-        let (unit, good) = match (role, kept) {
-            (Role::Follows, Some(kept)) => return Ok(Opened::Kept(kept.clone())),
-            (Role::Follows, None) => return unreadable("the leader has not read it yet"),
-            (Role::Asks { unit, .. }, kept) => {
+        let (unit, good) = match (means, kept) {
+            (Means::Follows, Some(kept)) => return Ok(Opened::Kept(kept.clone())),
+            (Means::Follows, None) => return unreadable("the leader has not read it yet"),
+            (Means::Asks { unit, .. }, kept) => {
                 (unit, kept.filter(|kept| is_good(&kept.note, unit, now)))
             }
         };

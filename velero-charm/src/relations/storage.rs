@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::{
     handshake::{SECRET_ADDRESS, echo, missing_words},
-    secret::{Mark, Opened, Role, Secret},
+    secret::{Mark, Means, Opened, Secret},
 };
 use crate::{
     juju::{JujuError, Leadership, News, Tools, Unit},
@@ -147,12 +147,12 @@ pub(crate) async fn read(
 pub(crate) async fn mark_unread(
     tools: &Tools,
     relations: &mut [StorageRelation<Sealed>],
-    role: Role<'_>,
+    means: Means<'_>,
 ) -> Result<(), JujuError> {
-    let Role::Asks {
+    let Means::Asks {
         news: News::OfSecrets,
         ..
-    } = role
+    } = means
     else {
         return Ok(());
     };
@@ -175,13 +175,13 @@ pub(crate) async fn open(
     tools: &Tools,
     relations: Vec<StorageRelation<Sealed>>,
     kept: &Readings,
-    role: Role<'_>,
+    means: Means<'_>,
     now: Timestamp,
 ) -> Result<Vec<StorageRelation>, JujuError> {
-    let role = if relations.len() > 1 {
-        Role::Follows
+    let means = if relations.len() > 1 {
+        Means::Follows
     } else {
-        role
+        means
     };
     let mut opened = Vec::new();
     for StorageRelation {
@@ -190,10 +190,10 @@ pub(crate) async fn open(
         further,
     } in relations
     {
-        let own = own.open(tools, kept, role, now).await?;
+        let own = own.open(tools, kept, means, now).await?;
         let mut others = Vec::new();
         for (endpoint, sealed) in further {
-            others.push((endpoint, sealed.open(tools, kept, role, now).await?));
+            others.push((endpoint, sealed.open(tools, kept, means, now).await?));
         }
         opened.push(StorageRelation {
             provider,
@@ -293,7 +293,7 @@ impl Sealed {
         mut self,
         tools: &Tools,
         kept: &Readings,
-        role: Role<'_>,
+        means: Means<'_>,
         now: Timestamp,
     ) -> Result<Relation, JujuError> {
         let Some(address) = self.address.take() else {
@@ -306,7 +306,7 @@ impl Sealed {
             kept: kept.get(&self.id),
             mark: self.mark,
         };
-        Ok(match sealed.open(tools, role, now).await? {
+        Ok(match sealed.open(tools, means, now).await? {
             Opened::Kept(reading) => self.opened(Some(reading)),
             Opened::Read(reading) => {
                 self.outdate();
