@@ -107,7 +107,8 @@ impl Relation {
     }
 }
 
-/// Reads every storage relation there is, but for the secrets. Changes nothing.
+/// Reads every storage relation there is, but for the secrets. Changes nothing. One that is over is not there,
+/// even if Juju still lists it.
 pub(crate) async fn read(
     tools: &Tools,
     registry: &Registry,
@@ -146,12 +147,12 @@ pub(crate) async fn read(
 pub(crate) async fn mark_unread(
     tools: &Tools,
     relations: &mut [StorageRelation<Sealed>],
-    role: Means<'_>,
+    means: Means<'_>,
 ) -> Result<(), JujuError> {
     let Means::Asks {
         news: News::OfSecrets,
         ..
-    } = role
+    } = means
     else {
         return Ok(());
     };
@@ -174,13 +175,13 @@ pub(crate) async fn open(
     tools: &Tools,
     relations: Vec<StorageRelation<Sealed>>,
     kept: &Readings,
-    role: Means<'_>,
+    means: Means<'_>,
     now: Timestamp,
 ) -> Result<Vec<StorageRelation>, JujuError> {
-    let role = if relations.len() > 1 {
+    let means = if relations.len() > 1 {
         Means::Follows
     } else {
-        role
+        means
     };
     let mut opened = Vec::new();
     for StorageRelation {
@@ -189,10 +190,10 @@ pub(crate) async fn open(
         further,
     } in relations
     {
-        let own = own.open(tools, kept, role, now).await?;
+        let own = own.open(tools, kept, means, now).await?;
         let mut others = Vec::new();
         for (endpoint, sealed) in further {
-            others.push((endpoint, sealed.open(tools, kept, role, now).await?));
+            others.push((endpoint, sealed.open(tools, kept, means, now).await?));
         }
         opened.push(StorageRelation {
             provider,
@@ -292,7 +293,7 @@ impl Sealed {
         mut self,
         tools: &Tools,
         kept: &Readings,
-        role: Means<'_>,
+        means: Means<'_>,
         now: Timestamp,
     ) -> Result<Relation, JujuError> {
         let Some(address) = self.address.take() else {
@@ -305,7 +306,7 @@ impl Sealed {
             kept: kept.get(&self.id),
             mark: self.mark,
         };
-        Ok(match sealed.open(tools, role, now).await? {
+        Ok(match sealed.open(tools, means, now).await? {
             Opened::Kept(reading) => self.opened(Some(reading)),
             Opened::Read(reading) => {
                 self.outdate();
