@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::juju::{ActionOutcome, AzureSettings, CharmSource, DeployOptions, Juju, S3Settings};
 use crate::operator::{APP, AZURE, S3, workspace};
 use crate::store::Store;
+use crate::stores::integrators;
 
 /// The namespace that the README backs up and restores.
 pub const SHOP: &str = "shop";
@@ -116,7 +117,8 @@ fn lines_of(readme: &str, integrator: &str) -> Result<Vec<Line>> {
         !section.contains("```"),
         "commands of the README are indented, not fenced"
     );
-    let others = [S3, AZURE].map(|name| (name != integrator).then_some(name));
+    let mut others = integrators();
+    others.retain(|name| *name != integrator);
     let mut lines = Vec::new();
     for paragraph in section.split("\n\n") {
         let code: Vec<_> = paragraph
@@ -124,7 +126,7 @@ fn lines_of(readme: &str, integrator: &str) -> Result<Vec<Line>> {
             .filter_map(|line| line.strip_prefix("    "))
             .collect();
         let code_of_another = |name: &&str| code.iter().any(|line| line.contains(*name));
-        if !others.iter().flatten().any(code_of_another) {
+        if !others.iter().any(code_of_another) {
             for line in code {
                 lines.push(Line::understood(line)?);
             }
