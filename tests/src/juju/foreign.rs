@@ -3,10 +3,9 @@
 //! Invariant: they run as charmcraft would pack them, on packages pinned in `charms/requirements.txt`;
 //! the emulator knows nothing about them that it would not know of any charm.
 //!
-//! The packages come from `PyPI` by pip, once, into the stack's folder.
+//! The packages come from `PyPI` by pip, once per machine.
 
 use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -16,6 +15,7 @@ use tokio::process::Command;
 use super::charm::CharmSource;
 use super::s3::S3Settings;
 use super::{DeployOptions, Juju};
+use crate::stack::{self, Cache, Entry, Progress, key};
 
 /// A charm in `charms/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,25 +76,23 @@ fn charms() -> PathBuf {
 /// The folder with the packages, installed if they are not there. Other callers wait.
 async fn packages() -> Result<PathBuf> {
     let requirements = charms().join("requirements.txt");
-    let mut hasher = DefaultHasher::new();
-    fs::read(&requirements)?.hash(&mut hasher);
-    let all = crate::stack::folder()?.join("python-charms");
-    fs::create_dir_all(&all)?;
-    let folder = all.join(format!("{:016x}", hasher.finish()));
-    let lock = File::create(all.join("lock"))?;
+    let entry = Entry::new("python-charms", key([fs::read(&requirements)?]));
+    let folder = stack::folder()?.join(entry.to_string());
+    let lock = File::create(folder.with_extension("lock"))?;
     // Held by a blocking call for as long as pip runs elsewhere: seconds, and once.
     lock.lock()?;
     if !folder.is_dir() {
-        install(&requirements, &folder).await?;
+        let part = folder.with_extension("part");
+        let make = async |folder: &Path| install(&requirements, folder).await;
+        Cache::here()?
+            .take(&entry, &part, &Progress::to_stderr(), make)
+            .await?;
+        fs::rename(part, &folder)?;
     }
     Ok(folder)
 }
 
 async fn install(requirements: &Path, folder: &Path) -> Result<()> {
-    let part = folder.with_extension("part");
-    if part.exists() {
-        fs::remove_dir_all(&part)?;
-    }
     let output = Command::new("python3")
         .args([
             "-m",
@@ -106,7 +104,7 @@ async fn install(requirements: &Path, folder: &Path) -> Result<()> {
         ])
         .arg(requirements)
         .arg("--target")
-        .arg(&part)
+        .arg(folder)
         .stdin(Stdio::null())
         .output()
         .await
@@ -114,5 +112,5 @@ async fn install(requirements: &Path, folder: &Path) -> Result<()> {
     if !output.status.success() {
         bail!("pip: {}", String::from_utf8_lossy(&output.stderr));
     }
-    Ok(fs::rename(part, folder)?)
+    Ok(())
 }

@@ -1,15 +1,15 @@
 //! The components that are built from the Go module proxy.
 //!
-//! Invariant: a program in `bin` is whole, and its component's stamp says what it was built from. An
-//! interrupted build leaves neither behind; Go's own cache keeps what it had compiled.
+//! Invariant: each is built once per machine, into the cache, and an interrupted build leaves nothing
+//! behind; Go's own cache keeps what it had compiled.
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use tokio::process::Command;
 
+use super::cache::{Cache, Entry, key};
 use super::command;
 use super::layout::{Layout, modules};
 use super::lock::Lock;
@@ -111,13 +111,10 @@ pub(super) async fn all(layout: &Layout, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// What all of `bin` was built from.
-pub(super) fn stamp() -> Result<u64> {
-    let mut hasher = DefaultHasher::new();
-    for component in components() {
-        component.stamp()?.hash(&mut hasher);
-    }
-    Ok(hasher.finish())
+/// What all of them are built from.
+pub(super) fn keys() -> Result<Vec<String>> {
+    let entries = components().into_iter().map(|component| component.entry());
+    entries.map(|entry| Ok(entry?.to_string())).collect()
 }
 
 impl Component {
@@ -137,48 +134,39 @@ impl Component {
         format!("-s -w{}", self.ldflags)
     }
 
-    fn stamp(&self) -> Result<String> {
-        // Not a guard against attacks: a change of any input must change the stamp, that is all.
-        let mut hasher = DefaultHasher::new();
+    fn entry(&self) -> Result<Entry> {
+        let mut parts = vec![self.flags().into_bytes()];
         for path in self.sources()? {
-            let text =
-                fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            text.hash(&mut hasher);
+            parts.push(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
         }
-        self.flags().hash(&mut hasher);
-        self.programs.hash(&mut hasher);
-        Ok(format!("{} {:016x}", self.title, hasher.finish()))
-    }
-
-    fn is_built(&self, layout: &Layout, stamp: &str) -> bool {
-        let found = fs::read_to_string(layout.stamps().join(self.module));
-        found.is_ok_and(|found| found == stamp)
-            && self
-                .programs
-                .iter()
-                .all(|(_, name)| layout.bin(name).is_file())
+        for (built, name) in self.programs {
+            parts.extend([built.as_bytes().to_vec(), name.as_bytes().to_vec()]);
+        }
+        Ok(Entry::new(self.module, key(parts)))
     }
 
     async fn ensure(&self, layout: &Layout, progress: &Progress) -> Result<()> {
-        let stamp = self.stamp()?;
-        if self.is_built(layout, &stamp) {
+        let entry = self.entry()?;
+        let programs: Vec<PathBuf> = self
+            .programs
+            .iter()
+            .map(|(_, name)| layout.bin(name))
+            .collect();
+        if layout.has(&entry, &programs) {
             return Ok(());
         }
-        progress
-            .step(&format!("build {}", self.title), self.build(layout))
+        let make = async |folder: &Path| {
+            progress
+                .step(&format!("build {}", self.title), self.build(layout, folder))
+                .await
+        };
+        Cache::here()?
+            .take(&entry, &layout.bins(), progress, make)
             .await?;
-        fs::create_dir_all(layout.stamps())?;
-        Ok(fs::write(layout.stamps().join(self.module), stamp)?)
+        layout.note(&entry)
     }
 
-    async fn build(&self, layout: &Layout) -> Result<()> {
-        // A name of our own: a compiler that outlived a killed caller may still write to that one's.
-        let all = layout.root().join("fresh");
-        if all.exists() {
-            fs::remove_dir_all(&all)?;
-        }
-        let fresh = all.join(format!("{}-{}", self.module, std::process::id()));
-        fs::create_dir_all(&fresh)?;
+    async fn build(&self, layout: &Layout, folder: &Path) -> Result<()> {
         let mut go = Command::new("go");
         go.current_dir(self.folder())
             .env("CGO_ENABLED", "0")
@@ -189,21 +177,18 @@ impl Component {
                 self.flags().trim_end(),
                 "-o",
             ])
-            .arg(&fresh)
+            .arg(folder)
             .arg("tool");
         command::logged(
             &mut go,
             &layout.root().join(format!("build-{}.log", self.module)),
         )
         .await?;
-        fs::create_dir_all(layout.root().join("bin"))?;
         for (built, name) in self.programs {
-            install(&fresh.join(built), &layout.bin(name))?;
+            let built = folder.join(built);
+            fs::rename(&built, folder.join(name))
+                .with_context(|| format!("the build did not make {}", built.display()))?;
         }
-        Ok(fs::remove_dir_all(all)?)
+        Ok(())
     }
-}
-
-fn install(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).with_context(|| format!("the build did not make {}", from.display()))
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::cache::Entry;
+
 /// One stack per machine: who has it, and the lock of starting and stopping it.
 pub(super) const MACHINE: &str = "/run/velero-operator-stack";
 
@@ -55,8 +57,8 @@ pub(super) const PORTS: Ports = Ports {
 
 /// The stack's folder.
 ///
-/// `bin`, `py`, `npm`, `registry` and `stamps` are built once and kept; `run` is one run of the stack and is
-/// emptied before the next.
+/// `bin`, `npm` and `registry` are linked from the machine's cache, and `stamps` say from which of its entries;
+/// `run` is one run of the stack and is emptied before the next.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     root: PathBuf,
@@ -86,17 +88,13 @@ impl Layout {
         &self.root
     }
 
+    /// Programs.
+    pub(super) fn bins(&self) -> PathBuf {
+        self.root.join("bin")
+    }
+
     pub(super) fn bin(&self, name: &str) -> PathBuf {
-        self.root.join("bin").join(name)
-    }
-
-    /// Programs from `PyPI`.
-    pub(super) fn py(&self) -> PathBuf {
-        self.root.join("py")
-    }
-
-    pub(super) fn weed(&self) -> PathBuf {
-        self.py().join("bin/weed")
+        self.bins().join(name)
     }
 
     /// Programs from npm.
@@ -109,8 +107,23 @@ impl Layout {
             .join("node_modules/azurite/dist/src/blob/main.js")
     }
 
-    pub(super) fn stamps(&self) -> PathBuf {
-        self.root.join("stamps")
+    fn stamp(&self, entry: &Entry) -> PathBuf {
+        self.root.join("stamps").join(entry.name())
+    }
+
+    /// Whether what the entry has was put here, and `files` of it are there.
+    pub(super) fn has(&self, entry: &Entry, files: &[PathBuf]) -> bool {
+        fs::read_to_string(self.stamp(entry)).is_ok_and(|found| found == entry.to_string())
+            && files.iter().all(|file| file.is_file())
+    }
+
+    /// Remembers that what the entry has was put here.
+    pub(super) fn note(&self, entry: &Entry) -> Result<()> {
+        let stamp = self.stamp(entry);
+        if let Some(folder) = stamp.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        Ok(fs::write(stamp, entry.to_string())?)
     }
 
     pub(super) fn registry(&self) -> PathBuf {

