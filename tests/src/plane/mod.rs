@@ -17,7 +17,8 @@ mod trial;
 mod velero;
 mod world;
 
-use std::path::PathBuf;
+use std::panic::Location;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, from_value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 pub use script::{Fate, Verdict};
 pub use store::StoreKind;
@@ -44,6 +45,10 @@ pub const NODE: &str = "node-by-hand";
 
 /// The node's CPUs.
 const ROOM: &str = "256";
+
+/// Topics whose planes are kept: a test may be late, and two topics are under way where one gives way to the
+/// next.
+const TOPICS: usize = 3;
 
 /// A running plane; it ends with the last of its clones and worlds.
 #[derive(Clone)]
@@ -70,10 +75,26 @@ impl Plane {
         })))
     }
 
-    /// The one that all tests of this process share.
-    pub async fn shared() -> Result<Self> {
-        static SHARED: OnceCell<Plane> = OnceCell::const_new();
-        SHARED.get_or_try_init(Self::start).await.cloned()
+    /// The one that tests of a topic share: of one file, or of one folder, next to the program's `main.rs`.
+    ///
+    /// Tests run in the order of their names, so those of a topic come together, and planes of topics that are
+    /// through can go.
+    #[track_caller]
+    pub fn shared() -> impl Future<Output = Result<Self>> {
+        Self::of_topic(topic(Location::caller().file()))
+    }
+
+    async fn of_topic(topic: String) -> Result<Self> {
+        static SHARED: Mutex<Vec<(String, Plane)>> = Mutex::const_new(Vec::new());
+        let mut shared = SHARED.lock().await;
+        if let Some((_, plane)) = shared.iter().find(|(found, _)| *found == topic) {
+            return Ok(plane.clone());
+        }
+        let plane = Self::start().await?;
+        shared.insert(0, (topic, plane.clone()));
+        // Their worlds still have them.
+        shared.truncate(TOPICS);
+        Ok(plane)
     }
 
     /// A fresh model in a namespace of its own, and nothing deployed. Names are used once.
@@ -150,6 +171,16 @@ impl Plane {
     }
 }
 
+/// What follows the folder of the test program, `plane`, in the path of a source file; else the whole path.
+fn topic(file: &str) -> String {
+    let mut parts = Path::new(file).components();
+    let mut after = parts
+        .by_ref()
+        .skip_while(|part| part.as_os_str() != "plane");
+    let topic = after.nth(1).map(|part| part.as_os_str().to_string_lossy());
+    topic.map_or_else(|| file.to_owned(), std::borrow::Cow::into_owned)
+}
+
 /// The node, as its kubelet would have registered it.
 async fn make_node(client: &kube::Client) -> Result<()> {
     let nodes: Api<Node> = Api::all(client.clone());
@@ -179,4 +210,23 @@ fn node_status() -> Value {
         "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
         "addresses": [{"type": "InternalIP", "address": kubelet::NODE_ADDRESS}],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_one_folder_are_of_one_topic() {
+        let topics = [
+            "tests/tests/plane/past/edges.rs",
+            "tests/tests/plane/past/mod.rs",
+            "tests/tests/plane/units.rs",
+            "tests/src/figures/site.rs",
+        ];
+        assert_eq!(
+            topics.map(topic),
+            ["past", "past", "units.rs", "tests/src/figures/site.rs"]
+        );
+    }
 }

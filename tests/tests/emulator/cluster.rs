@@ -1,13 +1,5 @@
 //! The emulator's Kubernetes side, on a real API server: how a charm finds its cluster, what it may
 //! do with trust and without, and what is left when it goes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,12 +1,5 @@
 //! Charms that are not ours on the emulator: real `ops`, and the integrators' real library at both ends.
 //! Only Juju is played here; so what they agree on, they agree on by Juju's rules.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

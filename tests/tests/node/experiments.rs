@@ -1,12 +1,5 @@
 //! What the charm relies on, seen on the real thing: who owns a field, what a generation counts, how
 //! soon Velero judges.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use std::time::Instant;
 

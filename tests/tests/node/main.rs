@@ -11,10 +11,13 @@ mod actions;
 mod azure;
 mod change_of_store;
 mod config;
+mod experiments;
 mod foreign;
 mod in_flight;
+mod past;
 mod quiet;
 mod removal;
+mod stack;
 mod store;
 mod whole_way;
 

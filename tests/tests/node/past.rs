@@ -1,11 +1,4 @@
 //! A refresh from the Python charm on a real node: real Velero before it and after it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use std::process::Stdio;
 

@@ -1,12 +1,4 @@
 //! Control planes alone: several at once, and none outlives whoever started it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    missing_docs,
-    reason = "a test may stop at the first surprise, and shows its times"
-)]
 
 use std::env;
 use std::io::{BufRead, BufReader};

@@ -1,11 +1,4 @@
 //! A service principal beside a store in Azure: what it adds, what it needs, and what it is alone.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;

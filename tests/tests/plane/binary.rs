@@ -1,11 +1,4 @@
 //! The built program by itself: what is linked into it, and what it makes of relation data.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use std::io::{Seek as _, Write as _};
 use std::path::Path;

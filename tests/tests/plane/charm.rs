@@ -1,11 +1,4 @@
 //! The charm on a plane, from its deployment to its removal.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use tests::juju::DeployOptions;
 use tests::operator::{APP, S3};

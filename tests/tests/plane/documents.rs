@@ -1,11 +1,4 @@
 //! What the documents name is there.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use std::collections::BTreeSet;
 use std::fs;

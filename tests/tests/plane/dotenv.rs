@@ -1,11 +1,4 @@
 //! Azure's credential file, read back by those who read it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use std::collections::BTreeMap;
 use std::fs;

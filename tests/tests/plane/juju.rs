@@ -1,12 +1,5 @@
 //! What real Juju does otherwise than one would think: a broken hook that lists its relation, trust that
 //! comes after the hook that tells of it, and ends that are not orderly.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;

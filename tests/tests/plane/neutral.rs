@@ -1,11 +1,4 @@
 //! The charm knows no provider: it names none, in code, words or tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use std::fs;
 use std::path::Path;

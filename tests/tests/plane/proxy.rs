@@ -1,12 +1,5 @@
 //! The proxy between a charm and its API server: what is not in its script passes, and each fault is
 //! what it is called.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,11 +1,4 @@
 //! Two kinds of stores, of which exactly one is used.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use tests::documented::{self, Hand, Moment};
 use tests::juju::HookRun;

@@ -1,11 +1,4 @@
 //! Units and leaders come and go; removal is the application's, never a unit's.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 use serde_json::{Map, Value, json};
 use tests::juju::{ActionOutcome, Resolve};

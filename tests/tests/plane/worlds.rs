@@ -1,12 +1,4 @@
 //! The plane itself: what starts there runs, and equal worlds look equal.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    missing_docs,
-    reason = "a test may stop at the first surprise, and shows its times"
-)]
 
 use std::time::Instant;
 

@@ -9,9 +9,9 @@ use tests::juju::model::Bag;
 use tests::juju::secrets::Owner;
 use tests::juju::{ActionOutcome, HookRun, Juju, LogLine};
 
-use crate::UNIT;
-use crate::recording::{runs, transcript};
-use crate::scenes::Scene;
+use super::UNIT;
+use super::recording::{runs, transcript};
+use super::scenes::Scene;
 
 /// What a scene led to.
 pub(crate) struct Replayed {

@@ -4,15 +4,6 @@
 //!
 //! What differs is listed in `KNOWN` with its reason: a new difference fails, and so does an entry
 //! that no longer differs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::string_slice,
-    missing_docs,
-    reason = "a test may stop at the first surprise, and shows its table"
-)]
 
 mod controller;
 mod effects;

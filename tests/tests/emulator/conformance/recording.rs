@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::str::Chars;
 
-use crate::BASE;
+use super::BASE;
 
 /// Arguments that the recording's joined line does not tell apart: file, line, arguments.
 pub(crate) const ARGUMENTS: [(&str, usize, &[&str]); 8] = [

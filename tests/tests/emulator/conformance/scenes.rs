@@ -12,7 +12,7 @@ use tests::juju::model::{Bag, Life, Model, Relation, Side, Status, UnitBag, Vers
 use tests::juju::secrets::{Consumer, Content, Grant, Owner, Secret};
 use tests::juju::{CharmSource, DeployOptions, Juju};
 
-use crate::UNIT;
+use super::UNIT;
 
 /// How the model and the hook stood for some lines of a recording.
 pub(crate) struct Scene {

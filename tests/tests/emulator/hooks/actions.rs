@@ -3,7 +3,7 @@
 use serde_json::{Map, json};
 use tests::juju::S3Settings;
 
-use crate::{World, map};
+use super::{World, map};
 
 #[tokio::test]
 async fn the_rows_of_the_action_table() {

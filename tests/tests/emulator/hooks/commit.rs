@@ -3,7 +3,7 @@
 use serde_json::Map;
 use tests::juju::{Resolve, S3Settings};
 
-use crate::{World, names, write_script};
+use super::{World, names, write_script};
 
 #[tokio::test]
 async fn a_bag_is_committed_on_success_and_dropped_on_failure() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tests::juju::{Exit, ToolFault};
 use tokio::time::{sleep, timeout};
 
-use crate::World;
+use super::World;
 
 #[tokio::test]
 async fn one_step_is_one_hook_and_what_it_left_can_be_looked_at() {

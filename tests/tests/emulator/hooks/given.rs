@@ -7,7 +7,7 @@ use serde_json::Map;
 use tests::juju::{Exit, S3Settings};
 use tokio::sync::Notify;
 
-use crate::World;
+use super::World;
 
 #[tokio::test]
 async fn a_hook_is_given_exactly_what_juju_gives() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tests::juju::secrets::{decode, parse_uri};
 use tests::juju::{AzureSettings, S3Settings};
 
-use crate::{World, names};
+use super::{World, names};
 
 /// Asks for secrets, and follows what it gets.
 const ASKS: &str = r#"

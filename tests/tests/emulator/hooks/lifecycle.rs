@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Map;
 use tests::juju::{Exit, Interruption, PodLoss, Resolve};
 
-use crate::{World, charm_in, names};
+use super::{World, charm_in, names};
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)

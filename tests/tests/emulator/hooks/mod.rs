@@ -1,13 +1,5 @@
 //! The emulator, with charms that are small shell scripts: what they are given, in which order
 //! they are started, and what becomes of what they ask for. No cluster.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 mod actions;
 mod commit;

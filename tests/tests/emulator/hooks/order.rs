@@ -4,7 +4,7 @@ use std::fs;
 
 use tests::juju::{DeployOptions, Exit, S3Settings};
 
-use crate::{World, charm_in, names};
+use super::{World, charm_in, names};
 
 #[tokio::test]
 async fn deploy_runs_the_hooks_in_juju_s_order() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tests::juju::{Exit, Juju, S3Settings};
 
-use crate::World;
+use super::World;
 
 /// The hand on a persisted model.
 fn cli(dir: &Path, arguments: &[&str]) -> (bool, String) {

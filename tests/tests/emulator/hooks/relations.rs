@@ -4,7 +4,7 @@ use std::fs;
 
 use tests::juju::{DeployOptions, S3Settings};
 
-use crate::{World, charm_in, names};
+use super::{World, charm_in, names};
 
 #[tokio::test]
 async fn integrate_and_remove_relation() {

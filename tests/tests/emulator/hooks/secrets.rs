@@ -4,7 +4,7 @@ use std::fs;
 
 use tests::juju::{DeployOptions, HookRun, SecretDue};
 
-use crate::{World, charm_in, write_script};
+use super::{World, charm_in, write_script};
 
 /// Makes a secret for the relation, and a revision of it for each value of its option.
 const OWNER: &str = "word=$(config-get word)

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::juju::{Echo, LastHooks, S3Settings};
 
-use crate::{World, map, names};
+use super::{World, map, names};
 
 async fn integrated(script: &str) -> World {
     let mut world = World::new().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tests::juju::{DeployOptions, Pace, views};
 
-use crate::{World, charm_in};
+use super::{World, charm_in};
 
 async fn furnished() -> World {
     let mut world = World::new().await;

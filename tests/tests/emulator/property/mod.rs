@@ -3,15 +3,6 @@
 //!
 //! A failing sequence names its seed: `JUJU_SEED=<seed>` runs it alone, step for step the same.
 //! `JUJU_SEQUENCES` says how many to run.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    missing_docs,
-    reason = "a test may stop at the first surprise, and shows its count"
-)]
 
 mod rules;
 mod steps;

@@ -8,7 +8,7 @@ use tests::juju::model::{Life, Model};
 use tests::juju::secrets::parse_uri;
 use tests::juju::{HookRun, Juju};
 
-use crate::steps::app_of;
+use super::steps::app_of;
 
 /// What is known of one unit from its runs so far.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use tests::dice::Dice;
 use tests::juju::model::{Life, split_unit};
 use tests::juju::{CharmSource, DeployOptions, Interruption, Juju, PodLoss, Resolve};
 
-use crate::rules::Rules;
+use super::rules::Rules;
 
 const METADATA: &str = "
 name: recorder

@@ -1,11 +1,4 @@
 //! The `run` action, with the real Velero CLI on a plane: what it lets through, and what it tells.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 mod volumes;
 

@@ -10,8 +10,8 @@ use tests::operator::UNIT;
 use tests::plane::{Plane, Trial};
 use tests::stack::proxy::{Exchange, Fault, Kill, Rule};
 
-use crate::ledger::{Ledger, Place, Point, Undisturbed};
-use crate::steps::{Site, Step, overture};
+use super::ledger::{Ledger, Place, Point, Undisturbed};
+use super::steps::{Site, Step, overture};
 
 pub(crate) struct Course {
     site: Site,

@@ -13,7 +13,7 @@ use tests::matrix::everything;
 use tests::plane::Sight;
 use tests::stack::proxy::Exchange;
 
-use crate::steps::{Site, Step};
+use super::steps::{Site, Step};
 
 /// Where a hook is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

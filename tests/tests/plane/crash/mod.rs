@@ -8,14 +8,6 @@
 //!
 //! Between two writes a kill leaves the same world behind wherever it falls, so one of them is tried. With
 //! `MATRIX=all` each is.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    missing_docs,
-    reason = "a test may stop at the first surprise, and shows what it has tried"
-)]
 
 mod course;
 mod ledger;

@@ -8,9 +8,9 @@ use tests::juju::{Exit, HookRun};
 use tests::plane::{Plane, Sight, Trial};
 use tests::stack::proxy::Exchange;
 
-use crate::report::{Case, Report};
-use crate::scenes::{self, Scene};
-use crate::targets::{Ill, Round, Target, shape};
+use super::report::{Case, Report};
+use super::scenes::{self, Scene};
+use super::targets::{Ill, Round, Target, shape};
 
 /// A hook that finds nothing to do.
 const STEADY: Duration = Duration::from_secs(30);

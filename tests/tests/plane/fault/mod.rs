@@ -4,14 +4,6 @@
 //! `MATRIX=all` each of them, for the whole hook. The hook ends in time and well, its status says what
 //! failed and what comes next, nothing is deleted but what the undisturbed hook deletes, and one more hook
 //! without the fault ends where the undisturbed one does.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    missing_docs,
-    reason = "a test may stop at the first surprise, and shows what it has tried"
-)]
 
 mod bout;
 mod report;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::scenes::Scene;
-use crate::targets::Ill;
+use super::scenes::Scene;
+use super::targets::Ill;
 
 /// One hook that met a fault.
 pub(crate) struct Case {

@@ -12,7 +12,7 @@ use http::Method;
 use tests::matrix::everything;
 use tests::stack::proxy::{Asked, Exchange, Fault, Refusal, Rule};
 
-use crate::scenes::Scene;
+use super::scenes::Scene;
 
 /// The kinds of Velero that stand for all; the charm has an order for the first three.
 const KINDS: [&str; 4] = ["schedules", "backupstoragelocations", "restores", "backups"];

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tests::operator::{self, APP};
 use tests::plane::{LightWorld, Plane};
 
-use crate::{api, helms, remove};
+use super::{api, helms, remove};
 
-const DEFINITIONS: crate::Id<'_> = ("apiextensions.k8s.io", "CustomResourceDefinition", "");
+const DEFINITIONS: super::Id<'_> = ("apiextensions.k8s.io", "CustomResourceDefinition", "");
 
 async fn names(world: &LightWorld) -> BTreeSet<String> {
     let api = api(world, DEFINITIONS);

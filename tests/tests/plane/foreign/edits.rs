@@ -5,7 +5,7 @@ use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tests::plane::{LightWorld, Plane};
 
-use crate::{Id, OURS, api, mark, writes};
+use super::{Id, OURS, api, mark, writes};
 
 const SERVER: Id<'_> = ("apps", "Deployment", "velero");
 const AGENT: Id<'_> = ("apps", "DaemonSet", "node-agent");

@@ -1,12 +1,5 @@
 //! What is not ours: Veleros of others, objects under our names, definitions; and what somebody has made of
 //! what is ours.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 mod definitions;
 mod edits;

@@ -8,7 +8,7 @@ use tests::operator::APP;
 use tests::plane::{LightWorld, Plane};
 use tests::stack::proxy::{Asked, Face, Fault, Rule};
 
-use crate::{Id, api, bucket, find, made, mark, remove, with_definitions, writes};
+use super::{Id, api, bucket, find, made, mark, remove, with_definitions, writes};
 
 fn account(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})

@@ -5,12 +5,12 @@ use tests::juju::DeployOptions;
 use tests::operator::{APP, UNIT};
 use tests::plane::{LightWorld, Plane};
 
-use crate::{bucket, daily, find, helms, made, mark, put, remove, with_definitions, writes};
+use super::{bucket, daily, find, helms, made, mark, put, remove, with_definitions, writes};
 
-const LOCATION: crate::Id<'_> = ("velero.io", "BackupStorageLocation", "default");
-const SCHEDULE: crate::Id<'_> = ("velero.io", "Schedule", "nightly");
-const BACKUP: crate::Id<'_> = ("velero.io", "Backup", "done");
-const HELMS: crate::Id<'_> = ("apps", "Deployment", "shop-velero");
+const LOCATION: super::Id<'_> = ("velero.io", "BackupStorageLocation", "default");
+const SCHEDULE: super::Id<'_> = ("velero.io", "Schedule", "nightly");
+const BACKUP: super::Id<'_> = ("velero.io", "Backup", "done");
+const HELMS: super::Id<'_> = ("apps", "Deployment", "shop-velero");
 const SECOND: &str = "other";
 
 /// What a Velero has, under the names that Helm and people use.

@@ -1,11 +1,4 @@
 //! What the charm takes for well, for busy and for refused, and what it keeps to itself when it tells.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 mod busy;
 mod dead_pods;

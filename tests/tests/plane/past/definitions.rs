@@ -8,7 +8,7 @@ use tests::juju::DeployOptions;
 use tests::past::{Installation, Release, take_back};
 use tests::plane::{LightWorld, Plane};
 
-use crate::given::{NO_STORE, connected, kind, mark, refresh, writes};
+use super::given::{NO_STORE, connected, kind, mark, refresh, writes};
 
 const LOCATIONS: &str = "backupstoragelocations.velero.io";
 /// Of these, only the bundled Velero knows.
@@ -156,10 +156,10 @@ async fn assert_left_alone(version: &Value) {
     let writes = writes(&world, &mark).await;
     let to_them = writes.iter().filter(|write| write.contains(LOCATIONS));
     assert_eq!(to_them.count(), 0, "{writes:#?}");
-    let quiet = crate::given::mark(&world).await;
+    let quiet = super::given::mark(&world).await;
     world.update_status().await.unwrap();
     assert_eq!(
-        crate::given::writes(&world, &quiet).await,
+        super::given::writes(&world, &quiet).await,
         Vec::<String>::new()
     );
 }

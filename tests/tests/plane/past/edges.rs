@@ -6,7 +6,7 @@ use tests::operator::{APP, UNIT};
 use tests::past::{CLI, Installation, PythonCharm, Release, VeleroCli, take_back};
 use tests::plane::{LightWorld, Plane};
 
-use crate::given::{
+use super::given::{
     NO_STORE, OLD_PLUGIN, OUR_PLUGIN, assert_ours, assert_up_to_date, backup, connected, create,
     essence, exists, get, init_containers, managers, mark, new_servers, objects, python, refresh,
     relate, server_image, servers, servers_so_far, trusted_with, until_it_serves, until_rolled_out,
@@ -292,7 +292,7 @@ async fn a_backup_in_flight_holds_the_upgrade_of_an_older_release_of_this_charm(
         .unwrap();
     assert_eq!(servers(&world).await, server);
     let done = json!({"status": {"phase": "Completed"}});
-    crate::given::edit(&world, "backups.velero.io/slow", "merge", &done).await;
+    super::given::edit(&world, "backups.velero.io/slow", "merge", &done).await;
     world.update_status().await.unwrap();
     world.expect_status("active: ").unwrap();
     assert_up_to_date(&world).await;

@@ -7,7 +7,7 @@ use tests::juju::Dialect;
 use tests::operator::{APP, S3};
 use tests::plane::{LightWorld, Plane};
 
-use crate::given::{
+use super::given::{
     NO_STORE, assert_ours, bag_of, connected, exists, get, init_containers, objects, our_bag,
     python, refresh, relate, until_it_serves,
 };

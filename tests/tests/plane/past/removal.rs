@@ -6,7 +6,7 @@ use serde_json::json;
 use tests::operator::APP;
 use tests::plane::{LightWorld, Plane};
 
-use crate::given::{backup, connected, create, kind, python, refresh};
+use super::given::{backup, connected, create, kind, python, refresh};
 
 async fn definitions(world: &LightWorld) -> usize {
     let kind = kind("apiextensions.k8s.io", "CustomResourceDefinition");

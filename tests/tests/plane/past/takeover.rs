@@ -10,7 +10,7 @@ use tests::past::VeleroCli;
 use tests::plane::Plane;
 use tests::stack::versions;
 
-use crate::given::{
+use super::given::{
     NO_STORE, OLD_PLUGIN, OUR_PLUGIN, assert_ours, assert_up_to_date, backup, connected, create,
     edit, essence, exists, get, init_containers, kind, mark, new_servers, objects, python, refresh,
     servers, servers_so_far, until_it_serves, until_rolled_out, writes,
@@ -85,7 +85,7 @@ async fn a_velero_that_was_taken_over_is_as_one_of_our_own() {
     refresh(&mut world).await;
     world.expect_status("active: ").unwrap();
     let mut own = plane.world("own").await.unwrap();
-    own.deploy(crate::given::trusted_with(&[NODE_AGENT]))
+    own.deploy(super::given::trusted_with(&[NODE_AGENT]))
         .await
         .unwrap();
     own.connect().await.unwrap();
@@ -211,7 +211,7 @@ async fn without_a_store_the_server_alone_comes_over() {
 async fn a_server_that_would_roll_is_replaced() {
     let plane = Plane::shared().await.unwrap();
     let mut world = plane.world("rolling").await.unwrap();
-    let options = crate::given::trusted_with(&[]);
+    let options = super::given::trusted_with(&[]);
     let python = tests::past::PythonCharm::deploy(&mut world.juju, options)
         .await
         .unwrap();

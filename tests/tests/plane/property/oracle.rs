@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tests::operator::APP;
 use tests::plane::StoreKind;
 
-use crate::steps::{BUCKET, KEY, PATH, Scene};
+use super::steps::{BUCKET, KEY, PATH, Scene};
 
 const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
                         s3-integrator` or `azure-storage-integrator`";

@@ -4,7 +4,7 @@ use tests::juju::{Dialect, S3Settings};
 use tests::operator::{APP, S3};
 use tests::plane::{LightWorld, Plane};
 
-use crate::{in_force, said, say, with_silent_integrator};
+use super::{in_force, said, say, with_silent_integrator};
 
 const PEM: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----";
 

@@ -4,7 +4,7 @@ use tests::juju::secrets::{Grant, Owner, Secret, encode};
 use tests::operator::{APP, S3};
 use tests::plane::{LightWorld, Plane};
 
-use crate::{in_force, no_hook_has_failed, say, with_silent_integrator};
+use super::{in_force, no_hook_has_failed, say, with_silent_integrator};
 
 const NO_ADDRESS: &str = "its address is not that of a secret";
 const GONE: &str = "it is gone";

@@ -1,14 +1,5 @@
 //! Secrets of relations: when Juju is asked for them, and that the credential in force is the newest one.
 //! Hostile and odd data of integrators, which may stop nothing but its own store.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    missing_docs,
-    reason = "a test may stop at the first surprise, and shows its count"
-)]
 
 mod fields;
 mod hostile;

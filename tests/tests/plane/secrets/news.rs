@@ -6,7 +6,7 @@ use tests::operator::{APP, AZURE, S3, UNIT};
 use tests::plane::{LightWorld, Plane};
 use tests::stack::proxy::{Face, Fault, Refusal, Rule};
 
-use crate::{asked, in_force, no_hook_has_failed, said, secrets};
+use super::{asked, in_force, no_hook_has_failed, said, secrets};
 
 const MARK: &str = "unread-secret";
 
@@ -66,7 +66,7 @@ async fn a_day_later_it_is_asked_again_and_only_noted() {
     let before = secrets(&world).await.remove(0);
     let location = world.location().await.unwrap();
     for at in ["2020-01-01T00:00:00Z", "2120-01-01T00:00:00Z"] {
-        crate::property::redate(&world, at).await;
+        super::property::redate(&world, at).await;
 
         assert_eq!(asked(&world.update_status().await.unwrap()), 1, "{at}");
         assert_eq!(asked(&world.update_status().await.unwrap()), 0, "{at}");

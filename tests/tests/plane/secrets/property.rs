@@ -14,7 +14,7 @@ use tests::operator::{APP, AZURE, S3};
 use tests::plane::{LightWorld, Plane, StoreKind};
 use tests::stack::proxy::{Face, Fault, Proxy, Refusal, Rule};
 
-use crate::{asked, in_force, secrets};
+use super::{asked, in_force, secrets};
 
 const SEQUENCES: u64 = 6;
 const STEPS: usize = 14;

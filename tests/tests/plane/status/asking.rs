@@ -7,7 +7,7 @@ use tests::juju::{AzureSettings, DeployOptions, S3Settings};
 use tests::operator::{APP, S3, UNIT};
 use tests::plane::{LightWorld, Plane};
 
-use crate::table::{Rows, Section};
+use super::table::{Rows, Section};
 
 pub(crate) const AZURE: &str = "azure-storage-integrator";
 

@@ -11,7 +11,7 @@ use tests::plane::{LightWorld, Plane};
 use tests::stack::ApiEndpoint;
 use tests::stack::proxy::{Asked, Face, Fault, Refusal, Rule};
 
-use crate::table::{Rows, Section};
+use super::table::{Rows, Section};
 
 /// As a rule it takes a second.
 const TAKEN_UP_WITHIN: Duration = Duration::from_mins(1);

@@ -4,13 +4,6 @@
 //!
 //! Everything is caused, not injected, as far as a control plane without kubelet and store goes; what those
 //! two say is quoted from real ones. Left to unit tests is the hook that runs out of its three minutes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "a test may stop at the first surprise"
-)]
 
 mod asking;
 mod cluster;

@@ -4,7 +4,7 @@ use tests::juju::DeployOptions;
 use tests::operator::APP;
 use tests::plane::{Fate, LightWorld, Plane, Verdict};
 
-use crate::table::{Rows, Section};
+use super::table::{Rows, Section};
 
 fn not_found(image: &str) -> Fate {
     let message = format!(

@@ -9,8 +9,8 @@ use tests::juju::AzureSettings;
 use tests::operator::{APP, S3, UNIT};
 use tests::plane::{LightWorld, Plane, Verdict};
 
-use crate::asking::AZURE;
-use crate::table::{Rows, Section};
+use super::asking::AZURE;
+use super::table::{Rows, Section};
 
 const WRAPPED: &str = "rpc error: code = Unknown desc = ";
 const LISTING: &str = "operation error S3: ListObjectsV2, ";

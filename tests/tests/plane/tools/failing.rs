@@ -5,7 +5,7 @@ use tests::juju::{DeployOptions, Exit, HookRun, Resolve, ToolFault};
 use tests::operator::{APP, S3, UNIT};
 use tests::plane::{Plane, Sight, Trial};
 
-use crate::{fails, has_only_read, log};
+use super::{fails, has_only_read, log};
 
 async fn connected(name: &str) -> (Trial, Sight) {
     let plane = Plane::shared().await.unwrap();

@@ -7,7 +7,7 @@ use tests::operator::{APP, S3, UNIT};
 use tests::plane::{Plane, Trial};
 use tests::side_by_side::{alone, side_by_side};
 
-use crate::log;
+use super::log;
 
 /// Thirty seconds for the tool, five for the log, and what the hook does otherwise.
 const LIMIT: Duration = Duration::from_mins(1);

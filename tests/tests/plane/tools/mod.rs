@@ -1,12 +1,4 @@
 //! Programs that the charm starts and that do not work: Juju's hook tools and Velero's CLI.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    missing_docs,
-    reason = "a test may stop at the first surprise, and shows what it has seen"
-)]
 
 mod cli;
 mod failing;
