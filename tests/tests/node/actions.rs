@@ -17,44 +17,6 @@ async fn refusal(world: &mut World, command: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_not_for_an_action_is_refused_with_its_reason() {
-    let mut world = World::deployed("refusals").await.unwrap();
-
-    let message = refusal(&mut world, "backup get").await;
-    assert!(
-        message.contains("`juju integrate velero-operator s3-integrator`"),
-        "{message}"
-    );
-    for (command, reason) in [
-        ("", "is empty"),
-        ("backup 'x", "quote"),
-        ("install", "use `backup`, `restore`, `schedule`"),
-        ("backup create a -wn kube-system", "`-n` is not allowed"),
-        (
-            "backup get --namespace=kube-system",
-            "`--namespace` is not allowed",
-        ),
-        (
-            "backup get --kubeconfig /tmp/x",
-            "`--kubeconfig` is not allowed",
-        ),
-        ("backup get -- x", "`--` is not allowed"),
-        ("backup download x", "`backup download` is not allowed"),
-        ("backup delete x", "add `--confirm`"),
-    ] {
-        let message = refusal(&mut world, command).await;
-        assert!(message.contains(reason), "`{command}`: {message}");
-    }
-    assert!(
-        world
-            .cli_starts()
-            .unwrap()
-            .iter()
-            .all(|start| start.contains(" install "))
-    );
-}
-
-#[tokio::test]
 async fn the_run_action_gives_output_errors_and_time_limits() {
     let mut world = World::connected("actions").await.unwrap();
 

@@ -112,30 +112,6 @@ async fn explained_and_healed(mut world: World, store: &Store, faults: &[Fault])
     }
 }
 
-#[tokio::test]
-async fn bad_data_is_named_and_destroys_nothing() {
-    let mut world = World::connected("bad-data").await.unwrap();
-    let before = world.location().await.unwrap();
-
-    world.offer("bucket", "a/b").await.unwrap();
-    let reason = [
-        "data from `s3-integrator` is invalid",
-        "`bucket` contains a `/`",
-    ];
-    world.expect_in_status("blocked: ", &reason).unwrap();
-    assert_eq!(world.location().await.unwrap(), before);
-
-    world.offer("bucket", "").await.unwrap();
-    world
-        .expect_in_status("blocked: ", &["`bucket` is missing"])
-        .unwrap();
-    assert_eq!(world.location().await.unwrap(), before);
-
-    let bucket = world.bucket.clone();
-    world.offer("bucket", &bucket).await.unwrap();
-    world.expect_status("active: ").unwrap();
-}
-
 /// The other end is not ours: a charm on `ops`, with the library that the real integrators use.
 #[tokio::test]
 async fn the_integrators_own_library_connects_us() {

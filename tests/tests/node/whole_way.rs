@@ -1,7 +1,7 @@
 //! From nothing to a restored backup, as the README says, and away again.
 
 use tests::documented::{self, Hand, Moment, SHOP};
-use tests::juju::{ActionOutcome, DeployOptions};
+use tests::juju::ActionOutcome;
 use tests::operator::APP;
 use tests::shop::Shop;
 use tests::stack::{StoredObject, versions};
@@ -94,24 +94,4 @@ fn is_complete(outcome: &ActionOutcome) {
     let output = outcome.results["output"].as_str().unwrap();
     let complete = "completed with status: Completed";
     assert!(output.contains(complete), "{output}");
-}
-
-/// Right after a CRD was made, the API server is too busy for its objects for a moment.
-#[tokio::test]
-async fn a_cluster_that_never_had_velero_is_ready_after_one_hook() {
-    let mut world = World::open("first").await.unwrap();
-    let definitions = [
-        "delete",
-        "customresourcedefinitions",
-        "-l",
-        "component=velero",
-    ];
-    world.kubectl(&definitions).await.unwrap();
-
-    world.deploy(DeployOptions::trusted()).await.unwrap();
-
-    let install = &world.juju.hook_runs()[0];
-    assert_eq!(install.hook, "install");
-    let status = install.statuses.last().unwrap();
-    assert_eq!(format!("{}: {}", status.level, status.message), NO_STORE);
 }

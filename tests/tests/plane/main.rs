@@ -12,6 +12,7 @@
 mod actions;
 mod alone;
 mod azure;
+mod bad_input;
 mod binary;
 mod charm;
 mod crash;
@@ -31,4 +32,16 @@ mod status;
 mod stores;
 mod tools;
 mod units;
+mod upkeep;
 mod worlds;
+
+use tests::plane::LightWorld;
+
+/// kubectl in the world's namespace.
+async fn here(world: &LightWorld, arguments: &[&str]) -> String {
+    let namespace = ["-n", &world.namespace];
+    world
+        .kubectl(&[&namespace[..], arguments].concat())
+        .await
+        .unwrap()
+}

@@ -3,7 +3,7 @@
 
 mod definitions;
 mod edges;
-mod given;
+pub(crate) mod given;
 mod relations;
 mod removal;
 mod takeover;
