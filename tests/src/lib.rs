@@ -4,6 +4,7 @@ pub mod charmed;
 pub mod dice;
 pub mod documented;
 pub mod figures;
+
 pub mod juju;
 pub mod kubectl;
 pub mod matrix;
@@ -14,4 +15,5 @@ pub mod shop;
 pub mod side_by_side;
 pub mod stack;
 pub mod store;
+pub mod versions;
 pub mod world;

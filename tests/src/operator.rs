@@ -22,6 +22,8 @@ pub const S3: &str = "s3-integrator";
 /// The integrator of stores in Azure.
 pub const AZURE: &str = "azure-storage-integrator";
 
+const VELERO_CLI: &str = "velero";
+
 /// The workspace's folder.
 #[must_use]
 pub fn workspace() -> &'static Path {
@@ -39,7 +41,18 @@ pub async fn program() -> Result<PathBuf> {
 /// Cargo in the workspace.
 #[must_use]
 pub fn cargo() -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
+    in_workspace(Command::new(env!("CARGO")))
+}
+
+/// The same, with what others leave of the processor.
+#[must_use]
+pub fn cargo_in_the_background() -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "19", env!("CARGO")]);
+    in_workspace(nice)
+}
+
+fn in_workspace(mut cargo: Command) -> Command {
     cargo.current_dir(workspace());
     // What cargo tells whom it runs about that one's package would count as a change of each other one:
     // they would be built twice, for a program that cargo runs and for a person.
@@ -52,16 +65,26 @@ pub fn cargo() -> Command {
     cargo
 }
 
+/// What cargo is told for it to build the charm.
+#[must_use]
+pub const fn build_of(profile: &str) -> [&str; 6] {
+    [
+        "build",
+        "--locked",
+        "--package",
+        "velero-charm",
+        "--profile",
+        profile,
+    ]
+}
+
 async fn build() -> Result<PathBuf> {
+    // Nobody starts the one without the other.
+    stack::program(VELERO_CLI).await?;
     let profile = std::env::var("CHARM_PROFILE").unwrap_or_else(|_| "release".into());
     let output = cargo()
-        .args(["build", "--locked", "--package", "velero-charm"])
-        .args([
-            "--message-format",
-            "json-render-diagnostics",
-            "--profile",
-            &profile,
-        ])
+        .args(build_of(&profile))
+        .args(["--message-format", "json-render-diagnostics"])
         .output()
         .await
         .context("cargo does not start")?;
@@ -90,7 +113,7 @@ pub async fn charm() -> Result<CharmSource> {
 
 /// The Velero CLI that the stack was built with.
 pub fn velero() -> Result<PathBuf> {
-    Ok(stack::folder()?.join("bin/velero"))
+    Ok(stack::folder()?.join("bin").join(VELERO_CLI))
 }
 
 /// What an integrator offers for a bucket of the stack's store.

@@ -14,7 +14,7 @@ use super::account;
 use super::recordings::{Installation, Release};
 use crate::juju::Juju;
 use crate::operator::APP;
-use crate::stack::versions::VELERO;
+use crate::versions::VELERO;
 
 const MANAGER: &str = "velero-operator";
 const RECORD: &str = "velero-operator-applied";

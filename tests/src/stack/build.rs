@@ -3,6 +3,8 @@
 //! Invariant: each is built once per machine, into the cache, and an interrupted build leaves nothing
 //! behind; Go's own cache keeps what it had compiled.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,25 +12,26 @@ use anyhow::{Context as _, Result};
 use tokio::process::Command;
 
 use super::cache::{Cache, Entry, key};
-use super::command;
 use super::layout::{Layout, modules};
 use super::lock::Lock;
 use super::progress::Progress;
-use super::versions::{
-    CRANE, ETCD, KUBERNETES, LOCAL_PATH_PROVISIONER, PLUGIN_AWS, PLUGIN_AZURE, VELERO,
-};
+use super::versions::{CRANE, ETCD, KUBERNETES, LOCAL_PATH_PROVISIONER};
+use super::{command, guests};
 
 /// Programs that come from one Go module.
-struct Component {
-    /// Folder of the module, also the name of the stamp.
-    module: &'static str,
-    title: String,
-    ldflags: String,
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// Folder of the module, whose name no other component's has.
+    pub folder: PathBuf,
+    /// What is built, with its version.
+    pub title: String,
+    /// Flags for Go's linker.
+    pub ldflags: String,
     /// What Go calls a program, and what we call it.
-    programs: &'static [(&'static str, &'static str)],
+    pub programs: &'static [(&'static str, &'static str)],
 }
 
-fn components() -> [Component; 7] {
+fn components() -> Vec<Component> {
     let kubernetes = [
         format!("gitVersion=v{KUBERNETES}"),
         "gitMajor=1".to_owned(),
@@ -41,9 +44,9 @@ fn components() -> [Component; 7] {
     ]
     .map(|setting| format!(" -X k8s.io/component-base/version.{setting}"))
     .concat();
-    [
+    let ours = [
         Component {
-            module: "kube",
+            folder: modules().join("kube"),
             title: format!("Kubernetes {KUBERNETES}"),
             ldflags: kubernetes,
             programs: &[
@@ -56,50 +59,26 @@ fn components() -> [Component; 7] {
             ],
         },
         Component {
-            module: "etcd",
+            folder: modules().join("etcd"),
             title: format!("etcd {ETCD}"),
             ldflags: String::from(" "),
             programs: &[("server", "etcd")],
         },
         Component {
-            module: "crane",
+            folder: modules().join("crane"),
             title: format!("crane {CRANE}"),
             ldflags: String::from(" "),
             programs: &[("crane", "crane")],
         },
         Component {
             // Its libraries have Kubernetes' versions, so most of it is compiled already.
-            module: "local-path-provisioner",
+            folder: modules().join("local-path-provisioner"),
             title: format!("local-path-provisioner {LOCAL_PATH_PROVISIONER}"),
             ldflags: String::from(" "),
             programs: &[("local-path-provisioner", "local-path-provisioner")],
         },
-        Component {
-            module: "velero",
-            title: format!("Velero {VELERO}"),
-            ldflags: format!(" -X github.com/vmware-tanzu/velero/pkg/buildinfo.Version=v{VELERO}"),
-            programs: &[
-                ("velero", "velero"),
-                ("velero-helper", "velero-helper"),
-                ("velero-restore-helper", "velero-restore-helper"),
-            ],
-        },
-        Component {
-            module: "plugin-aws",
-            title: format!("Velero plugin for AWS {PLUGIN_AWS}"),
-            ldflags: String::from(" "),
-            programs: &[
-                ("velero-plugin-for-aws", "velero-plugin-for-aws"),
-                ("cp-plugin", "cp-plugin"),
-            ],
-        },
-        Component {
-            module: "plugin-azure",
-            title: format!("the stand-in for Velero's plugin for Azure {PLUGIN_AZURE}"),
-            ldflags: String::from(" "),
-            programs: &[("plugin-azure", "velero-plugin-for-microsoft-azure")],
-        },
-    ]
+    ];
+    ours.into_iter().chain(guests::components()).collect()
 }
 
 /// Builds what is missing or out of date. Other callers wait.
@@ -111,6 +90,21 @@ pub(super) async fn all(layout: &Layout, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
+/// Builds what is missing or out of date for these programs to be there.
+pub(super) async fn programs(wanted: &[&str], layout: &Layout, progress: &Progress) -> Result<()> {
+    let _alone = Lock::take(&layout.root().join("build.lock"), progress).await?;
+    for component in components() {
+        if component
+            .programs
+            .iter()
+            .any(|(_, name)| wanted.contains(name))
+        {
+            component.ensure(layout, progress).await?;
+        }
+    }
+    Ok(())
+}
+
 /// What all of them are built from.
 pub(super) fn keys() -> Result<Vec<String>> {
     let entries = components().into_iter().map(|component| component.entry());
@@ -118,13 +112,15 @@ pub(super) fn keys() -> Result<Vec<String>> {
 }
 
 impl Component {
-    fn folder(&self) -> PathBuf {
-        modules().join(self.module)
+    fn name(&self) -> Cow<'_, str> {
+        self.folder
+            .file_name()
+            .map_or_else(Cow::default, OsStr::to_string_lossy)
     }
 
     /// Most have nothing but `go.mod` and `go.sum`.
     fn sources(&self) -> Result<Vec<PathBuf>> {
-        let entries = fs::read_dir(self.folder())?.map(|entry| Ok(entry?.path()));
+        let entries = fs::read_dir(&self.folder)?.map(|entry| Ok(entry?.path()));
         let mut sources = entries.collect::<Result<Vec<_>>>()?;
         sources.sort();
         Ok(sources)
@@ -142,7 +138,7 @@ impl Component {
         for (built, name) in self.programs {
             parts.extend([built.as_bytes().to_vec(), name.as_bytes().to_vec()]);
         }
-        Ok(Entry::new(self.module, key(parts)))
+        Ok(Entry::new(&self.name(), key(parts)))
     }
 
     async fn ensure(&self, layout: &Layout, progress: &Progress) -> Result<()> {
@@ -168,7 +164,7 @@ impl Component {
 
     async fn build(&self, layout: &Layout, folder: &Path) -> Result<()> {
         let mut go = Command::new("go");
-        go.current_dir(self.folder())
+        go.current_dir(&self.folder)
             .env("CGO_ENABLED", "0")
             .args([
                 "build",
@@ -181,7 +177,7 @@ impl Component {
             .arg("tool");
         command::logged(
             &mut go,
-            &layout.root().join(format!("build-{}.log", self.module)),
+            &layout.root().join(format!("build-{}.log", self.name())),
         )
         .await?;
         for (built, name) in self.programs {

@@ -34,19 +34,22 @@ const KEPT: usize = 2;
 /// What a thing is called, and what it was made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    name: &'static str,
+    name: String,
     key: String,
 }
 
 impl Entry {
     /// The key is that of [`key`].
     #[must_use]
-    pub const fn new(name: &'static str, key: String) -> Self {
-        Self { name, key }
+    pub fn new(name: &str, key: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            key,
+        }
     }
 
-    pub(super) const fn name(&self) -> &'static str {
-        self.name
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 }
 

@@ -44,6 +44,8 @@ const PROGRAMS: [&str; 4] = [
     "kube-scheduler",
 ];
 
+const KUBECTL: &str = "kubectl";
+
 /// A program's name, and how a control plane starts it.
 type Program = (&'static str, fn(&ControlPlane) -> Vec<String>);
 
@@ -91,7 +93,8 @@ impl ControlPlaneOnly {
 
     async fn with(controllers: Vec<Program>) -> Result<Self> {
         let stack = Layout::here()?;
-        build::all(&stack, &Progress::to_stderr()).await?;
+        let wanted = [&PROGRAMS[..], &[KUBECTL]].concat();
+        build::programs(&wanted, &stack, &Progress::to_stderr()).await?;
         let began = Instant::now();
         let claim = Claim::take()?;
         let [api, etcd, etcd_peer] = claim.ports();
@@ -123,7 +126,7 @@ impl ControlPlaneOnly {
         Ok(Self {
             plane,
             api: endpoint,
-            kubectl: stack.bin("kubectl"),
+            kubectl: stack.bin(KUBECTL),
             took: began.elapsed(),
             controllers,
             _api_server: server,

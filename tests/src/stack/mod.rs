@@ -1,5 +1,5 @@
-//! The real stack: etcd, Kubernetes with a node and volumes, Velero, an image registry, an S3 and an Azure
-//! store.
+//! The real stack: etcd, Kubernetes with a node and volumes, an image registry, an S3 and an Azure store,
+//! and what its users add.
 //!
 //! Invariant: there is one stack per machine, and it is either adopted whole or started afresh. A fresh
 //! start keeps programs and images and nothing else: no object, pod or bucket of an earlier run.
@@ -13,6 +13,7 @@ mod build;
 mod cache;
 mod command;
 mod control_plane;
+mod guests;
 mod layout;
 mod light;
 mod lock;
@@ -40,9 +41,12 @@ use anyhow::{Context as _, Result, bail};
 
 pub use audit::{AuditEvent, AuditLog, Mark};
 pub use azure::AzureStore;
+pub use build::Component;
 pub use cache::{Cache, Entry, key};
+pub use guests::Guests;
 pub use light::ControlPlaneOnly;
 pub use progress::Progress;
+pub use registry::{Image, ImageRoot};
 pub use s3::S3Store;
 
 use control_plane::ControlPlane;
@@ -53,6 +57,13 @@ use node::Node;
 /// The folder of what is built, installed or run for tests, which is not part of the sources.
 pub fn folder() -> Result<PathBuf> {
     Ok(Layout::here()?.root().to_owned())
+}
+
+/// Sees to it that a program is there that is built for the stack, and says where.
+pub async fn program(name: &str) -> Result<PathBuf> {
+    let layout = Layout::here()?;
+    build::programs(&[name], &layout, &Progress::to_stderr()).await?;
+    Ok(layout.bin(name))
 }
 
 /// Processes of a whole stack.

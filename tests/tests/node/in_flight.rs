@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::operator::{APP, S3};
 use tests::shop::Shop;
-use tests::stack::versions;
+use tests::versions;
 use tests::world::World;
 
 use super::{kubectl, run_with, server_pod};

@@ -7,7 +7,7 @@ use tests::juju::DeployOptions;
 use tests::operator::{self, APP, S3, run_well};
 use tests::past::PythonCharm;
 use tests::shop::Shop;
-use tests::stack::versions;
+use tests::versions;
 use tests::world::World;
 
 /// Velero's CLI in an admin's hands.

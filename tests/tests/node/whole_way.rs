@@ -4,8 +4,9 @@ use tests::documented::{self, Hand, Moment, SHOP};
 use tests::juju::ActionOutcome;
 use tests::operator::APP;
 use tests::shop::Shop;
-use tests::stack::{StoredObject, versions};
+use tests::stack::StoredObject;
 use tests::store::Store;
+use tests::versions;
 use tests::world::World;
 
 use super::{NO_STORE, kubectl};

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tests::operator;
-use tests::stack::versions;
+use tests::versions;
 
 async fn start(arguments: &[&str], input: &str) -> Output {
     // Not a pipe: a program that refuses its arguments ends without reading what is written into it.

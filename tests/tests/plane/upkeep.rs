@@ -4,7 +4,7 @@ use serde_json::json;
 use tests::juju::DeployOptions;
 use tests::operator::{self, UNIT};
 use tests::plane::{LightWorld, Plane};
-use tests::stack::versions;
+use tests::versions;
 
 use crate::here;
 use crate::past::given::NO_STORE;
@@ -95,14 +95,6 @@ async fn a_strategy_set_by_hand_is_set_back() {
 async fn a_cluster_that_never_had_velero_is_ready_after_one_hook() {
     let plane = Plane::start().await.unwrap();
     let mut world = plane.world("first").await.unwrap();
-    let definitions = [
-        "delete",
-        "customresourcedefinitions",
-        "-l",
-        "component=velero",
-    ];
-    world.kubectl(&definitions).await.unwrap();
-
     world.deploy(DeployOptions::trusted()).await.unwrap();
 
     let install = &world.juju.hook_runs()[0];

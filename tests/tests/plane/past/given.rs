@@ -13,7 +13,8 @@ use tests::juju::{DeployOptions, Dialect};
 use tests::operator::{APP, S3};
 use tests::past::{CLI, LIGHTKUBE, PythonCharm};
 use tests::plane::{LightWorld, Plane};
-use tests::stack::{Mark, versions};
+use tests::stack::Mark;
+use tests::versions;
 use tokio::time::timeout;
 
 pub(crate) const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \

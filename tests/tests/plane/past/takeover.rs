@@ -8,7 +8,7 @@ use serde_json::json;
 use tests::operator::APP;
 use tests::past::VeleroCli;
 use tests::plane::Plane;
-use tests::stack::versions;
+use tests::versions;
 
 use super::given::{
     NO_STORE, OLD_PLUGIN, OUR_PLUGIN, assert_ours, assert_up_to_date, backup, connected, create,
