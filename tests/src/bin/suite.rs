@@ -2,6 +2,7 @@
 //!
 //! Invariant: the stack is taken down at the end, however that comes, unless it was up before.
 
+use std::env;
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -15,39 +16,60 @@ use clap::Parser;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 const BUDGET_UP: Duration = Duration::from_mins(20);
 
-/// What is run one after the other: name, budget, and what cargo is told to test.
-const LEVELS: [(&str, Duration, &[&str]); 5] = [
-    (
-        "unit tests",
-        Duration::from_mins(6),
-        &["--workspace", "--lib", "--bins"],
-    ),
-    (
-        "documentation",
-        Duration::from_mins(2),
-        &["--workspace", "--doc"],
-    ),
-    (
-        "Juju emulator",
-        Duration::from_mins(6),
-        &["--package", "tests", "--test", "juju_*"],
-    ),
-    (
-        "control plane",
-        Duration::from_mins(16),
-        &["--package", "tests", "--test", "light_*"],
-    ),
-    // Everything else, so that no file can be forgotten.
-    (
-        "node",
-        Duration::from_mins(18),
-        &["--package", "tests", "--test", "[!jl]*"],
-    ),
+/// What is run one after the other.
+struct Level {
+    name: &'static str,
+    budget: Duration,
+    /// What cargo is told to test.
+    selection: &'static [&'static str],
+    charm: Charm,
+}
+
+/// The charm that a level takes.
+#[derive(Clone, Copy)]
+enum Charm {
+    /// Built as quickly as can be, with all its checks of itself.
+    Dev,
+    /// As it ships.
+    Release,
+}
+
+const LEVELS: [Level; 5] = [
+    Level {
+        name: "unit tests",
+        budget: Duration::from_mins(6),
+        selection: &["--workspace", "--lib", "--bins"],
+        charm: Charm::Dev,
+    },
+    Level {
+        name: "documentation",
+        budget: Duration::from_mins(2),
+        selection: &["--workspace", "--doc"],
+        charm: Charm::Dev,
+    },
+    Level {
+        name: "Juju emulator",
+        budget: Duration::from_mins(4),
+        selection: &["--workspace", "--test", "emulator"],
+        charm: Charm::Dev,
+    },
+    Level {
+        name: "control plane",
+        budget: Duration::from_mins(14),
+        selection: &["--workspace", "--test", "plane"],
+        charm: Charm::Dev,
+    },
+    Level {
+        name: "node",
+        budget: Duration::from_mins(14),
+        selection: &["--workspace", "--test", "node"],
+        charm: Charm::Release,
+    },
 ];
 
 /// Runs all tests of the workspace on the stack.
@@ -56,6 +78,15 @@ struct Arguments {
     /// Write the last line to this file too.
     #[arg(long)]
     result: Option<PathBuf>,
+}
+
+impl Charm {
+    const fn profile(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
 }
 
 /// Tests that ran.
@@ -116,20 +147,38 @@ async fn test(progress: &Progress, times: &mut Times, counts: &mut Counts) -> Re
     times
         .take("stack up", Some(BUDGET_UP), Stack::up(progress))
         .await?;
-    let charm = progress.step("build the charm", operator::program());
-    times.take("build the charm", None, charm).await?;
+    // It is wanted at the end, and has until then what the levels before leave of the processor.
+    let start = Instant::now();
+    let profile = env::var("CHARM_PROFILE").ok();
+    let mut release = Group::of(
+        operator::cargo_in_the_background()
+            .args(operator::build_of(profile.as_deref().unwrap_or("release"))),
+    )?;
     let mut failed = Vec::new();
-    for (level, budget, selection) in LEVELS {
-        let test = [&["test", "--locked", "--no-fail-fast"], selection].concat();
+    for level in LEVELS {
+        if let Charm::Release = level.charm {
+            let built = release.child.wait().await?;
+            times.0.push(("charm, meanwhile", start.elapsed(), None));
+            if !built.success() {
+                bail!("the charm does not build");
+            }
+        }
+        let test = [&["test", "--locked", "--no-fail-fast"], level.selection].concat();
         let note = |line: &str| {
             if let Some(found) = result_line(line) {
                 counts.passed += found.passed;
                 counts.failed += found.failed;
             }
         };
-        let status = times.take(level, Some(budget), cargo(&test, note)).await?;
+        let mut tests = operator::cargo();
+        tests.args(test);
+        if profile.is_none() {
+            tests.env("CHARM_PROFILE", level.charm.profile());
+        }
+        let tests = run_cargo(tests, note);
+        let status = times.take(level.name, Some(level.budget), tests).await?;
         if !status.success() {
-            failed.push(level);
+            failed.push(level.name);
         }
     }
     if !failed.is_empty() {
@@ -153,16 +202,8 @@ async fn told_to_stop() -> Result<()> {
 }
 
 /// Runs cargo, showing what it says; `note` sees each line of its standard output.
-async fn cargo(arguments: &[&str], mut note: impl FnMut(&str)) -> Result<ExitStatus> {
-    let child = operator::cargo()
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        // Its tests are ended with it, and a signal to us is not one to them.
-        .process_group(0)
-        .spawn()
-        .context("cannot run cargo")?;
-    let mut group = Group { child };
+async fn run_cargo(mut cargo: Command, mut note: impl FnMut(&str)) -> Result<ExitStatus> {
+    let mut group = Group::of(cargo.stdout(Stdio::piped()))?;
     let output = group.child.stdout.take().context("cargo has no output")?;
     let mut lines = BufReader::new(output).lines();
     while let Some(line) = lines.next_line().await? {
@@ -175,6 +216,18 @@ async fn cargo(arguments: &[&str], mut note: impl FnMut(&str)) -> Result<ExitSta
 /// A process group that does not outlive its handle.
 struct Group {
     child: Child,
+}
+
+impl Group {
+    fn of(cargo: &mut Command) -> Result<Self> {
+        let child = cargo
+            .stdin(Stdio::null())
+            // What it starts is ended with it, and a signal to us is not one to that.
+            .process_group(0)
+            .spawn()
+            .context("cannot run cargo")?;
+        Ok(Self { child })
+    }
 }
 
 impl Drop for Group {
