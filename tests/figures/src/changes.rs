@@ -6,14 +6,14 @@
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
+use juju_emulator::{DeployOptions, HookRun};
+use kube_stack::{AuditEvent, Mark};
+use worlds::operator::{APP, AZURE, S3};
 
 use super::sheet::{Samples, Sheet, Unit};
 use super::site::{Ground, Site};
 use super::stages::{by_stage, timeline};
 use super::watcher::{Scene, Watcher, since};
-use crate::juju::{DeployOptions, HookRun};
-use crate::operator::{APP, AZURE, S3};
-use crate::stack::{AuditEvent, Mark};
 
 /// How much later than its cause a hook may end.
 const LAG: f64 = 0.1;

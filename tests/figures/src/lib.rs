@@ -20,7 +20,6 @@ use anyhow::Result;
 
 pub use sheet::Sheet;
 pub use site::Ground;
-pub use steady::CALLS;
 
 /// How often what takes a tenth of a second is measured.
 const TURNS: usize = 15;

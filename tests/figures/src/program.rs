@@ -4,10 +4,10 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use worlds::operator;
 
 use super::sheet::{Sheet, Unit};
 use super::{milliseconds, number};
-use crate::operator;
 
 /// Tells size and start.
 pub(super) async fn measure(turns: usize, sheet: &mut Sheet) -> Result<()> {

@@ -6,14 +6,13 @@ use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
 use anyhow::Result;
-
-use crate::charmed::CharmedModel;
-use crate::juju::{AzureSettings, DeployOptions};
-use crate::operator::{APP, AZURE, S3};
-use crate::plane::{LightWorld, Plane};
-use crate::stack::{ApiEndpoint, AuditLog, Stack};
-use crate::store::Store;
-use crate::world::World;
+use juju_emulator::{AzureSettings, DeployOptions};
+use kube_stack::{ApiEndpoint, AuditLog, Stack};
+use worlds::charmed::CharmedModel;
+use worlds::operator::{APP, AZURE, S3};
+use worlds::plane::{LightWorld, Plane};
+use worlds::store::Store;
+use worlds::world::World;
 
 /// A cluster to measure on.
 pub enum Ground {

@@ -4,10 +4,11 @@
 
 use std::time::SystemTime;
 
+use juju_emulator::HookRun;
+use kube_stack::AuditEvent;
+
 use super::milliseconds;
 use super::sheet::Samples;
-use crate::juju::HookRun;
-use crate::stack::AuditEvent;
 
 /// The milliseconds of each stage in runs of one kind. What the charm does not tell of, its start and
 /// end and the setting of the status, is the last.

@@ -10,25 +10,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use juju_emulator::{BARE_CALLS, HookRun, Pace, ToolCall, helper};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DynamicObject, ObjectMeta, PostParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
+use kube_stack::AuditEvent;
 use serde_json::{Value, json};
+use worlds::charmed::CharmedModel;
+use worlds::operator::{APP, UNIT};
 
 use super::relay::Relay;
 use super::sheet::{Samples, Sheet, Unit};
 use super::site::Site;
 use super::stages::{by_stage, timeline};
 use super::{milliseconds, number};
-use crate::charmed::CharmedModel;
-use crate::juju::{HookRun, Pace, ToolCall, helper};
-use crate::operator::{APP, UNIT};
-use crate::stack::AuditEvent;
 
-/// The calls that the bare program makes, in its charm directory.
-pub const CALLS: &str = "bare-calls";
 const NO_SLOWER_THAN_BARE: f64 = 1.5;
 const MEGABYTES: f64 = 15.0;
 const TOOL_CALLS: f64 = 9.0;
@@ -141,13 +139,14 @@ async fn counts(
     site.juju.keep_pace(Pace::Emulators);
     let relay = Relay::to(site.api()).await?;
     let direct = site.api().clone();
-    site.juju.lead_to(relay.api());
+    let through = relay.api();
+    site.juju.lead_to(&through.host, through.port);
     let starts = site.cli_starts()?.len();
     let audit = site.audit();
     let mark = audit.mark().await?;
     let run = site.update_status().await?;
     let mut requests = audit.since(&mark).await?;
-    site.juju.lead_to(&direct);
+    site.juju.lead_to(&direct.host, direct.port);
     let traffic = relay.take();
     let user = site.charm_user();
     requests.retain(|one| one.user == user);
@@ -232,7 +231,7 @@ impl Programs {
             calls(&first.tool_calls)
         );
         let dir = model.juju.charm_dir(UNIT);
-        fs::write(dir.join(CALLS), calls(&steady.tool_calls))?;
+        fs::write(dir.join(BARE_CALLS), calls(&steady.tool_calls))?;
         let dispatch = dir.join("dispatch");
         let mut all = Vec::new();
         let bare = helper("bare-tools")?;

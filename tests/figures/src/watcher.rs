@@ -17,8 +17,7 @@ use kube::{Api, Client, Config, ResourceExt as _};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
-
-use crate::plane::follow::{follow, follow_custom};
+use worlds::plane::follow::{follow, follow_custom};
 
 /// The API server tells everybody at the same time; a machine that is busy makes some hear it later.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);

@@ -22,7 +22,6 @@ use super::labels::{self, of_model};
 use super::model::Model;
 use super::operations::uuid;
 use super::paths::UnitPaths;
-use crate::stack::{ApiEndpoint, ControlPlaneOnly, Stack};
 
 /// The id of the controller.
 const CONTROLLER: &str = "5eedf00d-0bad-400d-8000-c0117201c0de";
@@ -71,27 +70,6 @@ impl From<bool> for Trust {
 }
 
 impl Cluster {
-    /// The stack's.
-    pub async fn of(stack: &Stack) -> Result<Self> {
-        Ok(Self::at(stack.client().await?, stack.api()))
-    }
-
-    /// One that has a control plane and nothing else.
-    pub async fn of_control_plane(plane: &ControlPlaneOnly) -> Result<Self> {
-        Ok(Self::at(plane.client().await?, plane.api()))
-    }
-
-    /// One whose API server pods find at this endpoint, and the emulator by this client.
-    #[must_use]
-    pub fn at(client: Client, api: &ApiEndpoint) -> Self {
-        Self {
-            client,
-            host: api.host.clone(),
-            port: api.port,
-            ca: api.ca_pem.clone(),
-        }
-    }
-
     /// The variables by which a pod finds it, of those that an agent hands on.
     pub(crate) fn variables(&self) -> Vec<(String, String)> {
         let Self { host, port, .. } = self;

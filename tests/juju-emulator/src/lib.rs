@@ -1,7 +1,7 @@
 //! A Juju emulator: a controller with one model, and unit agents that run a built charm.
 //!
 //! Invariant: the charm cannot tell it from Juju by what it is given, told, allowed, or by what
-//! becomes of what it asks for. Held against recordings of real Juju by `tests/juju_conformance/`.
+//! becomes of what it asks for. Held against recordings of real Juju by the recordings in `transcripts/`.
 //!
 //! The way of a hook: [`resolver`] says which is next, [`agent`] starts `dispatch` by way of the
 //! `unit-exec` program and serves its tools ([`tools`]), [`context`] holds what it asks for and
@@ -9,7 +9,7 @@
 //!
 //! What users do is in [`operations`], [`integrations`], [`trust`], [`user_secrets`] and [`ending`], what
 //! befalls units in [`lifecycle`]; where Juju has several ways, a test chooses by [`courses`]. The side of
-//! Kubernetes is in [`cluster`] and [`labels`]. [`foreign`] holds charms that are not ours.
+//! Kubernetes is in [`cluster`] and [`labels`].
 
 mod actions;
 mod agent;
@@ -23,7 +23,6 @@ mod ending;
 mod environment;
 pub mod event;
 pub mod exec;
-pub mod foreign;
 mod integrations;
 mod killer;
 pub mod labels;
@@ -75,7 +74,8 @@ use model::{Kind, Life, Model, Status};
 use paths::UnitPaths;
 use store::Store;
 
-use crate::stack::{ApiEndpoint, Stack};
+/// The file in a charm's directory that has the calls of `bare-tools`.
+pub const BARE_CALLS: &str = "bare-calls";
 
 /// More hooks than any honest charm needs to come to rest.
 const RESTLESS: usize = 1000;
@@ -136,14 +136,9 @@ impl Juju {
         Ok(Self::with(model, store, cluster))
     }
 
-    /// As [`Juju::open`], for a model on the stack that runs, or on none.
-    pub async fn attach(dir: &Path) -> Result<Self> {
-        let mut juju = Self::open(dir, None).await?;
-        if juju.model.on_cluster {
-            let stack = Stack::attach().await?;
-            juju.cluster = Some(Cluster::of(&stack).await?);
-        }
-        Ok(juju)
+    /// Gives a model that was opened without one the cluster that it is on.
+    pub fn find_cluster(&mut self, cluster: Cluster) {
+        self.cluster = Some(cluster);
     }
 
     fn with(model: Model, store: Store, cluster: Option<Cluster>) -> Self {
@@ -171,10 +166,10 @@ impl Juju {
     }
 
     /// From now on the charm finds the API server there; so the way to it can lead through something.
-    pub fn lead_to(&mut self, api: &ApiEndpoint) {
+    pub fn lead_to(&mut self, host: &str, port: u16) {
         if let Some(cluster) = &mut self.cluster {
-            cluster.host.clone_from(&api.host);
-            cluster.port = api.port;
+            host.clone_into(&mut cluster.host);
+            cluster.port = port;
         }
     }
 

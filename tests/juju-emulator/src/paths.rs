@@ -102,22 +102,21 @@ impl UnitPaths {
 
 /// A program of this crate: beside the running one, or one up from a test's.
 ///
-/// `cargo test` builds them all, but `cargo run` only the one that it runs; so one that is missing,
-/// or older than the running program, is brought up to date first.
+/// Cargo builds a program with the tests of its own package only; so one that is missing, or older than the
+/// running program, is brought up to date first.
 pub fn helper(name: &str) -> Result<PathBuf> {
     let running = env::current_exe()?;
     let folder = running
         .parent()
         .context("the running program is in no directory")?;
-    let tested = folder.ends_with("deps");
-    let folder = if tested {
+    let folder = if folder.ends_with("deps") {
         folder.parent().unwrap_or(folder)
     } else {
         folder
     };
     let path = folder.join(name);
     let built = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
-    if !tested && built(&path) < built(&running) {
+    if built(&path) < built(&running) {
         static ONCE: OnceLock<Option<String>> = OnceLock::new();
         if let Some(why) = ONCE.get_or_init(|| build(folder).err().map(|why| format!("{why:#}"))) {
             bail!("building the emulator's programs: {why}");
@@ -125,7 +124,7 @@ pub fn helper(name: &str) -> Result<PathBuf> {
     }
     if !path.is_file() {
         bail!(
-            "{} is missing: build the programs of the tests crate",
+            "{} is missing: build the programs of the emulator",
             path.display()
         );
     }
@@ -146,7 +145,7 @@ fn build(folder: &Path) -> Result<()> {
             "--quiet",
             "--locked",
             "--package",
-            "tests",
+            env!("CARGO_PKG_NAME"),
             "--profile",
             profile,
         ])

@@ -286,7 +286,7 @@ fn charm_url(app: &Application) -> String {
 
 fn relation_info(relation: &Relation, app: &str, name: &str) -> Option<Out> {
     let (local, remote) = (relation.local(app)?, relation.remote(app)?);
-    let unit = |member: &crate::juju::model::UnitBag| {
+    let unit = |member: &crate::model::UnitBag| {
         Out::map([
             ("in-scope", Out::Bool(member.present)),
             ("data", bag(&member.bag.data)),

@@ -147,10 +147,10 @@ impl Layout {
 
 /// The folder of what components are built or installed from.
 pub(super) fn modules() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/stack"))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/modules"))
 }
 
 fn workspace() -> PathBuf {
-    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    crate_folder.parent().unwrap_or(crate_folder).to_owned()
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
 }

@@ -29,22 +29,22 @@ mod tests {
     fn go_modules_have_the_same_versions() {
         let pinned = [
             (
-                include_str!("../../stack/kube/go.mod"),
+                include_str!("../modules/kube/go.mod"),
                 "k8s.io/kubernetes",
                 KUBERNETES,
             ),
             (
-                include_str!("../../stack/etcd/go.mod"),
+                include_str!("../modules/etcd/go.mod"),
                 "go.etcd.io/etcd/server/v3",
                 ETCD,
             ),
             (
-                include_str!("../../stack/crane/go.mod"),
+                include_str!("../modules/crane/go.mod"),
                 "github.com/google/go-containerregistry",
                 CRANE,
             ),
             (
-                include_str!("../../stack/local-path-provisioner/go.mod"),
+                include_str!("../modules/local-path-provisioner/go.mod"),
                 "github.com/rancher/local-path-provisioner",
                 LOCAL_PATH_PROVISIONER,
             ),
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn npm_has_the_same_version() {
         let pinned = format!("\"azurite\": \"{AZURITE}\"");
-        let package = include_str!("../../stack/azurite/package.json");
+        let package = include_str!("../modules/azurite/package.json");
         assert!(package.contains(&pinned), "package.json lacks `{pinned}`");
     }
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use juju_emulator::{CharmSource, Cluster, DeployOptions, HookRun, Juju, S3Settings};
 use kube::Api;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
@@ -15,7 +16,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::documented;
-use crate::juju::{CharmSource, Cluster, DeployOptions, HookRun, Juju, S3Settings};
 use crate::kubectl::Kubectl;
 use crate::operator::{self, APP, S3, UNIT};
 

@@ -9,9 +9,9 @@ use std::fs;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
+use juju_emulator::{ActionOutcome, AzureSettings, CharmSource, DeployOptions, Juju, S3Settings};
 use serde_json::{Map, Value};
 
-use crate::juju::{ActionOutcome, AzureSettings, CharmSource, DeployOptions, Juju, S3Settings};
 use crate::operator::{APP, AZURE, S3, workspace};
 use crate::store::Store;
 

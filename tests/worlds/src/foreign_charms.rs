@@ -10,12 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use juju_emulator::{CharmSource, DeployOptions, Juju, S3Settings};
+use kube_stack::{Cache, Entry, Progress, key};
 use tokio::process::Command;
-
-use super::charm::CharmSource;
-use super::s3::S3Settings;
-use super::{DeployOptions, Juju};
-use crate::stack::{self, Cache, Entry, Progress, key};
 
 /// A charm in `charms/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,24 +46,18 @@ impl ForeignCharm {
     }
 }
 
-impl Juju {
-    /// Deploys the foreign provider with what it is to offer; it settles like any charm, and
-    /// `juju config` rotates its credentials.
-    pub async fn deploy_foreign_s3_provider(
-        &mut self,
-        app: &str,
-        settings: &S3Settings,
-    ) -> Result<()> {
-        let source = ForeignCharm::ObjectStorageProvider.source().await?;
-        let mut config = settings.options.clone();
-        config.insert("access-key".to_owned(), settings.access_key.clone());
-        config.insert("secret-key".to_owned(), settings.secret_key.clone());
-        let options = DeployOptions {
-            config,
-            ..DeployOptions::default()
-        };
-        self.deploy(&source, app, options).await
-    }
+/// Deploys the foreign provider with what it is to offer; it settles like any charm, and `juju config`
+/// rotates its credentials.
+pub async fn deploy_s3_provider(juju: &mut Juju, app: &str, settings: &S3Settings) -> Result<()> {
+    let source = ForeignCharm::ObjectStorageProvider.source().await?;
+    let mut config = settings.options.clone();
+    config.insert("access-key".to_owned(), settings.access_key.clone());
+    config.insert("secret-key".to_owned(), settings.secret_key.clone());
+    let options = DeployOptions {
+        config,
+        ..DeployOptions::default()
+    };
+    juju.deploy(&source, app, options).await
 }
 
 fn charms() -> PathBuf {
@@ -77,7 +68,7 @@ fn charms() -> PathBuf {
 async fn packages() -> Result<PathBuf> {
     let requirements = charms().join("requirements.txt");
     let entry = Entry::new("python-charms", key([fs::read(&requirements)?]));
-    let folder = stack::folder()?.join(entry.to_string());
+    let folder = kube_stack::folder()?.join(entry.to_string());
     let lock = File::create(folder.with_extension("lock"))?;
     // Held by a blocking call for as long as pip runs elsewhere: seconds, and once.
     lock.lock()?;

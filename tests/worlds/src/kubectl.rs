@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use kube_stack::{ControlPlaneOnly, Stack};
 use tokio::io::AsyncWriteExt as _;
-
-use crate::stack::{ControlPlaneOnly, Stack};
 
 /// The program, and the cluster that it is for.
 #[derive(Debug, Clone)]

@@ -1,11 +1,11 @@
-//! What the suites and the demo stand on: the real stack and a Juju emulator.
+//! Worlds for tests: a model with the charm in it, on the stack or on a control plane where kubelet and Velero are
+//! played, and what a previous charm would have left there.
 
 pub mod charmed;
+pub mod clusters;
 pub mod dice;
 pub mod documented;
-pub mod figures;
-
-pub mod juju;
+pub mod foreign_charms;
 pub mod kubectl;
 pub mod matrix;
 pub mod operator;
@@ -13,7 +13,6 @@ pub mod past;
 pub mod plane;
 pub mod shop;
 pub mod side_by_side;
-pub mod stack;
 pub mod store;
 pub mod versions;
 pub mod world;

@@ -6,12 +6,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use juju_emulator::{ActionOutcome, CharmSource, DeployOptions, Juju, S3Settings};
+use kube_stack::{S3Store, Stack};
 use serde_json::{Map, Value};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use crate::juju::{ActionOutcome, CharmSource, Cluster, DeployOptions, Juju, S3Settings};
-use crate::stack::{self, S3Store, Stack};
+use crate::clusters;
 
 /// The application's name in demo and tests.
 pub const APP: &str = "velero-operator";
@@ -28,7 +29,7 @@ const VELERO_CLI: &str = "velero";
 #[must_use]
 pub fn workspace() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+    here.ancestors().nth(2).unwrap_or(here)
 }
 
 /// The charm's program, built once. With `CHARM_PROFILE=dev` in seconds, but then it is not the program
@@ -80,7 +81,7 @@ pub const fn build_of(profile: &str) -> [&str; 6] {
 
 async fn build() -> Result<PathBuf> {
     // Nobody starts the one without the other.
-    stack::program(VELERO_CLI).await?;
+    kube_stack::program(VELERO_CLI).await?;
     let profile = std::env::var("CHARM_PROFILE").unwrap_or_else(|_| "release".into());
     let output = cargo()
         .args(build_of(&profile))
@@ -113,7 +114,7 @@ pub async fn charm() -> Result<CharmSource> {
 
 /// The Velero CLI that the stack was built with.
 pub fn velero() -> Result<PathBuf> {
-    Ok(stack::folder()?.join("bin").join(VELERO_CLI))
+    Ok(kube_stack::folder()?.join("bin").join(VELERO_CLI))
 }
 
 /// What an integrator offers for a bucket of the stack's store.
@@ -125,7 +126,7 @@ pub fn s3_settings(store: &S3Store, bucket: &str) -> S3Settings {
 
 /// A fresh model on the stack.
 pub async fn model(stack: &Stack, dir: &Path, name: &str) -> Result<Juju> {
-    Juju::bootstrap(dir, name, Some(Cluster::of(stack).await?)).await
+    Juju::bootstrap(dir, name, Some(clusters::of(stack).await?)).await
 }
 
 /// Deploys the charm and lets it come to rest.

@@ -3,10 +3,10 @@
 //! Invariant: what is compared after a restore is what the pod's own file system says.
 
 use anyhow::Result;
+use kube_stack::Stack;
+use kube_stack::versions::BUSYBOX_IMAGE;
 
 use crate::kubectl::Kubectl;
-use crate::stack::Stack;
-use crate::stack::versions::BUSYBOX_IMAGE;
 
 const FILES: u32 = 3;
 

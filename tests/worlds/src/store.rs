@@ -3,10 +3,10 @@
 //! Invariant: what a test does with one kind of store, it can do with the other.
 
 use anyhow::Result;
+use juju_emulator::{AzureSettings, Juju};
+use kube_stack::{AzureStore, S3Store, StoredObject};
 
-use crate::juju::{AzureSettings, Juju};
 use crate::operator::{self, AZURE, S3};
-use crate::stack::{AzureStore, S3Store, StoredObject};
 
 /// A store that backups can go to. What it keeps them in is a bucket here, as it is to Velero.
 #[derive(Debug, Clone)]

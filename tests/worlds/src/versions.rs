@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub use crate::stack::versions::BUSYBOX_IMAGE;
-use crate::stack::{Component, Guests, Image, ImageRoot};
+pub use kube_stack::versions::BUSYBOX_IMAGE;
+use kube_stack::{Component, Guests, Image, ImageRoot};
 
 /// Velero: server, command line and helpers.
 pub const VELERO: &str = "1.18.3";
@@ -45,7 +45,7 @@ inventory::submit! {
 
 fn module(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("stack")
+        .join("modules")
         .join(name)
 }
 
@@ -126,14 +126,18 @@ mod tests {
     fn go_modules_of_velero_have_the_same_versions() {
         let velero = "github.com/vmware-tanzu/velero";
         let pinned = [
-            (include_str!("../stack/velero/go.mod"), velero, VELERO),
+            (include_str!("../modules/velero/go.mod"), velero, VELERO),
             (
-                include_str!("../stack/plugin-aws/go.mod"),
+                include_str!("../modules/plugin-aws/go.mod"),
                 "github.com/vmware-tanzu/velero-plugin-for-aws",
                 PLUGIN_AWS,
             ),
-            (include_str!("../stack/plugin-azure/go.mod"), velero, VELERO),
-            (include_str!("../stack/dotenv/go.mod"), velero, VELERO),
+            (
+                include_str!("../modules/plugin-azure/go.mod"),
+                velero,
+                VELERO,
+            ),
+            (include_str!("../modules/dotenv/go.mod"), velero, VELERO),
         ];
         for (module, path, version) in pinned {
             let version = format!("v{version}");

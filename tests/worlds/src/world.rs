@@ -6,18 +6,19 @@
 use std::ops::{Deref, DerefMut};
 
 use anyhow::{Context, Result};
+use juju_emulator::DeployOptions;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt as _};
+use kube_stack::Stack;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::charmed::CharmedModel;
+use crate::clusters;
 use crate::documented::SHOP;
-use crate::juju::{Cluster, DeployOptions};
 use crate::kubectl::Kubectl;
 use crate::operator::{self, APP};
 use crate::shop;
-use crate::stack::Stack;
 use crate::store::Store;
 
 /// Namespaces of worlds begin so.
@@ -41,7 +42,7 @@ impl World {
         clear(&stack, &stack.client().await?).await?;
         let namespace = format!("{PREFIX}{name}");
         let settings = operator::s3_settings(&stack.s3(), &namespace);
-        let cluster = Cluster::of(&stack).await?;
+        let cluster = clusters::of(&stack).await?;
         let model = CharmedModel::open(&namespace, cluster, Kubectl::of(&stack), settings).await?;
         Store::S3(stack.s3()).make_bucket(&model.bucket).await?;
         Ok(Self {

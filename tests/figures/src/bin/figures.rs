@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use tests::figures::{Ground, measure};
-use tests::operator;
-use tests::plane::Plane;
-use tests::stack::{Progress, Stack};
+use figures::{Ground, measure};
+use kube_stack::{Progress, Stack};
+use worlds::operator;
+use worlds::plane::Plane;
 
 /// Measures the charm's hooks, and says which goals are met.
 #[derive(Parser)]
@@ -39,7 +39,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     progress
         .step("build the charm", operator::program())
         .await?;
-    let emulator = async { tests::juju::build_programs() };
+    let emulator = async { juju_emulator::build_programs() };
     progress.step("build the emulator", emulator).await?;
     let against = arguments.against.as_deref();
     if arguments.played {

@@ -8,11 +8,11 @@ use std::io::{Error, Result};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use tests::figures::CALLS;
+use juju_emulator::BARE_CALLS;
 
 fn main() -> Result<()> {
     let charm = env::var_os("JUJU_CHARM_DIR").ok_or_else(|| Error::other("no JUJU_CHARM_DIR"))?;
-    let calls = fs::read_to_string(std::path::Path::new(&charm).join(CALLS))?;
+    let calls = fs::read_to_string(std::path::Path::new(&charm).join(BARE_CALLS))?;
     for call in calls.split_terminator("\n\n") {
         let mut words = call.lines();
         let tool = words.next().unwrap_or_default();

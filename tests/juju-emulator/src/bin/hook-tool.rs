@@ -7,8 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
 
+use juju_emulator::wire::{Reply, Request, receive, send};
 use nix::errno::Errno;
-use tests::juju::wire::{Reply, Request, receive, send};
 
 fn main() -> ExitCode {
     match run() {

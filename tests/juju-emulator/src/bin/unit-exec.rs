@@ -11,11 +11,11 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result};
+use juju_emulator::exec::{Mount, Outcome, Report, Spec};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{UsageWho, getrusage};
-use tests::juju::exec::{Mount, Outcome, Report, Spec};
 
 fn main() -> ExitCode {
     match run() {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::flags::{OUTPUT, SMART, flag};
 use super::output::{Out, quote};
 use super::{Call, Failure, Outcome, parse, print, silent};
-use crate::juju::context::HookContext;
+use crate::context::HookContext;
 
 const RESERVED: [&str; 4] = ["stdout", "stdout-encoding", "stderr", "stderr-encoding"];
 

@@ -8,7 +8,7 @@ use std::fs;
 use super::flags::{Kind, OUTPUT, SMART, flag, flag2};
 use super::output::{Out, quote};
 use super::{Call, Done, Failure, Outcome, parse, print, silent};
-use crate::juju::context::HookContext;
+use crate::context::HookContext;
 
 pub(super) fn credential(context: &mut HookContext<'_>, call: &Call) -> Outcome {
     let parsed = parse(context, call, &[flag("format", SMART), OUTPUT])?;

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use super::flags::{OUTPUT, SMART, flag, flag2};
 use super::output::{Out, quote};
 use super::{Call, Failure, Outcome, parse, print};
-use crate::juju::context::HookContext;
-use crate::juju::tools::flags::Kind;
+use crate::context::HookContext;
+use crate::tools::flags::Kind;
 
 pub(super) fn get(context: &mut HookContext<'_>, call: &Call) -> Outcome {
     let flags = [flag2("all", "a", Kind::Bool), flag("format", SMART), OUTPUT];

@@ -6,8 +6,8 @@ use super::flags::{Kind, OUTPUT, SMART, flag};
 use super::output::Out;
 use super::relations::{from_file, pairs};
 use super::{Call, Failure, Outcome, parse, print, silent};
-use crate::juju::context::HookContext;
-use crate::juju::model::Bag;
+use crate::context::HookContext;
+use crate::model::Bag;
 
 pub(super) fn get(context: &mut HookContext<'_>, call: &Call) -> Outcome {
     let mut parsed = parse(context, call, &[flag("format", SMART), OUTPUT])?;

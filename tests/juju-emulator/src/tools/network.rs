@@ -5,8 +5,8 @@
 use super::flags::{Kind, OUTPUT, Parsed, RELATION, SMART, flag};
 use super::output::{Out, quote};
 use super::{Call, Failure, Outcome, parse, print, silent};
-use crate::juju::context::HookContext;
-use crate::juju::model::Port;
+use crate::context::HookContext;
+use crate::model::Port;
 
 /// What can be asked for alone, in the order of its keys.
 const PARTS: [&str; 4] = [

@@ -9,9 +9,9 @@ use super::output::{Out, quote};
 use super::{
     Call, Done, Failure, Outcome, deprecated_format, parse, print, reason, relation, silent,
 };
-use crate::juju::context::{HookContext, Whose};
-use crate::juju::model::{Bag, split_unit};
-use crate::juju::yaml;
+use crate::context::{HookContext, Whose};
+use crate::model::{Bag, split_unit};
+use crate::yaml;
 
 pub(super) fn ids(context: &mut HookContext<'_>, call: &Call) -> Outcome {
     let mut parsed = parse(context, call, &[flag("format", SMART), OUTPUT])?;

@@ -7,10 +7,10 @@ use super::output::{Out, quote};
 use super::secret_write::require_owned;
 use super::secrets::parse_id;
 use super::{Call, Failure, Outcome, parse, print, silent};
-use crate::juju::context::HookContext;
-use crate::juju::model::{Model, split_unit};
-use crate::juju::secret_changes::{SecretChange, Withdrawal};
-use crate::juju::secrets::{Grant, Owner, Secret};
+use crate::context::HookContext;
+use crate::model::{Model, split_unit};
+use crate::secret_changes::{SecretChange, Withdrawal};
+use crate::secrets::{Grant, Owner, Secret};
 
 pub(super) fn grant(context: &mut HookContext<'_>, call: &Call) -> Outcome {
     let flags = [RELATION, flag("unit", Kind::Text)];

@@ -14,9 +14,9 @@ use super::flags::{Flag, Kind, Parsed, flag};
 use super::output::quote;
 use super::secrets::parse_id;
 use super::{Call, Done, Failure, Outcome, parse, reason, silent};
-use crate::juju::context::HookContext;
-use crate::juju::secret_changes::{Details, SecretChange};
-use crate::juju::secrets::{Content, Owner, Secret, address};
+use crate::context::HookContext;
+use crate::secret_changes::{Details, SecretChange};
+use crate::secrets::{Content, Owner, Secret, address};
 
 const POLICIES: [&str; 7] = [
     "never",
@@ -218,7 +218,7 @@ fn from_file(context: &HookContext<'_>, call: &Call, file: &str) -> Result<Conte
     let path = context.on_host(&call.directory, file);
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("open {file}: {}", reason(&error))))?;
-    let map: BTreeMap<String, String> = crate::juju::yaml::string_map(&text)
+    let map: BTreeMap<String, String> = crate::yaml::string_map(&text)
         .map_err(Failure::usage)?
         .into_iter()
         .collect();

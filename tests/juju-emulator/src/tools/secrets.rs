@@ -5,9 +5,9 @@
 use super::flags::{Kind, OUTPUT, YAML, flag};
 use super::output::{Out, go_text, quote};
 use super::{Call, Failure, Outcome, parse, print};
-use crate::juju::context::HookContext;
-use crate::juju::secret_changes::SecretChange;
-use crate::juju::secrets::{Content, Reading, Secret, decode, parse_uri};
+use crate::context::HookContext;
+use crate::secret_changes::SecretChange;
+use crate::secrets::{Content, Reading, Secret, decode, parse_uri};
 
 pub(super) fn get(context: &mut HookContext<'_>, call: &Call) -> Outcome {
     let flags = [

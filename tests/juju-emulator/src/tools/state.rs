@@ -9,10 +9,10 @@ use std::time::SystemTime;
 use super::flags::{OUTPUT, YAML, flag};
 use super::output::{Out, quote};
 use super::{Call, Failure, Outcome, parse, print};
-use crate::juju::context::HookContext;
-use crate::juju::model::{Application, Life, Relation, Unit};
-use crate::juju::resolver::app_status;
-use crate::juju::views::{shown, stamp};
+use crate::context::HookContext;
+use crate::model::{Application, Life, Relation, Unit};
+use crate::resolver::app_status;
+use crate::views::{shown, stamp};
 
 pub(super) fn goal_state(context: &mut HookContext<'_>, call: &Call) -> Outcome {
     let parsed = parse(context, call, &[flag("format", YAML), OUTPUT])?;

@@ -5,9 +5,9 @@
 use super::flags::{Kind, OUTPUT, SMART, flag, flag2};
 use super::output::{Out, quote};
 use super::{Call, Failure, Outcome, deprecated_format, parse, print, silent};
-use crate::juju::context::HookContext;
-use crate::juju::model::{Application, Status};
-use crate::juju::resolver::app_status;
+use crate::context::HookContext;
+use crate::model::{Application, Status};
+use crate::resolver::app_status;
 
 const LEVELS: [&str; 4] = ["maintenance", "blocked", "waiting", "active"];
 

@@ -6,8 +6,8 @@ use super::flags::{Kind, OUTPUT, SMART, flag};
 use super::output::{Out, quote};
 use super::relations::{from_file, pairs};
 use super::{Call, Failure, Outcome, parse, print, silent};
-use crate::juju::context::HookContext;
-use crate::juju::model::Bag;
+use crate::context::HookContext;
+use crate::model::Bag;
 
 const LONGEST_KEY: usize = 256;
 const LONGEST_VALUE: usize = 65_536;

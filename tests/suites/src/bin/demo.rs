@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use tests::documented::{self, Hand, Line, Moment, SHOP};
-use tests::juju::{ActionOutcome, Juju};
-use tests::operator::{self, S3, UNIT};
-use tests::shop::{self, Shop};
-use tests::stack::{Progress, Stack};
-use tests::store::Store;
+use juju_emulator::{ActionOutcome, Juju};
+use kube_stack::{Progress, Stack};
+use worlds::documented::{self, Hand, Line, Moment, SHOP};
+use worlds::operator::{self, S3, UNIT};
+use worlds::shop::{self, Shop};
+use worlds::store::Store;
 
 const MODEL: &str = "backups";
 const BUCKET: &str = "demo";
@@ -48,7 +48,7 @@ async fn demo() -> Result<()> {
     progress
         .step("build the charm", operator::program())
         .await?;
-    let emulator = async { tests::juju::build_programs() };
+    let emulator = async { juju_emulator::build_programs() };
     progress.step("build the emulator", emulator).await?;
     stack.s3().create_bucket(BUCKET).await?;
 

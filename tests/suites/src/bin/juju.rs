@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
+use juju_emulator::{Exit, HookRun, Juju, Resolve, views};
 use serde_json::{Map, Value};
-use tests::juju::{Exit, HookRun, Juju, Resolve, views};
+use worlds::clusters;
 
 /// Works on the model in `JUJU_DIR`, or in `.stack/juju` of the workspace.
 #[derive(Parser)]
@@ -166,7 +167,7 @@ async fn work(task: Task) -> Result<ExitCode> {
     let mut juju = if task.only_looks() {
         Juju::open(&dir, None).await?
     } else {
-        Juju::attach(&dir).await?
+        clusters::attach(&dir).await?
     };
     match task {
         Task::Status => say(&views::status(juju.model()))?,
@@ -243,7 +244,7 @@ async fn work(task: Task) -> Result<ExitCode> {
 }
 
 fn directory() -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.stack/juju");
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.stack/juju");
     std::env::var_os("JUJU_DIR").map_or_else(default, PathBuf::from)
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use tests::stack::{Progress, Stack};
+use kube_stack::{Progress, Stack};
 
 /// Kubernetes with a node, Velero's images, an image registry and an S3 store, on this machine.
 #[derive(Parser)]

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use ::tests::operator;
-use ::tests::stack::{Progress, Stack};
+use ::kube_stack::{Progress, Stack};
+use ::worlds::operator;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Parser;
 use nix::sys::signal::{Signal, killpg};

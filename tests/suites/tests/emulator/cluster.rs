@@ -5,14 +5,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use juju_emulator::{CharmSource, DeployOptions, Juju, Resolve};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
+use kube_stack::ControlPlaneOnly;
 use serde_json::{Value, json};
-use tests::juju::{CharmSource, Cluster, DeployOptions, Juju, Resolve};
-use tests::stack::ControlPlaneOnly;
+use worlds::clusters;
 
 /// Asks the API server as a client in a pod would, and keeps the answers' codes.
 const ASK: &str = r#"#!/bin/sh
@@ -58,7 +59,7 @@ const TRUSTED: &str = "200\n200\n200\n200\n";
 async fn trust_decides_what_a_charm_may_do() {
     let plane = ControlPlaneOnly::start().await.unwrap();
     println!("a control plane alone: {:?}", plane.took());
-    let cluster = Cluster::of_control_plane(&plane).await.unwrap();
+    let cluster = clusters::of_control_plane(&plane).await.unwrap();
     let client = cluster.client.clone();
     let dir = tempfile::tempdir().unwrap();
     let model = format!("juju-trust-{}", std::process::id());
@@ -166,7 +167,7 @@ api POST $json /apis/apiextensions.k8s.io/v1/customresourcedefinitions '{
 #[tokio::test]
 async fn what_a_charm_makes_is_labelled_at_once_and_swept_after_its_end() {
     let plane = ControlPlaneOnly::start().await.unwrap();
-    let cluster = Cluster::of_control_plane(&plane).await.unwrap();
+    let cluster = clusters::of_control_plane(&plane).await.unwrap();
     let client = cluster.client.clone();
     let dir = tempfile::tempdir().unwrap();
     let mut juju = Juju::bootstrap(&dir.path().join("juju"), "swept", Some(cluster))
@@ -241,7 +242,7 @@ async fn what_a_charm_makes_is_labelled_at_once_and_swept_after_its_end() {
 #[tokio::test]
 async fn force_waits_for_no_hook_and_leaves_what_is_there() {
     let plane = ControlPlaneOnly::start().await.unwrap();
-    let cluster = Cluster::of_control_plane(&plane).await.unwrap();
+    let cluster = clusters::of_control_plane(&plane).await.unwrap();
     let (client, dir) = (cluster.client.clone(), tempfile::tempdir().unwrap());
     let mut juju = Juju::bootstrap(&dir.path().join("juju"), "forced", Some(cluster))
         .await

@@ -5,14 +5,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tests::juju::foreign::ForeignCharm;
-use tests::juju::{CharmSource, DeployOptions, HookRun, Juju, S3Settings};
+use juju_emulator::{CharmSource, DeployOptions, HookRun, Juju, S3Settings};
+use worlds::foreign_charms::{self, ForeignCharm};
 
 async fn model(dir: &Path) -> Juju {
     let mut juju = Juju::bootstrap(&dir.join("juju"), "m", None).await.unwrap();
     let settings =
         S3Settings::path_style("http://10.1.2.3:80", "here", "").credentials("AK", "SK1");
-    juju.deploy_foreign_s3_provider("provider", &settings)
+    foreign_charms::deploy_s3_provider(&mut juju, "provider", &settings)
         .await
         .unwrap();
     settle(&mut juju).await;

@@ -1,8 +1,8 @@
 //! The `run` action.
 
 use serde_json::json;
-use tests::shop::Shop;
-use tests::world::World;
+use worlds::shop::Shop;
+use worlds::world::World;
 
 use super::{kubectl, run_with};
 

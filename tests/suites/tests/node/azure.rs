@@ -1,9 +1,9 @@
 //! What an account in Azure has that other stores have not: two keys, to change one while the other is in
 //! use. The plugin is the stand-in.
 
-use tests::operator::{AZURE, run_well};
-use tests::store::Store;
-use tests::world::World;
+use worlds::operator::{AZURE, run_well};
+use worlds::store::Store;
+use worlds::world::World;
 
 use super::{kubectl, server_pod};
 

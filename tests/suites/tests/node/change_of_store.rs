@@ -1,9 +1,9 @@
 //! From S3 to Azure and back. The plugin for Azure is the stand-in.
 
-use tests::operator::{APP, run_well};
-use tests::shop::Shop;
-use tests::store::Store;
-use tests::world::World;
+use worlds::operator::{APP, run_well};
+use worlds::shop::Shop;
+use worlds::store::Store;
+use worlds::world::World;
 
 use super::kubectl;
 

@@ -1,7 +1,7 @@
 //! Options, good and bad.
 
-use tests::versions;
-use tests::world::World;
+use worlds::versions;
+use worlds::world::World;
 
 use super::NO_STORE;
 

@@ -9,7 +9,7 @@ use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
-use tests::world::World;
+use worlds::world::World;
 
 fn locations(world: &World) -> Api<DynamicObject> {
     let gvk = GroupVersionKind::gvk("velero.io", "v1", "BackupStorageLocation");

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use juju_emulator::DeployOptions;
 use serde_json::{Value, json};
-use tests::juju::DeployOptions;
-use tests::operator::{self, APP};
-use tests::versions;
-use tests::world::World;
 use tokio::process::Command;
+use worlds::operator::{self, APP};
+use worlds::versions;
+use worlds::world::World;
 
 use super::{kubectl, writes};
 
@@ -79,7 +79,7 @@ async fn install(world: &World) {
         .partition(|object| object["kind"] == "CustomResourceDefinition");
     let apply = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
     let list = |items: Vec<Value>| json!({"apiVersion": "v1", "kind": "List", "items": items});
-    let kubectl = tests::kubectl::Kubectl::of(&world.stack);
+    let kubectl = worlds::kubectl::Kubectl::of(&world.stack);
     for items in [definitions, others] {
         kubectl
             .run_on(&apply, &list(items).to_string())

@@ -1,10 +1,10 @@
 //! Backups in flight survive.
 
 use serde_json::json;
-use tests::operator::{APP, S3};
-use tests::shop::Shop;
-use tests::versions;
-use tests::world::World;
+use worlds::operator::{APP, S3};
+use worlds::shop::Shop;
+use worlds::versions;
+use worlds::world::World;
 
 use super::{kubectl, run_with, server_pod};
 

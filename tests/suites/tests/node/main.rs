@@ -21,10 +21,10 @@ mod stack;
 mod store;
 mod whole_way;
 
+use juju_emulator::ActionOutcome;
 use serde_json::{Map, Value};
-use tests::juju::ActionOutcome;
-use tests::operator::UNIT;
-use tests::world::World;
+use worlds::operator::UNIT;
+use worlds::world::World;
 
 const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
                         s3-integrator` or `azure-storage-integrator`";
@@ -35,7 +35,7 @@ async fn run_with(world: &mut World, action: &str, params: Value) -> ActionOutco
 }
 
 /// `verb resource` of each write of the charm since a mark.
-async fn writes(world: &World, mark: &tests::stack::Mark) -> Vec<String> {
+async fn writes(world: &World, mark: &kube_stack::Mark) -> Vec<String> {
     let user = world.charm_user();
     let writes = world.stack.audit().writes_of(&user, mark).await.unwrap();
     writes

@@ -2,13 +2,13 @@
 
 use std::process::Stdio;
 
-use tests::documented;
-use tests::juju::DeployOptions;
-use tests::operator::{self, APP, S3, run_well};
-use tests::past::PythonCharm;
-use tests::shop::Shop;
-use tests::versions;
-use tests::world::World;
+use juju_emulator::DeployOptions;
+use worlds::documented;
+use worlds::operator::{self, APP, S3, run_well};
+use worlds::past::PythonCharm;
+use worlds::shop::Shop;
+use worlds::versions;
+use worlds::world::World;
 
 /// Velero's CLI in an admin's hands.
 async fn velero(world: &World, arguments: &[&str]) {

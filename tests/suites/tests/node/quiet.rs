@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use tests::world::World;
+use worlds::world::World;
 
 use super::{kubectl, writes};
 

@@ -1,10 +1,10 @@
 //! The way out, with a Velero that is busy and with one that is dead.
 
+use juju_emulator::DeployOptions;
 use serde_json::json;
-use tests::juju::DeployOptions;
-use tests::operator::{APP, run_well};
-use tests::shop::Shop;
-use tests::world::World;
+use worlds::operator::{APP, run_well};
+use worlds::shop::Shop;
+use worlds::world::World;
 
 use super::{kubectl, run_with};
 

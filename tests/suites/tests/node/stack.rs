@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
-use tests::stack::Stack;
+use kube_stack::Stack;
 
 /// A name that no other test has, in this run or another.
 fn unique(what: &str) -> String {
@@ -37,7 +37,7 @@ async fn a_request_is_counted_once_and_in_its_place() {
     let all = audit.since(&before).await.unwrap();
     let late = audit.since(&between).await.unwrap();
 
-    let ours = |events: Vec<tests::stack::AuditEvent>| {
+    let ours = |events: Vec<kube_stack::AuditEvent>| {
         events
             .into_iter()
             .filter(|event| event.name == name)

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tests::operator::APP;
-use tests::store::Store;
-use tests::world::World;
 use tokio::net::TcpListener;
+use worlds::foreign_charms;
+use worlds::operator::APP;
+use worlds::store::Store;
+use worlds::world::World;
 
 use super::kubectl;
 
@@ -118,9 +119,7 @@ async fn the_integrators_own_library_connects_us() {
     let mut world = World::deployed("real-library").await.unwrap();
     let settings = world.settings();
     let provider = "object-storage";
-    world
-        .juju
-        .deploy_foreign_s3_provider(provider, &settings)
+    foreign_charms::deploy_s3_provider(&mut world.juju, provider, &settings)
         .await
         .unwrap();
     world.juju.settle().await.unwrap();

@@ -1,13 +1,13 @@
 //! From nothing to a restored backup, as the README says, and away again.
 
-use tests::documented::{self, Hand, Moment, SHOP};
-use tests::juju::ActionOutcome;
-use tests::operator::APP;
-use tests::shop::Shop;
-use tests::stack::StoredObject;
-use tests::store::Store;
-use tests::versions;
-use tests::world::World;
+use juju_emulator::ActionOutcome;
+use kube_stack::StoredObject;
+use worlds::documented::{self, Hand, Moment, SHOP};
+use worlds::operator::APP;
+use worlds::shop::Shop;
+use worlds::store::Store;
+use worlds::versions;
+use worlds::world::World;
 
 use super::{NO_STORE, kubectl};
 

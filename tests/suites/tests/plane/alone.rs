@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use kube::Api;
 use kube::api::{ListParams, PostParams};
+use kube_stack::ControlPlaneOnly;
 use serde_json::{from_value, json};
-use tests::stack::ControlPlaneOnly;
 
 /// Set in the copy of this test that is killed.
 const VICTIM: &str = "LIGHT_VICTIM";

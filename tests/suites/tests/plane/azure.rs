@@ -1,12 +1,12 @@
 //! A service principal beside a store in Azure: what it adds, what it needs, and what it is alone.
 
+use juju_emulator::AzureSettings;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
-use tests::juju::AzureSettings;
-use tests::operator::APP;
-use tests::plane::{LightWorld, Plane};
+use worlds::operator::APP;
+use worlds::plane::{LightWorld, Plane};
 
 const STORE: &str = "azure-storage-integrator";
 const AUTH: &str = "azure-auth-integrator";

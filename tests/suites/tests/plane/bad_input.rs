@@ -1,9 +1,9 @@
 //! What cannot be used: config, data of a relation, commands, a namespace that admits no node agent.
 
+use kube_stack::Mark;
 use serde_json::{Map, Value};
-use tests::operator::UNIT;
-use tests::plane::{LightWorld, Plane};
-use tests::stack::Mark;
+use worlds::operator::UNIT;
+use worlds::plane::{LightWorld, Plane};
 
 use crate::here;
 use crate::past::given::NO_STORE;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use tests::operator;
-use tests::versions;
+use worlds::operator;
+use worlds::versions;
 
 async fn start(arguments: &[&str], input: &str) -> Output {
     // Not a pipe: a program that refuses its arguments ends without reading what is written into it.

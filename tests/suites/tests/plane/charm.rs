@@ -1,8 +1,8 @@
 //! The charm on a plane, from its deployment to its removal.
 
-use tests::juju::DeployOptions;
-use tests::operator::{APP, S3};
-use tests::plane::{Fate, LightWorld, Plane, Verdict};
+use juju_emulator::DeployOptions;
+use worlds::operator::{APP, S3};
+use worlds::plane::{Fate, LightWorld, Plane, Verdict};
 
 const PLUGIN: &str = "velero/velero-plugin-for-aws:v1.14.3";
 const SERVER: &str = "velero/velero:v1.18.3";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use tests::operator::workspace;
+use worlds::operator::workspace;
 
 const WITH_TESTS: [&str; 2] = ["ARCHITECTURE.md", "docs/explanation/the-python-charm.md"];
 

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use provider_api::secrecy::ExposeSecret as _;
 use provider_api::{Facts, Inputs, Problems, Value, Verdict};
 use tempfile::TempDir;
-use tests::operator;
+use worlds::operator;
 
 type Variables = BTreeMap<String, String>;
 
@@ -19,7 +19,7 @@ static READERS: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("dotenv");
     let built = Command::new("go")
-        .current_dir(operator::workspace().join("tests/stack/dotenv"))
+        .current_dir(operator::workspace().join("tests/worlds/modules/dotenv"))
         .env("CGO_ENABLED", "0")
         .args(["build", "-o"])
         .arg(&program)

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
+use juju_emulator::DeployOptions;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use tests::juju::DeployOptions;
-use tests::operator;
-use tests::plane::{LightWorld, Plane};
+use worlds::operator;
+use worlds::plane::{LightWorld, Plane};
 
 /// A world from nothing to active, with the time that each step took.
 async fn connected(plane: &Plane, name: &str) -> LightWorld {

@@ -1,14 +1,14 @@
 //! What real Juju does otherwise than one would think: a broken hook that lists its relation, trust that
 //! comes after the hook that tells of it, and ends that are not orderly.
 
+use juju_emulator::{AzureSettings, DeployOptions, Echo, LastHooks, PodLoss};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Map, Value};
-use tests::juju::{AzureSettings, DeployOptions, Echo, LastHooks, PodLoss};
-use tests::operator::{APP, AZURE, S3, UNIT};
-use tests::plane::{LightWorld, Plane};
+use worlds::operator::{APP, AZURE, S3, UNIT};
+use worlds::plane::{LightWorld, Plane};
 
 const NOT_TRUSTED: &str = "blocked: not trusted: run `juju trust velero-operator --scope=cluster`";
 const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator s3-integrator` \
@@ -190,7 +190,7 @@ async fn leftovers_of_force_are_taken_over_by_the_next() {
 
     world.juju.remove_application_by_force(APP).unwrap();
     // The cluster is away at the last moment, say: no hook of the unit ends well.
-    let fails = tests::juju::ToolFault::Fails {
+    let fails = juju_emulator::ToolFault::Fails {
         code: 1,
         stderr: "ERROR connection is shut down\n".to_owned(),
     };

@@ -18,6 +18,7 @@ mod charm;
 mod crash;
 mod documents;
 mod dotenv;
+mod equal_worlds;
 mod fault;
 mod foreign;
 mod health;
@@ -33,9 +34,8 @@ mod stores;
 mod tools;
 mod units;
 mod upkeep;
-mod worlds;
 
-use tests::plane::LightWorld;
+use worlds::plane::LightWorld;
 
 /// kubectl in the world's namespace.
 async fn here(world: &LightWorld, arguments: &[&str]) -> String {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tests::operator;
+use worlds::operator;
 
 /// What people call them, whatever the registry holds.
 const CLOUDS: [&str; 6] = ["amazon", "aws", "azure", "gcp", "google", "s3"];

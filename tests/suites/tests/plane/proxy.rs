@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use juju_emulator::{DeployOptions, Juju};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
+use kube_stack::ControlPlaneOnly;
+use kube_stack::proxy::{Asked, Face, Fault, Kill, Proxy, Refusal, Rule};
 use serde_json::{from_value, json};
-use tests::juju::{Cluster, DeployOptions, Juju};
-use tests::operator;
-use tests::stack::ControlPlaneOnly;
-use tests::stack::proxy::{Asked, Face, Fault, Kill, Proxy, Refusal, Rule};
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use worlds::clusters;
+use worlds::operator;
 
 /// What a client waits for an answer that does not come.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -265,7 +266,7 @@ async fn answers_may_come_late_or_never(proxy: &Proxy, client: &Client) {
 async fn the_charm_goes_by_way_of_the_proxy_and_trusts_it() {
     let plane = ControlPlaneOnly::start().await.unwrap();
     let proxy = Proxy::start(&plane, Face::Valid).await.unwrap();
-    let cluster = Cluster::at(plane.client().await.unwrap(), proxy.api());
+    let cluster = clusters::at(plane.client().await.unwrap(), proxy.api());
     let dir = tempfile::tempdir().unwrap();
     let mut juju = Juju::bootstrap(dir.path(), "by-proxy", Some(cluster))
         .await

@@ -1,12 +1,13 @@
 //! The replay of the Python charm against what an API server had after the real thing.
 
+use juju_emulator::{DeployOptions, Juju, S3Settings};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt as _};
+use kube_stack::ControlPlaneOnly;
 use serde_json::{Map, Value, json};
-use tests::juju::{Cluster, DeployOptions, Juju, S3Settings};
-use tests::past::{PythonCharm, left_by_the_python_charm};
-use tests::stack::ControlPlaneOnly;
+use worlds::clusters;
+use worlds::past::{PythonCharm, left_by_the_python_charm};
 
 const MODEL: &str = "the-model";
 const KINDS: [(&str, &str, &str); 9] = [
@@ -76,7 +77,7 @@ fn store() -> S3Settings {
 async fn the_replay_of_the_python_charm_leaves_what_it_left() {
     let plane = ControlPlaneOnly::start().await.unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let cluster = Cluster::of_control_plane(&plane).await.unwrap();
+    let cluster = clusters::of_control_plane(&plane).await.unwrap();
     let mut juju = Juju::bootstrap(&dir.path().join("juju"), MODEL, Some(cluster.clone()))
         .await
         .unwrap();

@@ -1,11 +1,11 @@
 //! Two kinds of stores, of which exactly one is used.
 
-use tests::documented::{self, Hand, Moment};
-use tests::juju::HookRun;
-use tests::operator::{APP, AZURE, S3};
-use tests::plane::{LightWorld, Plane, StoreKind};
-use tests::stack::{AzureStore, S3Store};
-use tests::store::Store;
+use juju_emulator::HookRun;
+use kube_stack::{AzureStore, S3Store};
+use worlds::documented::{self, Hand, Moment};
+use worlds::operator::{APP, AZURE, S3};
+use worlds::plane::{LightWorld, Plane, StoreKind};
+use worlds::store::Store;
 
 const PLUGINS: &str = "jsonpath={.spec.template.spec.initContainers[*].name}";
 

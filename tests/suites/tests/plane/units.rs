@@ -1,16 +1,16 @@
 //! Units and leaders come and go; removal is the application's, never a unit's.
 
+use juju_emulator::{ActionOutcome, Resolve};
 use serde_json::{Map, Value, json};
-use tests::juju::{ActionOutcome, Resolve};
-use tests::operator::{APP, UNIT};
-use tests::plane::{LightWorld, Plane};
+use worlds::operator::{APP, UNIT};
+use worlds::plane::{LightWorld, Plane};
 
 const SECOND: &str = "velero-operator/1";
 const NO_STORE: &str =
     "no object store is configured: run `juju integrate velero-operator s3-integrator`";
 
 /// The writes of the charm since a mark.
-async fn writes(world: &LightWorld, mark: &tests::stack::Mark) -> Vec<String> {
+async fn writes(world: &LightWorld, mark: &kube_stack::Mark) -> Vec<String> {
     let user = world.charm_user();
     let writes = world.plane().audit().writes_of(&user, mark).await.unwrap();
     writes

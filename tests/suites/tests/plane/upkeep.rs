@@ -1,10 +1,10 @@
 //! What a hook finds changed: edits, losses, a hook nobody knows, a cluster without Velero.
 
+use juju_emulator::DeployOptions;
 use serde_json::json;
-use tests::juju::DeployOptions;
-use tests::operator::{self, UNIT};
-use tests::plane::{LightWorld, Plane};
-use tests::versions;
+use worlds::operator::{self, UNIT};
+use worlds::plane::{LightWorld, Plane};
+use worlds::versions;
 
 use crate::here;
 use crate::past::given::NO_STORE;

@@ -3,6 +3,7 @@
 //! Invariant: the API server and Juju's admission take it for that application.
 
 use anyhow::{Context as _, Result};
+use juju_emulator::{Cluster, Juju};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{ApiResource, DynamicObject, PostParams};
@@ -10,8 +11,6 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
-
-use crate::juju::{Cluster, Juju};
 
 /// Kinds that live outside namespaces, of those that Velero's manifests have.
 const CLUSTER_SCOPED: [&str; 2] = ["ClusterRoleBinding", "CustomResourceDefinition"];

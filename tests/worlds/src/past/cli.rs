@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::StreamExt as _;
+use juju_emulator::{Juju, S3Settings};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DynamicObject, Patch, PatchParams, WatchEvent, WatchParams};
@@ -14,7 +15,6 @@ use serde_json::{Value, json};
 
 use super::account;
 use super::recordings::{Installation, Release};
-use crate::juju::{Juju, S3Settings};
 
 /// Its field manager.
 pub const CLI: &str = "velero";

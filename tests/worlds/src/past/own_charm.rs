@@ -4,6 +4,7 @@
 //! the same field manager, so that what only the newer one has goes; nothing else about them changes.
 
 use anyhow::{Context as _, Result};
+use juju_emulator::Juju;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DynamicObject, Patch, PatchParams};
@@ -12,7 +13,6 @@ use serde_json::{Value, json};
 
 use super::account;
 use super::recordings::{Installation, Release};
-use crate::juju::Juju;
 use crate::operator::APP;
 use crate::versions::VELERO;
 

@@ -9,6 +9,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use juju_emulator::model::Application;
+use juju_emulator::{CharmSource, DeployOptions, Juju, S3Settings};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -17,8 +19,6 @@ use serde_json::{Value, json};
 use super::account;
 use super::cli::{VeleroCli, init_containers};
 use super::recordings::{Installation, Release};
-use crate::juju::model::Application;
-use crate::juju::{CharmSource, DeployOptions, Juju, S3Settings};
 use crate::operator::APP;
 
 /// The field manager of what the charm itself writes.

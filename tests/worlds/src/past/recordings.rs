@@ -6,11 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use juju_emulator::S3Settings;
 use kube::api::DynamicObject;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-
-use crate::juju::S3Settings;
 
 /// The namespace in the recordings.
 const RECORDED: &str = "the-model";

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use juju_emulator::SECRET_CONSUMER;
 use kube::api::{DynamicObject, ListParams, PartialObjectMeta};
 use kube::core::GroupVersionKind;
 use kube::discovery::{self, ApiGroup, ApiResource, Discovery, Scope, verbs};
@@ -17,7 +18,6 @@ use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
-use crate::juju::SECRET_CONSUMER;
 use crate::operator::APP;
 
 /// Kinds that tell what happened, not what is.

@@ -19,7 +19,7 @@ use tokio::time::{Duration, sleep};
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Follows a kind that is always served.
-pub(crate) async fn follow<K, T>(
+pub async fn follow<K, T>(
     api: Api<K>,
     params: WatchParams,
     inbox: UnboundedSender<T>,
@@ -34,7 +34,7 @@ pub(crate) async fn follow<K, T>(
 }
 
 /// Follows one of Velero's kinds, while its definition is there.
-pub(crate) async fn follow_custom<T>(
+pub async fn follow_custom<T>(
     client: Client,
     kind: &str,
     inbox: UnboundedSender<T>,

@@ -8,11 +8,11 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context as _, Result};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube_stack::Progress;
 use tokio::sync::oneshot;
 
 use super::script::Role;
 use super::{kubelet, velero};
-use crate::stack::Progress;
 
 /// The running stand-ins.
 pub(super) struct Hands {

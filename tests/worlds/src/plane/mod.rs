@@ -8,7 +8,7 @@
 //! Several worlds are on one plane at once, each a Juju model in a namespace of its own.
 
 mod dump;
-pub(crate) mod follow;
+pub mod follow;
 mod hands;
 mod kubelet;
 mod script;
@@ -35,9 +35,9 @@ pub use trial::{Sight, Trial};
 pub use world::LightWorld;
 
 use crate::kubectl::Kubectl;
-use crate::stack::proxy::{Face, Proxy};
-use crate::stack::{ApiEndpoint, AuditLog, ControlPlaneOnly};
 use hands::Hands;
+use kube_stack::proxy::{Face, Proxy};
+use kube_stack::{ApiEndpoint, AuditLog, ControlPlaneOnly};
 use script::Script;
 
 /// The name of the one node.

@@ -4,9 +4,9 @@
 //! says of it is the stand-in's.
 
 use anyhow::Result;
+use juju_emulator::AzureSettings;
 
 use super::LightWorld;
-use crate::juju::AzureSettings;
 use crate::operator::{AZURE, S3};
 
 const ACCOUNT: &str = "acme";

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use http::Method;
+use kube_stack::proxy::{Face, Proxy};
 use tokio::time::{Instant, sleep};
 
 use super::dump::Extent;
 use super::{LightWorld, Plane};
 use crate::operator::{APP, UNIT};
-use crate::stack::proxy::{Face, Proxy};
 
 /// How long controllers may still have to do after a hook.
 const AT_REST_WITHIN: Duration = Duration::from_secs(10);

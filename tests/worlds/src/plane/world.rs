@@ -6,18 +6,19 @@
 use std::ops::{Deref, DerefMut};
 
 use anyhow::Result;
+use juju_emulator::{DeployOptions, S3Settings};
 use kube::Api;
 use kube::api::{DynamicObject, PostParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
+use kube_stack::ApiEndpoint;
 use serde_json::{from_value, json};
 
 use super::dump::{Extent, Kinds};
 use super::script::{Fate, Verdict};
 use super::{Plane, dump};
 use crate::charmed::CharmedModel;
-use crate::juju::{Cluster, DeployOptions, S3Settings};
-use crate::stack::ApiEndpoint;
+use crate::clusters;
 
 /// Namespaces of worlds begin so; none of them is a word that stands elsewhere too.
 const PREFIX: &str = "light-";
@@ -38,7 +39,7 @@ impl LightWorld {
         let namespace = format!("{PREFIX}{name}");
         let settings = S3Settings::path_style(ENDPOINT, REGION, &namespace)
             .credentials(ACCESS_KEY, SECRET_KEY);
-        let cluster = Cluster::at(plane.client().await?, endpoint);
+        let cluster = clusters::at(plane.client().await?, endpoint);
         Ok(Self {
             model: CharmedModel::open(&namespace, cluster, plane.kubectl(), settings).await?,
             plane: plane.clone(),

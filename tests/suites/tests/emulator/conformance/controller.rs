@@ -10,8 +10,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use juju_emulator::{CharmSource, DeployOptions, Echo, HookRun, Juju};
 use serde_json::Map;
-use tests::juju::{CharmSource, DeployOptions, Echo, HookRun, Juju};
 
 use super::recording::transcript;
 
@@ -30,7 +30,7 @@ const NOT_RECORDED: &str = "the recording lacks lines that the probe printed";
 const PROBE: (&str, &str) = (
     "name: probe\nsummary: s\ndescription: d\npeers:\n  kin: {interface: kin}\n\
      requires:\n  wants: {interface: s3}\nprovides:\n  store: {interface: s3}\n",
-    include_str!("../../../transcripts/t8-probe.sh"),
+    include_str!("../../../../juju-emulator/transcripts/t8-probe.sh"),
 );
 /// As much of the integrator and of the operator as the probe hears.
 const INTEGRATOR: (&str, &str) = (

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use juju_emulator::model::Bag;
+use juju_emulator::secrets::Owner;
+use juju_emulator::{ActionOutcome, HookRun, Juju, LogLine};
 use serde_json::{Value, json};
-use tests::juju::model::Bag;
-use tests::juju::secrets::Owner;
-use tests::juju::{ActionOutcome, HookRun, Juju, LogLine};
 
 use super::UNIT;
 use super::recording::{runs, transcript};

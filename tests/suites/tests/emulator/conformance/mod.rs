@@ -15,12 +15,13 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use juju_emulator::Juju;
+use juju_emulator::event::Event;
+use serde_json::json;
+
 use effects::{Replayed, check_effects, recorded_effects};
 use recording::{Call, input, recorded};
 use scenes::{Scene, scene, scenes, stand};
-use serde_json::json;
-use tests::juju::Juju;
-use tests::juju::event::Event;
 
 const UNIT: &str = "velero-operator/0";
 

@@ -50,7 +50,8 @@ pub(crate) struct Call {
 }
 
 pub(crate) fn transcript(file: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("transcripts/{file}.txt"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../juju-emulator/transcripts/{file}.txt"));
     fs::read_to_string(path).unwrap()
 }
 

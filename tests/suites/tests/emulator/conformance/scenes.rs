@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use juju_emulator::event::{ActionEvent, Event, RelationEvent, RelationKind};
+use juju_emulator::model::{Bag, Life, Model, Relation, Side, Status, UnitBag, Versioned};
+use juju_emulator::secrets::{Consumer, Content, Grant, Owner, Secret};
+use juju_emulator::{CharmSource, DeployOptions, Juju};
 use serde_json::json;
-use tests::juju::event::{ActionEvent, Event, RelationEvent, RelationKind};
-use tests::juju::model::{Bag, Life, Model, Relation, Side, Status, UnitBag, Versioned};
-use tests::juju::secrets::{Consumer, Content, Grant, Owner, Secret};
-use tests::juju::{CharmSource, DeployOptions, Juju};
 
 use super::UNIT;
 

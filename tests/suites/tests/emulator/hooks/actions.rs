@@ -1,7 +1,7 @@
 //! Actions and their outcome.
 
+use juju_emulator::S3Settings;
 use serde_json::{Map, json};
-use tests::juju::S3Settings;
 
 use super::{World, map};
 

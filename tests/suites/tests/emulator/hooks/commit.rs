@@ -1,7 +1,7 @@
 //! What becomes of what a hook asks for.
 
+use juju_emulator::{Resolve, S3Settings};
 use serde_json::Map;
-use tests::juju::{Resolve, S3Settings};
 
 use super::{World, names, write_script};
 

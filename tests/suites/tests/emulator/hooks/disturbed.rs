@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::juju::{Exit, ToolFault};
+use juju_emulator::{Exit, ToolFault};
 use tokio::time::{sleep, timeout};
 
 use super::World;

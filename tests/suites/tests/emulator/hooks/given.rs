@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use juju_emulator::{Exit, S3Settings};
 use serde_json::Map;
-use tests::juju::{Exit, S3Settings};
 use tokio::sync::Notify;
 
 use super::World;

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use tests::juju::secrets::{decode, parse_uri};
-use tests::juju::{AzureSettings, S3Settings};
+use juju_emulator::secrets::{decode, parse_uri};
+use juju_emulator::{AzureSettings, S3Settings};
 
 use super::{World, names};
 

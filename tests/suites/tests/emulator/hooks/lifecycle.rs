@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use juju_emulator::{Exit, Interruption, PodLoss, Resolve};
 use serde_json::Map;
-use tests::juju::{Exit, Interruption, PodLoss, Resolve};
 
 use super::{World, charm_in, names};
 
@@ -126,7 +126,7 @@ async fn what_the_controller_refuses_fails_the_hook_and_the_action() {
     let other = charm_in(&world.dir.path().join("other"), "true");
     world
         .juju
-        .deploy(&other, "other", tests::juju::DeployOptions::default())
+        .deploy(&other, "other", juju_emulator::DeployOptions::default())
         .await
         .unwrap();
     world.juju.integrate("app:other", "other:offer").unwrap();
@@ -222,7 +222,7 @@ async fn the_goal_state_tells_a_scale_down_from_the_end() {
     let other = charm_in(&world.dir.path().join("other"), "status-set blocked");
     world
         .juju
-        .deploy(&other, "other", tests::juju::DeployOptions::default())
+        .deploy(&other, "other", juju_emulator::DeployOptions::default())
         .await
         .unwrap();
     world.juju.integrate("app:other", "other:offer").unwrap();

@@ -18,8 +18,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use juju_emulator::{CharmSource, DeployOptions, HookRun, Juju};
 use serde_json::{Map, Value};
-use tests::juju::{CharmSource, DeployOptions, HookRun, Juju};
 
 const METADATA: &str = r"
 name: tiny

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::juju::{DeployOptions, Exit, S3Settings};
+use juju_emulator::{DeployOptions, Exit, S3Settings};
 
 use super::{World, charm_in, names};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tests::juju::{Exit, Juju, S3Settings};
+use juju_emulator::{Exit, Juju, S3Settings};
 
 use super::World;
 

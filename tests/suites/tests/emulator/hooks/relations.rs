@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::juju::{DeployOptions, S3Settings};
+use juju_emulator::{DeployOptions, S3Settings};
 
 use super::{World, charm_in, names};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::juju::{DeployOptions, HookRun, SecretDue};
+use juju_emulator::{DeployOptions, HookRun, SecretDue};
 
 use super::{World, charm_in, write_script};
 

@@ -1,7 +1,7 @@
 //! Ways of a real controller that a charm would rather not meet.
 
+use juju_emulator::{Echo, LastHooks, S3Settings};
 use serde_json::json;
-use tests::juju::{Echo, LastHooks, S3Settings};
 
 use super::{World, map, names};
 
@@ -170,7 +170,7 @@ async fn a_relation_takes_its_room_until_it_is_gone() {
     world.script("true");
     world
         .juju
-        .resolved("app/0", tests::juju::Resolve::Retry)
+        .resolved("app/0", juju_emulator::Resolve::Retry)
         .unwrap();
     world.juju.settle().await.unwrap();
     world.juju.integrate("app", "second").unwrap();

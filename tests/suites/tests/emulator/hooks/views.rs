@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::juju::{DeployOptions, Pace, views};
+use juju_emulator::{DeployOptions, Pace, views};
 
 use super::{World, charm_in};
 

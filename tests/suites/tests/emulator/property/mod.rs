@@ -9,8 +9,9 @@ mod steps;
 
 use std::time::Instant;
 
+use worlds::dice::{self, Dice, Steps};
+
 use steps::World;
-use tests::dice::{self, Dice, Steps};
 
 const SEQUENCES: u64 = 16;
 const STEPS: usize = 25;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use tests::juju::model::{Life, Model};
-use tests::juju::secrets::parse_uri;
-use tests::juju::{HookRun, Juju};
+use juju_emulator::model::{Life, Model};
+use juju_emulator::secrets::parse_uri;
+use juju_emulator::{HookRun, Juju};
 
 use super::steps::app_of;
 
@@ -193,7 +193,7 @@ impl Rules {
             let file = kept.join(format!("token-{}-{id}", name.replace('/', "-")));
             let told = fs::read_to_string(file).unwrap_or_default();
             let token = &secret.content().unwrap()["token"];
-            let token = String::from_utf8(tests::juju::secrets::decode(token)).unwrap();
+            let token = String::from_utf8(juju_emulator::secrets::decode(token)).unwrap();
             assert_eq!(told.trim(), token, "{name} follows {id}");
         }
     }

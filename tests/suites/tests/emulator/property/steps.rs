@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tests::dice::Dice;
-use tests::juju::model::{Life, split_unit};
-use tests::juju::{CharmSource, DeployOptions, Interruption, Juju, PodLoss, Resolve};
+use juju_emulator::model::{Life, split_unit};
+use juju_emulator::{CharmSource, DeployOptions, Interruption, Juju, PodLoss, Resolve};
+use worlds::dice::Dice;
 
 use super::rules::Rules;
 

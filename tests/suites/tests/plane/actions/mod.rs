@@ -10,11 +10,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use juju_emulator::ActionOutcome;
 use serde_json::{Map, Value, json};
-use tests::juju::ActionOutcome;
-use tests::operator::{self, UNIT};
-use tests::plane::{LightWorld, Plane};
 use tokio::time::timeout;
+use worlds::operator::{self, UNIT};
+use worlds::plane::{LightWorld, Plane};
 
 async fn run(world: &mut LightWorld, command: &str) -> ActionOutcome {
     run_with(world, json!({"command": command})).await

@@ -1,7 +1,7 @@
 //! What an action refuses because its data could not be saved, and what it tells of a Backup's volumes.
 
-use tests::kubectl::Kubectl;
-use tests::plane::NODE;
+use worlds::kubectl::Kubectl;
+use worlds::plane::NODE;
 
 use super::*;
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use http::Method;
-use tests::juju::event::Event;
-use tests::juju::{HookRun, Interruption};
-use tests::operator::UNIT;
-use tests::plane::{Plane, Trial};
-use tests::stack::proxy::{Exchange, Fault, Kill, Rule};
+use juju_emulator::event::Event;
+use juju_emulator::{HookRun, Interruption};
+use kube_stack::proxy::{Exchange, Fault, Kill, Rule};
+use worlds::operator::UNIT;
+use worlds::plane::{Plane, Trial};
 
 use super::ledger::{Ledger, Place, Point, Undisturbed};
 use super::steps::{Site, Step, overture};

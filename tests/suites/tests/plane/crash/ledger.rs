@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::Method;
-use tests::juju::HookRun;
-use tests::matrix::everything;
-use tests::plane::Sight;
-use tests::stack::proxy::Exchange;
+use juju_emulator::HookRun;
+use kube_stack::proxy::Exchange;
+use worlds::matrix::everything;
+use worlds::plane::Sight;
 
 use super::steps::{Site, Step};
 

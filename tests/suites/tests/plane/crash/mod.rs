@@ -16,8 +16,8 @@ mod steps;
 use std::time::Instant;
 
 use anyhow::Result;
-use tests::plane::{LightWorld, Plane};
-use tests::side_by_side::side_by_side;
+use worlds::plane::{LightWorld, Plane};
+use worlds::side_by_side::side_by_side;
 
 use course::Course;
 use ledger::Ledger;

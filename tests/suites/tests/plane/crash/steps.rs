@@ -3,14 +3,14 @@
 //! Invariant: a step says what is wanted and runs no hook, but for what must lie behind it first. A round
 //! of steps leads back to where it began.
 
+use juju_emulator::DeployOptions;
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
-use tests::juju::DeployOptions;
-use tests::operator::APP;
-use tests::plane::{LightWorld, StoreKind, Trial};
+use worlds::operator::APP;
+use worlds::plane::{LightWorld, StoreKind, Trial};
 
 /// Where a world is; what is wide as the cluster is different there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

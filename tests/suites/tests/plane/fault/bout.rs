@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use http::Method;
-use tests::juju::{Exit, HookRun};
-use tests::plane::{Plane, Sight, Trial};
-use tests::stack::proxy::Exchange;
+use juju_emulator::{Exit, HookRun};
+use kube_stack::proxy::Exchange;
+use worlds::plane::{Plane, Sight, Trial};
 
 use super::report::{Case, Report};
 use super::scenes::{self, Scene};

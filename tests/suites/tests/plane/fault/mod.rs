@@ -14,8 +14,8 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::Result;
-use tests::plane::{LightWorld, Plane};
-use tests::side_by_side::{alone, side_by_side};
+use worlds::plane::{LightWorld, Plane};
+use worlds::side_by_side::{alone, side_by_side};
 
 use bout::Bout;
 use report::Report;

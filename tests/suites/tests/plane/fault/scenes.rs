@@ -4,11 +4,11 @@
 //! was before: one hook leads from there to the scene's end, and Juju does not remember that it ran.
 
 use anyhow::{Context as _, Result, ensure};
-use tests::juju::event::{Event, RelationEvent, RelationKind};
-use tests::juju::{DeployOptions, HookRun, Juju};
-use tests::operator::{APP, UNIT};
-use tests::plane::{StoreKind, Trial};
-use tests::stack::proxy::{Fault, Refusal, Rule};
+use juju_emulator::event::{Event, RelationEvent, RelationKind};
+use juju_emulator::{DeployOptions, HookRun, Juju};
+use kube_stack::proxy::{Fault, Refusal, Rule};
+use worlds::operator::{APP, UNIT};
+use worlds::plane::{StoreKind, Trial};
 
 /// A scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Method;
-use tests::matrix::everything;
-use tests::stack::proxy::{Asked, Exchange, Fault, Refusal, Rule};
+use kube_stack::proxy::{Asked, Exchange, Fault, Refusal, Rule};
+use worlds::matrix::everything;
 
 use super::scenes::Scene;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use kube::ResourceExt as _;
 use kube::api::ListParams;
 use serde_json::{Value, json};
-use tests::operator::{self, APP};
-use tests::plane::{LightWorld, Plane};
+use worlds::operator::{self, APP};
+use worlds::plane::{LightWorld, Plane};
 
 use super::{api, helms, remove};
 
@@ -78,7 +78,7 @@ async fn definitions_of_others_stay_and_all_of_ours_go() {
     world.apply(&tape).await.unwrap();
     let before = names(&world).await;
 
-    let options = tests::juju::DeployOptions::trusted();
+    let options = juju_emulator::DeployOptions::trusted();
     world.deploy(options).await.unwrap();
     world.connect().await.unwrap();
     let made: BTreeSet<_> = names(&world).await.difference(&before).cloned().collect();

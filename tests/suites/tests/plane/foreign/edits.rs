@@ -3,7 +3,7 @@
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use tests::plane::{LightWorld, Plane};
+use worlds::plane::{LightWorld, Plane};
 
 use super::{Id, OURS, api, mark, writes};
 

@@ -9,10 +9,10 @@ mod servers;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
+use kube_stack::Mark;
 use serde_json::{Value, json};
-use tests::operator::APP;
-use tests::plane::LightWorld;
-use tests::stack::Mark;
+use worlds::operator::APP;
+use worlds::plane::LightWorld;
 
 /// An object's kind and name, and which group the kind is of.
 type Id<'a> = (&'a str, &'a str, &'a str);
@@ -115,7 +115,7 @@ fn helms(namespace: &str, replicas: u32) -> Value {
 /// All that an earlier world's charm has left is defined here, as Velero's kinds are the cluster's.
 async fn with_definitions(world: &LightWorld) {
     let defines = ["install", "--crds-only", "--dry-run", "-o", "json"];
-    let rendered = tokio::process::Command::new(tests::operator::velero().unwrap())
+    let rendered = tokio::process::Command::new(worlds::operator::velero().unwrap())
         .args(defines)
         .output()
         .await

@@ -1,12 +1,12 @@
 //! Objects of somebody else's under the names that we use.
 
+use juju_emulator::DeployOptions;
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ListParams};
+use kube_stack::proxy::{Asked, Face, Fault, Rule};
 use serde_json::{Value, json};
-use tests::juju::DeployOptions;
-use tests::operator::APP;
-use tests::plane::{LightWorld, Plane};
-use tests::stack::proxy::{Asked, Face, Fault, Rule};
+use worlds::operator::APP;
+use worlds::plane::{LightWorld, Plane};
 
 use super::{Id, api, bucket, find, made, mark, remove, with_definitions, writes};
 

@@ -1,9 +1,9 @@
 //! A Velero of somebody else's, or of another application of this charm.
 
+use juju_emulator::DeployOptions;
 use serde_json::{Value, json};
-use tests::juju::DeployOptions;
-use tests::operator::{APP, UNIT};
-use tests::plane::{LightWorld, Plane};
+use worlds::operator::{APP, UNIT};
+use worlds::plane::{LightWorld, Plane};
 
 use super::{bucket, daily, find, helms, made, mark, put, remove, with_definitions, writes};
 

@@ -1,7 +1,7 @@
 //! Changes that would end a pod that works.
 
 use serde_json::{Value, json};
-use tests::plane::{Fate, LightWorld, Plane};
+use worlds::plane::{Fate, LightWorld, Plane};
 
 use super::dead_pods::leave_behind;
 use super::kubectl;

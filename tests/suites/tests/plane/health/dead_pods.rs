@@ -1,7 +1,7 @@
 //! Pods that have ended for good and stay behind as a record.
 
 use serde_json::{Value, json};
-use tests::plane::{LightWorld, Plane};
+use worlds::plane::{LightWorld, Plane};
 
 use super::kubectl;
 

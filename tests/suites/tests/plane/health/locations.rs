@@ -1,7 +1,7 @@
 //! Locations: whose is the default, what Velero says in words of its own, and what it says nothing of.
 
 use serde_json::{Value, json};
-use tests::plane::{LightWorld, Plane};
+use worlds::plane::{LightWorld, Plane};
 
 use super::{kubectl, writes, written_by_a_quiet_hook};
 

@@ -6,8 +6,8 @@ mod locations;
 mod refusals;
 mod secrets;
 
-use tests::plane::LightWorld;
-use tests::stack::Mark;
+use kube_stack::Mark;
+use worlds::plane::LightWorld;
 
 /// kubectl in the world's namespace.
 async fn kubectl(world: &LightWorld, arguments: &[&str]) -> String {

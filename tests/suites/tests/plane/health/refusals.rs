@@ -1,14 +1,14 @@
 //! What the API server refuses while the charm is trusted.
 
-use tests::operator;
-use tests::plane::{Plane, Trial};
-use tests::stack::proxy::{Asked, Fault, Refusal, Rule};
+use kube_stack::proxy::{Asked, Fault, Refusal, Rule};
+use worlds::operator;
+use worlds::plane::{Plane, Trial};
 
 #[tokio::test]
 async fn an_action_names_what_no_role_allows() {
     let plane = Plane::shared().await.unwrap();
     let mut trial = Trial::open(&plane, "narrow-role").await.unwrap();
-    let trusted = tests::juju::DeployOptions::trusted();
+    let trusted = juju_emulator::DeployOptions::trusted();
     trial.world.deploy(trusted).await.unwrap();
     trial.world.connect().await.unwrap();
     let locations = |asked: &Asked| asked.path.contains("/backupstoragelocations");

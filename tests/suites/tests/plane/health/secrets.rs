@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use tests::juju::HookRun;
-use tests::operator::{self, S3, UNIT};
-use tests::plane::{LightWorld, Plane, StoreKind, Verdict};
+use juju_emulator::HookRun;
+use worlds::operator::{self, S3, UNIT};
+use worlds::plane::{LightWorld, Plane, StoreKind, Verdict};
 
 const ACCESS_KEY: &str = "a-light-access-key";
 const SECRET_KEY: &str = "a/light+secret=key";

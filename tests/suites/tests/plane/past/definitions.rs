@@ -1,12 +1,12 @@
 //! CustomResourceDefinitions of other versions. They are the cluster's, so each test has one of its own.
 
+use juju_emulator::DeployOptions;
 use kube::Api;
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
-use tests::juju::DeployOptions;
-use tests::past::{Installation, Release, take_back};
-use tests::plane::{LightWorld, Plane};
+use worlds::past::{Installation, Release, take_back};
+use worlds::plane::{LightWorld, Plane};
 
 use super::given::{NO_STORE, connected, kind, mark, refresh, writes};
 

@@ -1,10 +1,10 @@
 //! A refresh that does not find everything in order.
 
+use juju_emulator::{Dialect, Interruption};
 use serde_json::json;
-use tests::juju::{Dialect, Interruption};
-use tests::operator::{APP, UNIT};
-use tests::past::{CLI, Installation, PythonCharm, Release, VeleroCli, take_back};
-use tests::plane::{LightWorld, Plane};
+use worlds::operator::{APP, UNIT};
+use worlds::past::{CLI, Installation, PythonCharm, Release, VeleroCli, take_back};
+use worlds::plane::{LightWorld, Plane};
 
 use super::given::{
     NO_STORE, OLD_PLUGIN, OUR_PLUGIN, assert_ours, assert_up_to_date, backup, connected, create,

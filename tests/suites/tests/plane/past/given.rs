@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
+use juju_emulator::{DeployOptions, Dialect};
 use kube::api::{ApiResource, DynamicObject, ListParams, PostParams, WatchEvent, WatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
+use kube_stack::Mark;
 use serde_json::{Value, json};
-use tests::juju::{DeployOptions, Dialect};
-use tests::operator::{APP, S3};
-use tests::past::{CLI, LIGHTKUBE, PythonCharm};
-use tests::plane::{LightWorld, Plane};
-use tests::stack::Mark;
-use tests::versions;
 use tokio::time::timeout;
+use worlds::operator::{APP, S3};
+use worlds::past::{CLI, LIGHTKUBE, PythonCharm};
+use worlds::plane::{LightWorld, Plane};
+use worlds::versions;
 
 pub(crate) const NO_STORE: &str = "blocked: no object store: run `juju integrate velero-operator \
                                    s3-integrator` or `azure-storage-integrator`";

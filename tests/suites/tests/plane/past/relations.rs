@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use juju_emulator::Dialect;
 use serde_json::json;
-use tests::juju::Dialect;
-use tests::operator::{APP, S3};
-use tests::plane::{LightWorld, Plane};
+use worlds::operator::{APP, S3};
+use worlds::plane::{LightWorld, Plane};
 
 use super::given::{
     NO_STORE, assert_ours, bag_of, connected, exists, get, init_containers, objects, our_bag,

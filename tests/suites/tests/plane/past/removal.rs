@@ -3,8 +3,8 @@
 use kube::Api;
 use kube::api::{DynamicObject, ListParams};
 use serde_json::json;
-use tests::operator::APP;
-use tests::plane::{LightWorld, Plane};
+use worlds::operator::APP;
+use worlds::plane::{LightWorld, Plane};
 
 use super::given::{backup, connected, create, kind, python, refresh};
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use kube::api::DynamicObject;
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
-use tests::operator::APP;
-use tests::past::VeleroCli;
-use tests::plane::Plane;
-use tests::versions;
+use worlds::operator::APP;
+use worlds::past::VeleroCli;
+use worlds::plane::Plane;
+use worlds::versions;
 
 use super::given::{
     NO_STORE, OLD_PLUGIN, OUR_PLUGIN, assert_ours, assert_up_to_date, backup, connected, create,
@@ -212,7 +212,7 @@ async fn a_server_that_would_roll_is_replaced() {
     let plane = Plane::shared().await.unwrap();
     let mut world = plane.world("rolling").await.unwrap();
     let options = super::given::trusted_with(&[]);
-    let python = tests::past::PythonCharm::deploy(&mut world.juju, options)
+    let python = worlds::past::PythonCharm::deploy(&mut world.juju, options)
         .await
         .unwrap();
     python.install().await.unwrap();

@@ -10,8 +10,8 @@ mod steps;
 
 use std::time::Instant;
 
-use tests::dice::{self, Dice, Steps};
-use tests::plane::Plane;
+use worlds::dice::{self, Dice, Steps};
+use worlds::plane::Plane;
 
 use steps::Scene;
 

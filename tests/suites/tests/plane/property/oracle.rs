@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::api::{DynamicObject, ListParams};
 use serde_json::{Value, json};
-use tests::operator::APP;
-use tests::plane::StoreKind;
+use worlds::operator::APP;
+use worlds::plane::StoreKind;
 
 use super::steps::{BUCKET, KEY, PATH, Scene};
 

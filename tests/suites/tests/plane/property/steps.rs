@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use juju_emulator::model::Life;
+use juju_emulator::{DeployOptions, Echo, Interruption};
 use kube::Api;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
+use kube_stack::proxy::{Face, Fault, Proxy, Refusal, Rule};
 use serde_json::json;
-use tests::juju::model::Life;
-use tests::juju::{DeployOptions, Echo, Interruption};
-use tests::operator::APP;
-use tests::plane::{LightWorld, Plane, StoreKind};
-use tests::stack::proxy::{Face, Fault, Proxy, Refusal, Rule};
-
-use tests::dice::Dice;
+use worlds::dice::Dice;
+use worlds::operator::APP;
+use worlds::plane::{LightWorld, Plane, StoreKind};
 
 pub(crate) const IMAGES: [&str; 2] = ["velero/velero:v1.18.3", "velero/velero:v1.18.2"];
 const BAD_IMAGES: [&str; 3] = ["velero/velero:v1.17.0", "no image", ""];
@@ -376,7 +375,7 @@ impl Scene {
         let _ = self.world.juju.run_hook(unit, "update-status").await;
     }
 
-    fn kill(&self) -> tests::stack::proxy::Kill {
+    fn kill(&self) -> kube_stack::proxy::Kill {
         let killer = self.world.juju.killer();
         // What asks may have ended by itself.
         std::sync::Arc::new(move || drop(killer.kill()))

@@ -1,8 +1,8 @@
 //! Fields as integrators of several ages send them.
 
-use tests::juju::{Dialect, S3Settings};
-use tests::operator::{APP, S3};
-use tests::plane::{LightWorld, Plane};
+use juju_emulator::{Dialect, S3Settings};
+use worlds::operator::{APP, S3};
+use worlds::plane::{LightWorld, Plane};
 
 use super::{in_force, said, say, with_silent_integrator};
 

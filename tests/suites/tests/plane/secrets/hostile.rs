@@ -1,8 +1,8 @@
 //! What an integrator can send to do harm.
 
-use tests::juju::secrets::{Grant, Owner, Secret, encode};
-use tests::operator::{APP, S3};
-use tests::plane::{LightWorld, Plane};
+use juju_emulator::secrets::{Grant, Owner, Secret, encode};
+use worlds::operator::{APP, S3};
+use worlds::plane::{LightWorld, Plane};
 
 use super::{in_force, no_hook_has_failed, say, with_silent_integrator};
 

@@ -6,12 +6,12 @@ mod hostile;
 mod news;
 mod property;
 
+use juju_emulator::{HookRun, S3Settings};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::ListParams;
-use tests::juju::{HookRun, S3Settings};
-use tests::operator::{APP, S3};
-use tests::plane::LightWorld;
+use worlds::operator::{APP, S3};
+use worlds::plane::LightWorld;
 
 /// How often a hook has asked Juju for a secret.
 fn asked(run: &HookRun) -> usize {

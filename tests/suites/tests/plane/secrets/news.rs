@@ -1,10 +1,10 @@
 //! A hook asks for a secret when it may have changed, and forgets no news of it.
 
+use juju_emulator::AzureSettings;
+use kube_stack::proxy::{Face, Fault, Refusal, Rule};
 use serde_json::json;
-use tests::juju::AzureSettings;
-use tests::operator::{APP, AZURE, S3, UNIT};
-use tests::plane::{LightWorld, Plane};
-use tests::stack::proxy::{Face, Fault, Refusal, Rule};
+use worlds::operator::{APP, AZURE, S3, UNIT};
+use worlds::plane::{LightWorld, Plane};
 
 use super::{asked, in_force, no_hook_has_failed, said, secrets};
 
@@ -87,7 +87,7 @@ async fn a_rotation_that_a_hook_cannot_use_is_not_forgotten() {
     let proxy = plane.proxy(Face::Valid).await.unwrap();
     let mut world = plane.world_at("not-now", proxy.api()).await.unwrap();
     world
-        .deploy(tests::juju::DeployOptions::trusted())
+        .deploy(juju_emulator::DeployOptions::trusted())
         .await
         .unwrap();
     world.connect().await.unwrap();
@@ -159,7 +159,7 @@ async fn beside_a_foreign_velero_no_hook_asks() {
     });
     world.apply(&foreign).await.unwrap();
     world
-        .deploy(tests::juju::DeployOptions::trusted())
+        .deploy(juju_emulator::DeployOptions::trusted())
         .await
         .unwrap();
     let settings = world.settings();

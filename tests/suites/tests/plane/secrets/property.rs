@@ -4,15 +4,15 @@
 //! A failing sequence names its seed: `PROPERTY_SEED=<seed>` runs it alone, step for step the same.
 //! `PROPERTY_SEQUENCES` says how many to run.
 
+use juju_emulator::{DeployOptions, Exit, Interruption, PodLoss, Resolve, ToolFault};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt as _};
+use kube_stack::proxy::{Face, Fault, Proxy, Refusal, Rule};
 use serde_json::{Map, Value};
-use tests::dice::{self, Dice, Steps};
-use tests::juju::{DeployOptions, Exit, Interruption, PodLoss, Resolve, ToolFault};
-use tests::operator::{APP, AZURE, S3};
-use tests::plane::{LightWorld, Plane, StoreKind};
-use tests::stack::proxy::{Face, Fault, Proxy, Refusal, Rule};
+use worlds::dice::{self, Dice, Steps};
+use worlds::operator::{APP, AZURE, S3};
+use worlds::plane::{LightWorld, Plane, StoreKind};
 
 use super::{asked, in_force, secrets};
 
@@ -260,7 +260,7 @@ impl Scene {
         }
     }
 
-    fn kill(&self) -> tests::stack::proxy::Kill {
+    fn kill(&self) -> kube_stack::proxy::Kill {
         let killer = self.world.juju.killer();
         // What asks may have ended by itself.
         std::sync::Arc::new(move || drop(killer.kill()))
@@ -324,7 +324,7 @@ impl Scene {
     fn units(&self) -> Vec<String> {
         let app = &self.world.juju.model().applications[APP];
         let units = app.units.values();
-        let alive = units.filter(|unit| unit.life == tests::juju::model::Life::Alive);
+        let alive = units.filter(|unit| unit.life == juju_emulator::model::Life::Alive);
         alive.map(|unit| app.unit_name(unit.number)).collect()
     }
 

@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use tests::juju::{AzureSettings, DeployOptions, S3Settings};
-use tests::operator::{APP, S3, UNIT};
-use tests::plane::{LightWorld, Plane};
+use juju_emulator::{AzureSettings, DeployOptions, S3Settings};
+use worlds::operator::{APP, S3, UNIT};
+use worlds::plane::{LightWorld, Plane};
 
 use super::table::{Rows, Section};
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use juju_emulator::DeployOptions;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
+use kube_stack::ApiEndpoint;
+use kube_stack::proxy::{Asked, Face, Fault, Refusal, Rule};
 use serde_json::json;
-use tests::juju::DeployOptions;
-use tests::plane::{LightWorld, Plane};
-use tests::stack::ApiEndpoint;
-use tests::stack::proxy::{Asked, Face, Fault, Refusal, Rule};
+use worlds::plane::{LightWorld, Plane};
 
 use super::table::{Rows, Section};
 

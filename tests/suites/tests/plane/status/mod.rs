@@ -15,8 +15,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use futures::future::{FutureExt as _, LocalBoxFuture, join_all};
-use tests::operator;
-use tests::plane::Plane;
+use worlds::operator;
+use worlds::plane::Plane;
 
 use table::{Rows, Section};
 

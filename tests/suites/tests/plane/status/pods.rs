@@ -1,8 +1,8 @@
 //! What becomes of Velero's pods. Where they wait for something, the kubelet's words are real ones.
 
-use tests::juju::DeployOptions;
-use tests::operator::APP;
-use tests::plane::{Fate, LightWorld, Plane, Verdict};
+use juju_emulator::DeployOptions;
+use worlds::operator::APP;
+use worlds::plane::{Fate, LightWorld, Plane, Verdict};
 
 use super::table::{Rows, Section};
 

@@ -1,13 +1,13 @@
 //! What Velero says of the store, in the words of real ones.
 
 use jiff::{Timestamp, ToSpan as _};
+use juju_emulator::AzureSettings;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
-use tests::juju::AzureSettings;
-use tests::operator::{APP, S3, UNIT};
-use tests::plane::{LightWorld, Plane, Verdict};
+use worlds::operator::{APP, S3, UNIT};
+use worlds::plane::{LightWorld, Plane, Verdict};
 
 use super::asking::AZURE;
 use super::table::{Rows, Section};
@@ -152,7 +152,7 @@ async fn data(world: &mut LightWorld, rows: &mut Rows) {
 
     world.juju.model_mut().secrets.clear();
     // Not `run_hook`, in which the integrator would make another one.
-    let hook = tests::juju::event::Event::hook("start");
+    let hook = juju_emulator::event::Event::hook("start");
     let run = world.juju.run_event(UNIT, hook).await.unwrap();
     assert!(run.exit.is_success());
     let situation = "The secret is gone";

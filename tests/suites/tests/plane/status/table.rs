@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display};
 
-use tests::operator::UNIT;
-use tests::plane::LightWorld;
+use worlds::operator::UNIT;
+use worlds::plane::LightWorld;
 
 /// As much as is shown of a message.
 const LONGEST: usize = 500;

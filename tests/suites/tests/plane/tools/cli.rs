@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use tests::juju::DeployOptions;
-use tests::operator::UNIT;
-use tests::plane::{Plane, Trial};
-use tests::side_by_side::{alone, side_by_side};
+use juju_emulator::DeployOptions;
+use worlds::operator::UNIT;
+use worlds::plane::{Plane, Trial};
+use worlds::side_by_side::{alone, side_by_side};
 
 /// What is in the CLI's place, and what the user is told.
 enum Instead {

@@ -1,9 +1,9 @@
 //! Hook tools that fail or talk nonsense.
 
-use tests::juju::event::Event;
-use tests::juju::{DeployOptions, Exit, HookRun, Resolve, ToolFault};
-use tests::operator::{APP, S3, UNIT};
-use tests::plane::{Plane, Sight, Trial};
+use juju_emulator::event::Event;
+use juju_emulator::{DeployOptions, Exit, HookRun, Resolve, ToolFault};
+use worlds::operator::{APP, S3, UNIT};
+use worlds::plane::{Plane, Sight, Trial};
 
 use super::{fails, has_only_read, log};
 

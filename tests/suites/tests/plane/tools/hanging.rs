@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tests::juju::{DeployOptions, Exit, Resolve, ToolFault};
-use tests::operator::{APP, S3, UNIT};
-use tests::plane::{Plane, Trial};
-use tests::side_by_side::{alone, side_by_side};
+use juju_emulator::{DeployOptions, Exit, Resolve, ToolFault};
+use worlds::operator::{APP, S3, UNIT};
+use worlds::plane::{Plane, Trial};
+use worlds::side_by_side::{alone, side_by_side};
 
 use super::log;
 

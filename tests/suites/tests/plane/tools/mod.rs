@@ -5,8 +5,8 @@ mod failing;
 mod hanging;
 
 use http::Method;
-use tests::juju::{HookRun, ToolFault};
-use tests::plane::Trial;
+use juju_emulator::{HookRun, ToolFault};
+use worlds::plane::Trial;
 
 /// What Juju says when its controller has just gone.
 fn fails() -> ToolFault {
