@@ -139,7 +139,17 @@ fn build(folder: &Path) -> Result<()> {
     };
     let target = folder.parent().context("no target directory")?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    // With the features that libraries have in the running program, so that none is built again.
+    let running = env::var("CARGO_PKG_NAME").ok();
+    let mut command = Command::new(cargo);
+    // They are about the running program's package, and would count as a change of each other one.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    let output = command
         .args([
             "build",
             "--quiet",
@@ -149,6 +159,7 @@ fn build(folder: &Path) -> Result<()> {
             "--profile",
             profile,
         ])
+        .args(running.iter().flat_map(|name| ["--package", name]))
         .args(HELPERS.iter().flat_map(|name| ["--bin", name]))
         .arg("--target-dir")
         .arg(target)

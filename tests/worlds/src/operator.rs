@@ -68,15 +68,14 @@ fn in_workspace(mut cargo: Command) -> Command {
 
 /// What cargo is told for it to build the charm.
 #[must_use]
-pub const fn build_of(profile: &str) -> [&str; 6] {
-    [
-        "build",
-        "--locked",
-        "--package",
-        "velero-charm",
-        "--profile",
-        profile,
-    ]
+pub fn build_of(profile: &str) -> Vec<&str> {
+    let mut words = vec!["build", "--locked", "--package", "velero-charm"];
+    words.extend(["--bin", "velero-charm", "--profile", profile]);
+    if profile == "dev" {
+        // With the features that libraries have in tests, so that none is built again. What ships has its own.
+        words.extend(["--package", "suites"]);
+    }
+    words
 }
 
 async fn build() -> Result<PathBuf> {
