@@ -1,0 +1,89 @@
+//! Starts a charm's `dispatch` as the unit agent in a pod would, and says how it went.
+//!
+//! Called by the emulator with one argument, the path of a `Spec`. It stays as the parent, so that
+//! the kernel's own account of the child's memory can be read once the child is gone.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context, Result};
+use juju_emulator::exec::{Mount, Outcome, Report, Spec};
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{UsageWho, getrusage};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The emulator shows this text when no report was written.
+            let _ = writeln!(io::stderr(), "unit-exec: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let path = std::env::args_os()
+        .nth(1)
+        .context("the path of a spec is missing")?;
+    let spec: Spec = serde_json::from_slice(&fs::read(path).context("reading the spec")?)?;
+    // Opened before anything is mounted over it.
+    let report = File::create(&spec.report).context("opening the report")?;
+    enter_namespace(&spec.mounts)?;
+    let (at, clock) = (SystemTime::now(), Instant::now());
+    let outcome = start(&spec).map_or_else(|error| not_started(&spec.program, &error), ended);
+    let took = clock.elapsed();
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    // Linux counts in KiB.
+    let max_rss = u64::try_from(usage.max_rss()).unwrap_or_default() * 1024;
+    let told = Report {
+        outcome,
+        max_rss,
+        at,
+        took,
+    };
+    serde_json::to_writer(report, &told)?;
+    Ok(())
+}
+
+fn enter_namespace(mounts: &[Mount]) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).context("a private mount namespace (root is needed)")?;
+    let none: Option<&str> = None;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    for Mount { from, on } in mounts {
+        mount(Some(from), on, none, MsFlags::MS_BIND, none)
+            .with_context(|| format!("mounting {} on {}", from.display(), on.display()))?;
+    }
+    Ok(())
+}
+
+fn start(spec: &Spec) -> io::Result<ExitStatus> {
+    Command::new(&spec.program)
+        .arg0(&spec.program)
+        .current_dir(&spec.directory)
+        .env_clear()
+        .envs(&spec.environment)
+        .stdin(Stdio::null())
+        .status()
+}
+
+fn ended(status: ExitStatus) -> Outcome {
+    status.signal().map_or_else(
+        || Outcome::Exited(status.code().unwrap_or(-1)),
+        Outcome::Signalled,
+    )
+}
+
+fn not_started(program: &Path, error: &io::Error) -> Outcome {
+    let reason = error.raw_os_error().map_or_else(
+        || error.to_string(),
+        |number| Errno::from_raw(number).desc().to_lowercase(),
+    );
+    Outcome::NotStarted(format!("fork/exec {}: {reason}", program.display()))
+}

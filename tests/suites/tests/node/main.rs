@@ -1,0 +1,57 @@
+//! The charm on a real node: real Velero, a real store, real failures.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod actions;
+mod azure;
+mod change_of_store;
+mod config;
+mod experiments;
+mod foreign;
+mod in_flight;
+mod past;
+mod quiet;
+mod removal;
+mod stack;
+mod store;
+mod whole_way;
+
+use juju_emulator::ActionOutcome;
+use serde_json::{Map, Value};
+use worlds::operator::UNIT;
+use worlds::world::World;
+
+async fn run_with(world: &mut World, action: &str, params: Value) -> ActionOutcome {
+    let params: Map<String, Value> = serde_json::from_value(params).unwrap();
+    world.juju.run_action(UNIT, action, &params).await.unwrap()
+}
+
+/// `verb resource` of each write of the charm since a mark.
+async fn writes(world: &World, mark: &kube_stack::Mark) -> Vec<String> {
+    let user = world.charm_user();
+    let writes = world.stack.audit().writes_of(&user, mark).await.unwrap();
+    writes
+        .into_iter()
+        .map(|request| format!("{} {}", request.verb, request.resource))
+        .collect()
+}
+
+/// The name of the server's pod.
+async fn server_pod(world: &World) -> String {
+    let get = ["get", "pods", "-l", "deploy=velero", "-o", "name"];
+    kubectl(world, &get).await
+}
+
+/// kubectl in the world's namespace.
+async fn kubectl(world: &World, arguments: &[&str]) -> String {
+    let here = ["-n", &world.namespace];
+    world
+        .kubectl(&[&here[..], arguments].concat())
+        .await
+        .unwrap()
+}

@@ -1,0 +1,89 @@
+//! What changes nothing, and what is put right.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use worlds::world::World;
+
+use super::{kubectl, writes};
+
+#[tokio::test]
+async fn nothing_to_do_nothing_written() {
+    let mut world = World::connected("steady").await.unwrap();
+    world.update_status().await.unwrap();
+    let mark = world.stack.audit().mark().await.unwrap();
+    let starts = world.cli_starts().unwrap();
+    assert!(!starts.is_empty(), "installing starts the CLI");
+
+    let run = world.update_status().await.unwrap();
+
+    assert_eq!(writes(&world, &mark).await, Vec::<String>::new());
+    assert_eq!(world.cli_starts().unwrap(), starts, "the CLI was started");
+    let tools: Vec<_> = run
+        .tool_calls
+        .iter()
+        .map(|call| call.tool.as_str())
+        .collect();
+    let expected = [
+        "is-leader",
+        "config-get",
+        "relation-ids",
+        "relation-list",
+        "relation-get",
+        "relation-get",
+        // For the other kind of store.
+        "relation-ids",
+        "status-get",
+    ];
+    assert_eq!(tools, expected);
+    let requests = world.stack.audit().since(&mark).await.unwrap();
+    let mut verbs = BTreeMap::<_, u32>::new();
+    for request in requests
+        .iter()
+        .filter(|request| request.user == world.charm_user())
+    {
+        *verbs.entry(request.verb.as_str()).or_default() += 1;
+    }
+    println!(
+        "steady update-status: hook tools {tools:?}; API requests {verbs:?}; 0 CLI starts; {:.0} ms; \
+         {:.1} MB resident",
+        run.duration.as_secs_f64() * 1000.0,
+        f64::from(u32::try_from(run.max_rss / 1024).unwrap()) / 1024.0
+    );
+}
+
+/// Of two defaults Velero takes one away at once.
+#[tokio::test]
+async fn a_users_default_location_stays_and_nobody_fights() {
+    let mut world = World::connected("two-defaults").await.unwrap();
+    let ours = world.location().await.unwrap().unwrap();
+    let mut theirs = json!({
+        "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+        "metadata": {"name": "theirs", "namespace": world.namespace},
+        "spec": ours,
+    });
+    theirs["spec"]["objectStorage"]["prefix"] = json!("theirs");
+    world.apply(&theirs).await.unwrap();
+    let kind = "backupstoragelocations.velero.io";
+    let judged = "--for=jsonpath={.status.phase}=Available";
+    kubectl(&world, &["wait", &format!("{kind}/theirs"), judged]).await;
+    world.update_status().await.unwrap();
+    let defaults = async |world: &World| {
+        let shown = "jsonpath={range .items[*]}{.metadata.name}={.spec.default} {end}";
+        kubectl(world, &["get", kind, "-o", shown]).await
+    };
+    assert_eq!(defaults(&world).await.trim(), "default= theirs=true");
+
+    let mark = world.stack.audit().mark().await.unwrap();
+    for _ in 0..3 {
+        world.update_status().await.unwrap();
+        world.expect_status("active: ").unwrap();
+    }
+    assert_eq!(writes(&world, &mark).await, Vec::<String>::new());
+    assert_eq!(defaults(&world).await.trim(), "default= theirs=true");
+
+    kubectl(&world, &["delete", kind, "theirs"]).await;
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    assert_eq!(defaults(&world).await.trim(), "default=true");
+}

@@ -1,0 +1,142 @@
+//! Locations: whose is the default, what Velero says in words of its own, and what it says nothing of.
+
+use serde_json::{Value, json};
+use worlds::plane::{LightWorld, Plane};
+
+use super::{kubectl, writes, written_by_a_quiet_hook};
+
+const KIND: &str = "backupstoragelocations.velero.io";
+const STAYS: &str = "Backups go to location `theirs` unless they name another";
+
+async fn default_of(world: &LightWorld, name: &str) -> Option<bool> {
+    let location = world.velero_object("BackupStorageLocation", name).await;
+    location.unwrap().unwrap().data["spec"]["default"].as_bool()
+}
+
+async fn patch(world: &LightWorld, name: &str, patch: &Value) {
+    let patch = patch.to_string();
+    kubectl(world, &["patch", KIND, name, "--type=merge", "-p", &patch]).await;
+}
+
+async fn make_theirs(world: &LightWorld) {
+    let theirs = json!({
+        "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+        "metadata": {"name": "theirs", "namespace": world.namespace},
+        "spec": {"provider": "aws", "default": true, "objectStorage": {"bucket": "theirs"}},
+    });
+    world.apply(&theirs).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_default_that_a_user_chose_stays() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "two-defaults").await.unwrap();
+    assert_eq!(default_of(&world, "default").await, Some(true));
+
+    make_theirs(&world).await;
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    assert_eq!(default_of(&world, "default").await, None);
+    assert_eq!(default_of(&world, "theirs").await, Some(true));
+    assert_eq!(
+        written_by_a_quiet_hook(&mut world).await,
+        Vec::<String>::new()
+    );
+    assert_eq!(world.log().matches(STAYS).count(), 1, "{}", world.log());
+
+    // Another change of ours does not take it back.
+    world.offer("path", "elsewhere").await.unwrap();
+    world.expect_status("active: ").unwrap();
+    assert_eq!(default_of(&world, "default").await, None);
+    assert_eq!(default_of(&world, "theirs").await, Some(true));
+
+    patch(&world, "theirs", &json!({"spec": {"default": false}})).await;
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    assert_eq!(default_of(&world, "default").await, Some(true));
+    assert_eq!(
+        written_by_a_quiet_hook(&mut world).await,
+        Vec::<String>::new()
+    );
+
+    patch(&world, "theirs", &json!({"spec": {"default": true}})).await;
+    world.update_status().await.unwrap();
+    assert_eq!(default_of(&world, "default").await, None);
+    kubectl(&world, &["delete", KIND, "theirs"]).await;
+    world.update_status().await.unwrap();
+    assert_eq!(default_of(&world, "default").await, Some(true));
+}
+
+/// Velero takes `default` from all but the newest one that has it, before the charm looks.
+#[tokio::test]
+async fn a_default_that_velero_took_away_is_not_asked_for_again() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "default-taken")
+        .await
+        .unwrap();
+    make_theirs(&world).await;
+    patch(&world, "default", &json!({"spec": {"default": null}})).await;
+
+    assert_eq!(
+        written_by_a_quiet_hook(&mut world).await,
+        Vec::<String>::new()
+    );
+    world.expect_status("active: ").unwrap();
+}
+
+#[tokio::test]
+async fn a_default_that_was_there_first_stays() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::deployed(&plane, "default-first").await.unwrap();
+    make_theirs(&world).await;
+
+    world.connect().await.unwrap();
+
+    assert_eq!(default_of(&world, "default").await, None);
+    assert_eq!(default_of(&world, "theirs").await, Some(true));
+}
+
+#[tokio::test]
+async fn a_lost_snapshot_location_is_put_back_without_a_verdict() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::deployed(&plane, "snapshots").await.unwrap();
+    let mut amazon = world.settings();
+    amazon.options.remove("region");
+    let endpoint = "https://s3.amazonaws.com".to_owned();
+    amazon.options.insert("endpoint".to_owned(), endpoint);
+    world.integrate(amazon).await.unwrap();
+    world.expect_status("active: ").unwrap();
+    let remarks = world.log().matches("No `region` was sent").count();
+    let kind = "volumesnapshotlocations.velero.io";
+    kubectl(&world, &["delete", kind, "default"]).await;
+
+    // Like Velero, the stand-in gives no verdict on it: a hook that waited for one would take minutes.
+    world.update_status().await.unwrap();
+
+    world.expect_status("active: ").unwrap();
+    let names = kubectl(&world, &["get", kind, "-o", "name"]).await;
+    assert_eq!(names.trim(), "volumesnapshotlocation.velero.io/default");
+    let again = world.log().matches("No `region` was sent").count();
+    assert_eq!(again, remarks, "what was said of the store is said again");
+}
+
+#[tokio::test]
+async fn labels_of_a_location_are_put_back_without_a_verdict() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "labels").await.unwrap();
+    kubectl(&world, &["label", KIND, "default", "component-"]).await;
+    let mark = plane.audit().mark().await.unwrap();
+
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    assert_eq!(
+        writes(&world, &mark).await,
+        ["patch backupstoragelocations"]
+    );
+    // Nor does a later hook take it for a location that is still to be judged.
+    assert_eq!(
+        written_by_a_quiet_hook(&mut world).await,
+        Vec::<String>::new()
+    );
+    world.expect_status("active: ").unwrap();
+}

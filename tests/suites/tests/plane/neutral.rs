@@ -1,0 +1,83 @@
+//! The charm knows no provider: it names none, in code, words or tests.
+
+use std::fs;
+use std::path::Path;
+
+use worlds::operator;
+
+/// What people call them, whatever the registry holds.
+const CLOUDS: [&str; 6] = ["amazon", "aws", "azure", "gcp", "google", "s3"];
+
+/// Every word by which a provider could be known.
+fn words() -> Vec<String> {
+    let mut words = CLOUDS.map(str::to_owned).to_vec();
+    for descriptor in providers::registry().unwrap().descriptors() {
+        let endpoints = descriptor.endpoints().flat_map(|e| [e.name, e.interface]);
+        let names = [
+            descriptor.name,
+            descriptor.integrator,
+            descriptor.plugin.option,
+            descriptor.plugin.default,
+        ];
+        words.extend(endpoints.chain(names).map(str::to_lowercase));
+    }
+    words
+}
+
+/// The lines of a text that have one of the words in them, be it as the start of a longer one.
+fn naming<'a>(text: &'a str, words: &[String]) -> Vec<&'a str> {
+    let names = |line: &&str| {
+        let line = line.to_lowercase();
+        words.iter().any(|word| {
+            line.match_indices(word).any(|(at, _)| {
+                let before = line.get(..at).and_then(|start| start.chars().next_back());
+                !before.is_some_and(char::is_alphanumeric)
+            })
+        })
+    };
+    text.lines().filter(names).collect()
+}
+
+fn sources(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path.display().to_string(), text));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_charm_names_no_provider() {
+    let words = words();
+    let sources = sources(&operator::workspace().join("velero-charm/src"));
+    assert!(sources.len() > 20, "{} files", sources.len());
+
+    let named: Vec<_> = sources
+        .iter()
+        .flat_map(|(path, text)| {
+            naming(text, &words)
+                .into_iter()
+                .map(move |line| (path, line))
+        })
+        .collect();
+    assert!(named.is_empty(), "{named:#?}");
+}
+
+#[test]
+fn a_name_is_found_in_any_dress() {
+    let words = words();
+    let text = "struct AwsStore;\nlet s3_url = 1;\n\"azure-storage\"\nlaws, chaws3\n// Amazon's";
+    let found = [
+        "struct AwsStore;",
+        "let s3_url = 1;",
+        "\"azure-storage\"",
+        "// Amazon's",
+    ];
+    assert_eq!(naming(text, &words), found);
+}

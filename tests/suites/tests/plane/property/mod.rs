@@ -1,0 +1,59 @@
+//! Random sequences of what users, integrators, clusters and accidents do to a charmed model. However it
+//! came to be as it is: one quiet hook ends in what config and relations call for (`oracle.rs`), and the
+//! next one writes nothing.
+//!
+//! A failing sequence names its seed: `PROPERTY_SEED=<seed>` runs it alone, step for step the same.
+//! `PROPERTY_SEQUENCES` says how many to run.
+
+mod oracle;
+mod steps;
+
+use std::time::Instant;
+
+use worlds::dice::{self, Dice, Steps};
+use worlds::plane::Plane;
+
+use steps::Scene;
+
+const SEQUENCES: u64 = 8;
+const STEPS: usize = 12;
+
+#[tokio::test]
+async fn whatever_happened_one_quiet_hook_brings_about_what_is_called_for() {
+    let seeds = dice::seeds("PROPERTY", SEQUENCES).unwrap();
+    let plane = Plane::start().await.unwrap();
+    let began = Instant::now();
+    let (mut hooks, mut killed) = (0, 0);
+    for seed in seeds.clone() {
+        let scene = sequence(&plane, seed).await;
+        let runs = scene.world.juju.hook_runs();
+        hooks += runs.len();
+        killed += runs.iter().filter(|run| run.exit.is_terminated()).count();
+    }
+    println!(
+        "seeds {seeds:?}, {STEPS} steps each: {hooks} hooks, {killed} killed; {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+}
+
+/// One sequence. Its steps are told if it ends in a panic.
+async fn sequence(plane: &Plane, seed: u64) -> Scene {
+    let mut told = Steps::of("PROPERTY", seed);
+    let mut dice = Dice::new(seed);
+    let mut scene = Scene::set(plane, seed).await;
+    for _ in 0..STEPS {
+        let step = scene.choose(&mut dice);
+        told.take(format!("{step:?}"));
+        scene.take(step).await;
+        // Sometimes one thing comes before the last one has come to rest.
+        if dice.roll(10) < 7 {
+            scene.settle().await;
+        }
+    }
+    told.take("the end");
+    scene.mend().await;
+    scene.quiet_hook().await;
+    oracle::assert_as_called_for(&scene).await;
+    scene.assert_next_hook_writes_nothing().await;
+    scene
+}

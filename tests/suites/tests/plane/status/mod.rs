@@ -1,0 +1,108 @@
+//! Every status that a user can meet, brought about; and the page that lists them, made from that.
+//!
+//! With `UPDATE_DOCS=1` the page is written anew instead of compared.
+//!
+//! Everything is caused, not injected, as far as a control plane without kubelet and store goes; what those
+//! two say is quoted from real ones. Left to unit tests is the hook that runs out of its three minutes.
+
+mod asking;
+mod cluster;
+mod pods;
+mod store;
+mod table;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use futures::future::{FutureExt as _, LocalBoxFuture, join_all};
+use worlds::operator;
+use worlds::plane::Plane;
+
+use table::{Rows, Section};
+
+const HEAD: &str = "\
+# Statuses
+
+What `juju status` shows for the unit, and when. `blocked` needs somebody to do something, and the
+message says what; `waiting` passes by itself; `maintenance` is work in progress. When several things
+are wrong, the worst is shown and the others are counted; all of them are in `juju debug-log` at level
+DEBUG.
+
+The names are those of an application `velero-operator` in a model `my-model`. This page is made by the
+test that brings each status about.
+";
+
+fn page() -> PathBuf {
+    operator::workspace().join("docs/reference/statuses.md")
+}
+
+fn rendered(rows: &[Rows]) -> String {
+    let mut text = HEAD.to_owned();
+    for section in Section::ALL {
+        let rows = rows.iter().flat_map(|rows| rows.of(section));
+        let _ = write!(
+            text,
+            "\n## {}\n\n| situation | level | message |\n| --- | --- | --- |\n",
+            section.title()
+        );
+        text.extend(rows.map(|row| format!("{row}\n")));
+    }
+    text
+}
+
+/// The first line in which two texts differ, as both have it.
+fn first_difference(one: &str, two: &str) -> Option<String> {
+    let lines = one.lines().map(Some).chain([None; 1]);
+    let others = two.lines().map(Some).chain([None; 1]);
+    let mut pairs = lines.zip(others);
+    let (one, two) = pairs.find(|(one, two)| one != two)?;
+    Some(format!("{one:?}\n{two:?}"))
+}
+
+#[tokio::test]
+async fn every_status_is_brought_about_and_listed_for_users() {
+    operator::program().await.unwrap();
+    let plane = Plane::shared().await.unwrap();
+    // In the order of the page. All at once: most of the time is spent waiting.
+    let groups: Vec<LocalBoxFuture<'_, Rows>> = vec![
+        asking::trust_and_storage(&plane).boxed_local(),
+        asking::two_stores(&plane).boxed_local(),
+        cluster::foreign(&plane).boxed_local(),
+        asking::config(&plane).boxed_local(),
+        store::unjudged(&plane).boxed_local(),
+        store::s3(&plane).boxed_local(),
+        store::azure(&plane).boxed_local(),
+        pods::slow_server(&plane).boxed_local(),
+        pods::slow_agent(&plane).boxed_local(),
+        pods::broken(&plane).boxed_local(),
+        cluster::pod_security(&plane).boxed_local(),
+        store::unknown_phase(&plane).boxed_local(),
+        cluster::busy(&plane).boxed_local(),
+        cluster::busy_agent(&plane).boxed_local(),
+        cluster::refused(&plane).boxed_local(),
+        pods::lost(&plane).boxed_local(),
+        asking::command_line(&plane).boxed_local(),
+        cluster::unreachable(&plane).boxed_local(),
+        cluster::sick_api_server(&plane).boxed_local(),
+    ];
+    let mut rows = join_all(groups).await;
+    // It takes away the node's room.
+    rows.push(pods::unschedulable(&plane).await);
+
+    let text = rendered(&rows);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::create_dir_all(page().parent().unwrap()).unwrap();
+        std::fs::write(page(), &text).unwrap();
+        return;
+    }
+    let committed = std::fs::read_to_string(page()).unwrap_or_default();
+    if let Some(difference) = first_difference(&committed, &text) {
+        let fresh = std::env::temp_dir().join("statuses.md");
+        std::fs::write(&fresh, &text).unwrap();
+        panic!(
+            "{} is not what {} says; UPDATE_DOCS=1 writes it anew:\n{difference}",
+            page().display(),
+            fresh.display()
+        );
+    }
+}

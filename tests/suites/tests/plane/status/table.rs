@@ -1,0 +1,149 @@
+//! Rows of the page.
+
+use std::fmt::{self, Display};
+
+use worlds::operator::UNIT;
+use worlds::plane::LightWorld;
+
+/// As much as is shown of a message.
+const LONGEST: usize = 500;
+
+/// Where on the page a row stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    Setup,
+    Config,
+    Store,
+    S3,
+    Azure,
+    Velero,
+    Cluster,
+    Passing,
+}
+
+pub(crate) struct Row {
+    section: Section,
+    situation: &'static str,
+    level: String,
+    message: String,
+}
+
+/// The rows of one group.
+#[derive(Default)]
+pub(crate) struct Rows(Vec<Row>);
+
+impl Section {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Setup,
+        Self::Config,
+        Self::Store,
+        Self::S3,
+        Self::Azure,
+        Self::Velero,
+        Self::Cluster,
+        Self::Passing,
+    ];
+
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Setup => "Setting up",
+            Self::Config => "Options",
+            Self::Store => "The object store",
+            Self::S3 => "An S3 store",
+            Self::Azure => "Azure Blob Storage",
+            Self::Velero => "Velero's pods",
+            Self::Cluster => "The cluster and the charm",
+            Self::Passing => "In passing",
+        }
+    }
+}
+
+impl Rows {
+    pub(crate) fn of(&self, section: Section) -> impl Iterator<Item = &Row> {
+        self.0.iter().filter(move |row| row.section == section)
+    }
+
+    /// Takes what the first unit shows now, which must be of this level.
+    pub(crate) fn take(
+        &mut self,
+        world: &LightWorld,
+        section: Section,
+        level: &str,
+        situation: &'static str,
+    ) {
+        self.take_of(world, UNIT, section, level, situation);
+    }
+
+    /// The same for another unit.
+    pub(crate) fn take_of(
+        &mut self,
+        world: &LightWorld,
+        unit: &str,
+        section: Section,
+        level: &str,
+        situation: &'static str,
+    ) {
+        let status = world.juju.unit_status(unit).unwrap();
+        let failed = world.juju.hook_runs().iter().find(|r| !r.exit.is_success());
+        let hooks = failed.map(|run| run.hook.as_str());
+        assert_eq!(
+            hooks,
+            None,
+            "{situation}: a hook has failed\n{}",
+            world.log()
+        );
+        assert_eq!(
+            status.level,
+            level,
+            "{situation}: {}\n{}",
+            status.message,
+            world.log()
+        );
+        self.push(world, section, level, &status.message, situation);
+    }
+
+    /// Takes what some hook said on its way.
+    pub(crate) fn take_said(&mut self, world: &LightWorld, message: &str, situation: &'static str) {
+        let runs = world.juju.hook_runs().iter();
+        let mut said = runs.flat_map(|run| &run.statuses);
+        let found = said.find(|status| status.message == message);
+        let found = found.unwrap_or_else(|| panic!("`{message}` was never said\n{}", world.log()));
+        assert_eq!(found.level, "maintenance");
+        self.push(world, Section::Passing, "maintenance", message, situation);
+    }
+
+    fn push(
+        &mut self,
+        world: &LightWorld,
+        section: Section,
+        level: &str,
+        message: &str,
+        situation: &'static str,
+    ) {
+        assert!(message.chars().count() <= LONGEST, "{situation}: {message}");
+        assert!(
+            !message.contains(char::is_control),
+            "{situation}: {message:?}"
+        );
+        let settings = world.settings();
+        for secret in [&settings.access_key, &settings.secret_key] {
+            assert!(!message.contains(secret.as_str()), "{situation}: {message}");
+        }
+        self.0.push(Row {
+            section,
+            situation,
+            level: level.to_owned(),
+            message: message.replace(&world.namespace, "my-model"),
+        });
+    }
+}
+
+impl Display for Row {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.message.replace('|', "\\|").replace('<', "&lt;");
+        let Self {
+            situation, level, ..
+        } = self;
+        write!(formatter, "| {situation} | {level} | {message} |")
+    }
+}

@@ -1,0 +1,181 @@
+//! Something to lose: a namespace with a pod, the volume of a claim, and settings.
+//!
+//! Invariant: what is compared after a restore is what the pod's own file system says.
+
+use anyhow::Result;
+use kube_stack::Stack;
+use kube_stack::versions::BUSYBOX_IMAGE;
+
+use crate::kubectl::Kubectl;
+
+const FILES: u32 = 3;
+
+/// The namespace, by its name.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    stack: Stack,
+    namespace: String,
+}
+
+impl Shop {
+    /// Opens a shop: a pod with three megabytes of random files on the volume of a claim, and a ConfigMap.
+    pub async fn open(stack: &Stack, namespace: &str) -> Result<Self> {
+        let shop = Self {
+            stack: stack.clone(),
+            namespace: namespace.to_owned(),
+        };
+        shop.kubectl(&["apply", "-f", "-"], &manifests(namespace))
+            .await?;
+        shop.ready().await?;
+        let write = format!(
+            "for i in $(seq {FILES}); do head -c 1048576 /dev/urandom > /data/file$i; done; sync"
+        );
+        shop.within(&write).await?;
+        Ok(shop)
+    }
+
+    /// The checksums of the files on the volume.
+    pub async fn checksums(&self) -> Result<String> {
+        self.within("cd /data && sha256sum file*").await
+    }
+
+    /// The ConfigMap's content.
+    pub async fn motto(&self) -> Result<String> {
+        let path = "jsonpath={.data.motto}";
+        self.kubectl(
+            &[
+                "-n",
+                &self.namespace,
+                "get",
+                "configmap",
+                "shop",
+                "-o",
+                path,
+            ],
+            "",
+        )
+        .await
+    }
+
+    /// Deletes it all, and waits until the files are gone from the node, too.
+    pub async fn lose(&self) -> Result<()> {
+        let claim = [
+            "-n",
+            &self.namespace,
+            "get",
+            "persistentvolumeclaim",
+            "data",
+        ];
+        let name = ["-o", "jsonpath={.spec.volumeName}"];
+        let volume = self.kubectl(&[&claim[..], &name].concat(), "").await?;
+        delete_namespace(&self.stack, &self.namespace).await?;
+        let volume = format!("persistentvolume/{volume}");
+        let gone = ["wait", &volume, "--for=delete", "--timeout=60s"];
+        self.kubectl(&gone, "").await.map(drop)
+    }
+
+    /// From now on a backup of the shop runs until it is let go: Velero runs a command in the pod first,
+    /// which waits for a file.
+    pub async fn detain_backups(&self) -> Result<()> {
+        let wait = r#"["/bin/sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.1; done"]"#;
+        let annotate = [
+            "-n",
+            &self.namespace,
+            "annotate",
+            "pod",
+            "shop",
+            &format!("pre.hook.backup.velero.io/command={wait}"),
+            "pre.hook.backup.velero.io/timeout=10m",
+        ];
+        self.kubectl(&annotate, "").await.map(drop)
+    }
+
+    /// Lets go the backup that runs.
+    pub async fn let_backup_go(&self) -> Result<()> {
+        self.within("touch /tmp/go").await.map(drop)
+    }
+
+    /// Waits until the pod runs.
+    pub async fn ready(&self) -> Result<()> {
+        let wait = [
+            "-n",
+            &self.namespace,
+            "wait",
+            "pod/shop",
+            "--for=condition=Ready",
+        ];
+        self.kubectl(&[&wait[..], &["--timeout=60s"]].concat(), "")
+            .await
+            .map(drop)
+    }
+
+    async fn within(&self, script: &str) -> Result<String> {
+        let exec = [
+            "-n",
+            &self.namespace,
+            "exec",
+            "shop",
+            "--",
+            "/bin/sh",
+            "-c",
+            script,
+        ];
+        self.kubectl(&exec, "").await
+    }
+
+    async fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String> {
+        kubectl(&self.stack, arguments, input).await
+    }
+}
+
+/// Deletes a namespace, if it is there, and waits until it is gone.
+pub async fn delete_namespace(stack: &Stack, namespace: &str) -> Result<()> {
+    let delete = [
+        "delete",
+        "namespace",
+        namespace,
+        "--ignore-not-found",
+        "--timeout=60s",
+    ];
+    kubectl(stack, &delete, "").await.map(drop)
+}
+
+/// Runs kubectl as an admin.
+pub async fn kubectl(stack: &Stack, arguments: &[&str], input: &str) -> Result<String> {
+    Kubectl::of(stack).run_on(arguments, input).await
+}
+
+fn manifests(namespace: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: Namespace
+metadata: {{name: {namespace}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: shop, namespace: {namespace}}}
+data: {{motto: never lose anything}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: data, namespace: {namespace}}}
+spec:
+  accessModes: [ReadWriteOnce]
+  resources: {{requests: {{storage: 16Mi}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: shop, namespace: {namespace}}}
+spec:
+  terminationGracePeriodSeconds: 0
+  automountServiceAccountToken: false
+  containers:
+  - name: shop
+    image: {BUSYBOX_IMAGE}
+    command: [/bin/sh, -c, 'exec sleep 2147483647']
+    volumeMounts: [{{name: data, mountPath: /data}}]
+  volumes:
+  - {{name: data, persistentVolumeClaim: {{claimName: data}}}}
+"
+    )
+}
