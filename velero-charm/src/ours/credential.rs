@@ -27,7 +27,7 @@ use super::Owner;
 use crate::{cluster::owned, juju::secret::Content};
 
 /// The key in the Secret that the location names.
-pub(super) const KEY: &str = "cloud";
+pub(crate) const KEY: &str = "cloud";
 /// The key with what was read.
 const READ: &str = "read";
 /// The annotation that tells of it.
