@@ -173,8 +173,8 @@ async fn guide_alone_makes_a_provider_that_is_linked() {
 
     let locked = ["--locked", "--offline", "--message-format=json"];
     let build = [&["build", "--package", "velero-charm"], &locked[..]].concat();
-    let built = cargo(root, &build).await;
-    let program = built.lines().find_map(|line| {
+    let messages = cargo(root, &build).await;
+    let program = messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)
     });
