@@ -1,6 +1,6 @@
 //! The Azure store: Azurite.
 //!
-//! Invariant: only requests signed with one of the account's keys are served, from tests and from Velero
+//! Invariant: only requests signed with one of the account's keys are served, from tests and from pods
 //! alike.
 
 use std::fs;

@@ -18,13 +18,12 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result, bail, ensure};
 use ring::digest::{Context, SHA256};
 
+use super::guests;
 use super::lock::Lock;
 use super::progress::Progress;
 
 /// Overrides where the cache is.
 const VARIABLE: &str = "STACK_CACHE";
-/// The folder of all caches of this project.
-const PROJECT: &str = "velero-operator";
 const SUMS: &str = "SHA256SUMS";
 /// Where entries are made.
 const FRESH: &str = "fresh";
@@ -83,7 +82,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// `STACK_CACHE`, else `velero-operator` where this user's caches are.
+    /// `STACK_CACHE`, else the project's folder where this user's caches are.
     pub fn here() -> Result<Self> {
         let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
         let root = match env::var_os(VARIABLE) {
@@ -92,7 +91,7 @@ impl Cache {
                 .map(PathBuf::from)
                 .or_else(home)
                 .with_context(|| format!("set {VARIABLE}: there is no home to have a cache in"))?
-                .join(PROJECT),
+                .join(guests::project()),
         };
         let root = std::path::absolute(root).context("the cache's path is empty")?;
         Ok(Self::at(root))

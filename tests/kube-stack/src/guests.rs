@@ -8,6 +8,8 @@ use super::registry::Image;
 /// Programs and images to have. Handed in with [`inventory::submit!`] by a crate that is linked.
 #[derive(Debug)]
 pub struct Guests {
+    /// Whose they are: the cache is called so.
+    pub project: &'static str,
     /// What is built.
     pub components: fn() -> Vec<Component>,
     /// What the registry has.
@@ -20,6 +22,13 @@ inventory::collect!(Guests);
 
 fn all() -> impl Iterator<Item = &'static Guests> {
     inventory::iter::<Guests>.into_iter()
+}
+
+/// What the cache is called.
+pub(super) fn project() -> &'static str {
+    all()
+        .next()
+        .map_or(env!("CARGO_PKG_NAME"), |guests| guests.project)
 }
 
 pub(super) fn components() -> impl Iterator<Item = Component> {

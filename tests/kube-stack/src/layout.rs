@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use super::cache::Entry;
 
 /// One stack per machine: who has it, and the lock of starting and stopping it.
-pub(super) const MACHINE: &str = "/run/velero-operator-stack";
+pub(super) const MACHINE: &str = "/run/kube-stack";
 
 /// Name of the node in Kubernetes.
 pub(super) const NODE: &str = "stack-node";

@@ -13,8 +13,7 @@
 //!   no ServiceAccount a token Secret (`TokenRequest` works);
 //! - pods stay as their creator left them.
 //!
-//! A test brings about what it needs. Velero's locations have no status subresource; a plain patch sets
-//! their phase.
+//! A test brings about what it needs.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

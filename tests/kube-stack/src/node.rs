@@ -32,7 +32,7 @@ const READY_WITHIN: Duration = Duration::from_mins(2);
 const HOLDER: &str = "node";
 
 /// The node's own view of the machine. `/run` is fresh, so containerd, runc and CNI use their usual paths
-/// and leave nothing there. The kubelet's folder is where Velero's node agent looks for it, and shared,
+/// and leave nothing there. The kubelet's folder is where node agents look for it, and shared,
 /// because the agent wants later mounts too. `wait` reaps what containers leave behind.
 const OPEN: &str = r#"
 set -e

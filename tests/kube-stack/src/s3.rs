@@ -1,6 +1,6 @@
 //! The S3 store: `SeaweedFS`.
 //!
-//! Invariant: only signed requests with the store's keys are served, from tests and from Velero alike.
+//! Invariant: only signed requests with the store's keys are served, from tests and from pods alike.
 
 use std::fs;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::{StoredObject, wait};
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const SIGNATURE_LASTS: Duration = Duration::from_mins(5);
-const ACCESS_KEY: &str = "AKIDVELEROSTACK0";
+const ACCESS_KEY: &str = "AKIDKUBESTACK000";
 const SECRET_KEY: &str = "canary-of-the-stack-0123456789abcdef";
 /// Sockets that the store makes for itself, at places it does not let us choose.
 pub(super) const SOCKETS: [&str; 4] = [

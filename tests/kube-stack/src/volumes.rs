@@ -1,7 +1,7 @@
 //! Volumes for claims: local-path-provisioner, and the `StorageClass` that claims get by default.
 //!
 //! Invariant: each claim that a pod mounts has a folder of the node to itself, which goes with the claim.
-//! Its volume is of type `local`: Velero passes over the files of `hostPath` volumes.
+//! Its volume is of type `local`: backup tools pass over the files of `hostPath` volumes.
 
 use std::fs;
 

@@ -37,6 +37,7 @@ pub fn plugin_azure_image() -> String {
 
 inventory::submit! {
     Guests {
+        project: "velero-operator",
         components,
         images,
         recipe: include_str!("versions.rs"),

@@ -1,4 +1,4 @@
-module velero-operator/stack/crane
+module kube-stack/crane
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module velero-operator/stack/etcd
+module kube-stack/etcd
 
 go 1.26.0
 

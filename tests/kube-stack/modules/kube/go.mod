@@ -1,4 +1,4 @@
-module velero-operator/stack/kube
+module kube-stack/kube
 
 go 1.25.0
 

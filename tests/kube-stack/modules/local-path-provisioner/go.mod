@@ -1,4 +1,4 @@
-module velero-operator/stack/local-path-provisioner
+module kube-stack/local-path-provisioner
 
 go 1.26.0
 

@@ -55,19 +55,19 @@ const LEVELS: [Level; 5] = [
     Level {
         name: "Juju emulator",
         budget: Duration::from_mins(4),
-        selection: &["--workspace", "--test", "emulator"],
+        selection: &["--package", "suites", "--test", "emulator"],
         charm: Charm::Dev,
     },
     Level {
         name: "control plane",
         budget: Duration::from_mins(14),
-        selection: &["--workspace", "--test", "plane"],
+        selection: &["--package", "suites", "--test", "plane"],
         charm: Charm::Dev,
     },
     Level {
         name: "node",
         budget: Duration::from_mins(14),
-        selection: &["--workspace", "--test", "node"],
+        selection: &["--package", "suites", "--test", "node"],
         charm: Charm::Release,
     },
 ];
@@ -290,6 +290,26 @@ fn say(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_test_program_is_on_a_level() {
+        let tests = operator::workspace().join("tests");
+        let listed = |folder: &std::path::Path| {
+            let names = fs::read_dir(folder).into_iter().flatten();
+            let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.collect::<std::collections::BTreeSet<_>>()
+        };
+        let programs = listed(&tests.join("suites/tests"));
+        let selected = LEVELS.iter().filter_map(|level| match level.selection {
+            ["--package", "suites", "--test", program] => Some((*program).to_owned()),
+            _ => None,
+        });
+        assert_eq!(programs, selected.collect());
+        for room in listed(&tests).iter().filter(|room| *room != "suites") {
+            let own = listed(&tests.join(room).join("tests"));
+            assert!(own.is_empty(), "{room} has tests that nobody runs");
+        }
+    }
 
     #[test]
     fn result_lines_are_counted() {

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-/// What the CLI says of itself; `tests/tests/light_actions.rs` holds it against the CLI.
+/// What the CLI says of itself; `tests/suites/tests/plane/actions` holds it against the CLI.
 const HELP: &str = include_str!("help.txt");
 
 /// The help of a command, by its words.
