@@ -1,8 +1,8 @@
-//! What a hook finds changed: edits, losses, a hook nobody knows, a cluster without Velero.
+//! What a hook finds changed: edits, losses, a unit that comes and goes, a hook nobody knows, a cluster without Velero.
 
 use juju_emulator::DeployOptions;
 use serde_json::json;
-use worlds::operator::{self, UNIT};
+use worlds::operator::{self, APP, UNIT};
 use worlds::plane::{LightWorld, Plane};
 use worlds::stores::no_store;
 use worlds::versions;
@@ -46,6 +46,30 @@ async fn an_unknown_hook_is_an_ordinary_one() {
     let run = world.juju.run_hook(UNIT, "never-heard-of").await.unwrap();
     assert!(run.exit.is_success());
     assert_eq!(operator::status(&world.juju), no_store());
+}
+
+#[tokio::test]
+async fn a_unit_that_comes_and_goes_changes_nothing() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "scale").await.unwrap();
+    let mark = plane.audit().mark().await.unwrap();
+
+    let second = world.juju.add_unit(APP).unwrap();
+    world.juju.settle().await.unwrap();
+    let status = world.juju.unit_status(&second).unwrap();
+    assert_eq!(
+        (status.level.as_str(), status.message.as_str()),
+        ("active", "")
+    );
+    world.juju.remove_unit(&second).unwrap();
+    world.juju.settle().await.unwrap();
+    assert_eq!(world.juju.unit_status(&second), None, "the unit is gone");
+
+    let user = world.charm_user();
+    let writes = plane.audit().writes_of(&user, &mark).await.unwrap();
+    assert_eq!(writes, []);
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
 }
 
 #[tokio::test]
