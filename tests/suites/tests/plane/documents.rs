@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use worlds::operator::workspace;
 
@@ -19,27 +19,22 @@ fn named_tests(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The name of every function in the workspace.
-fn functions(folder: &Path, found: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() && !name.starts_with('.') && name != "target" {
-            functions(&path, found);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            let names = text.split("fn ").skip(1).filter_map(|rest| {
-                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-                rest.get(..end).map(ToOwned::to_owned)
-            });
-            found.extend(names);
-        }
+fn functions() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for path in files(workspace(), "rs") {
+        let text = fs::read_to_string(&path).unwrap();
+        let names = text.split("fn ").skip(1).filter_map(|rest| {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+            rest.get(..end).map(ToOwned::to_owned)
+        });
+        found.extend(names);
     }
+    found
 }
 
 #[test]
 fn every_test_that_a_document_names_exists() {
-    let mut functions_there = BTreeSet::new();
-    functions(workspace(), &mut functions_there);
+    let functions_there = functions();
     let mut missing = Vec::new();
     let mut seen = 0;
     for document in WITH_TESTS {
@@ -55,12 +50,35 @@ fn every_test_that_a_document_names_exists() {
     assert!(missing.is_empty(), "no such test:\n{}", missing.join("\n"));
 }
 
+/// Documents shorten paths from the left: `reconcile/hold.rs` is the end of one.
+#[test]
+fn every_source_that_a_document_names_exists() {
+    let sources = files(workspace(), "rs");
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    for document in files(workspace(), "md") {
+        let text = fs::read_to_string(&document).unwrap();
+        let prose: String = text.split("\n```").step_by(2).collect();
+        for name in prose.split('`').skip(1).step_by(2) {
+            if !name.ends_with(".rs") || name.contains([' ', '*', '<']) {
+                continue;
+            }
+            seen += 1;
+            let beside = document.parent().unwrap().join(name);
+            if !beside.exists() && !sources.iter().any(|source| source.ends_with(name)) {
+                missing.push(format!("{}: `{name}`", document.display()));
+            }
+        }
+    }
+    assert!(seen > 20, "only {seen} names were found");
+    assert!(missing.is_empty(), "no such file:\n{}", missing.join("\n"));
+}
+
 /// A link to a file of the repository leads somewhere.
 #[test]
 fn every_link_between_documents_leads_somewhere() {
     let mut broken = Vec::new();
-    let mut documents = vec![];
-    markdown(workspace(), &mut documents);
+    let documents = files(workspace(), "md");
     for document in &documents {
         let text = fs::read_to_string(document).unwrap();
         // What stands in a fenced block is a file's text, which may be meant for another place.
@@ -80,8 +98,8 @@ fn every_link_between_documents_leads_somewhere() {
 /// One way is documented that keeps the files of volumes: two options, set together.
 #[test]
 fn documents_save_files_of_volumes_by_the_same_options() {
-    let mut documents = vec![workspace().join("charmcraft.yaml")];
-    markdown(workspace(), &mut documents);
+    let mut documents = files(workspace(), "md");
+    documents.push(workspace().join("charmcraft.yaml"));
     let recordings = workspace().join("tests");
     for document in documents
         .iter()
@@ -99,14 +117,17 @@ fn documents_save_files_of_volumes_by_the_same_options() {
     }
 }
 
-fn markdown(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+/// The workspace's files that end so, without what was built.
+fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() && !name.starts_with('.') && name != "target" {
-            markdown(&path, found);
-        } else if path.extension().is_some_and(|end| end == "md") {
+            found.extend(files(&path, end));
+        } else if path.extension().is_some_and(|its| its == end) {
             found.push(path);
         }
     }
+    found
 }
