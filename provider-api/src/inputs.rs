@@ -115,7 +115,7 @@ impl RelationData {
         }
     }
 
-    /// A credential, whichever way it was sent; absent and blank are the same. Line ends behind it come
+    /// A credential, as a secret or in the clear; absent and blank are the same. Line ends behind it come
     /// from the file that it was read from.
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<SecretString> {

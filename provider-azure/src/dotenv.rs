@@ -3,7 +3,7 @@
 //! **Invariant:** a value that comes out as [`Quoted`] is read back to the byte by Velero's own reader
 //! and by godotenv, which plugins and older releases of Velero have. The two agree on little: what a
 //! backslash, a `$`, or a quote before a `#` means depends on who reads. So nothing is escaped but the
-//! ends of lines, and each value gets the first of three dresses in which none of these means anything.
+//! ends of lines, and each value is written in the first of three quoting styles in which none of these is special.
 
 use provider_api::secrecy::{ExposeSecret as _, SecretString};
 
@@ -15,7 +15,7 @@ const LONGEST: usize = 60_000;
 pub(crate) struct Quoted(SecretString);
 
 impl Quoted {
-    /// Puts a value into a dress that keeps it; none if there is no such dress.
+    /// Quotes a value so that it round-trips; `None` if no style can.
     pub(crate) fn new(value: &str) -> Option<Self> {
         let text = bare(value)
             .or_else(|| single(value))
@@ -28,7 +28,7 @@ impl Quoted {
     }
 }
 
-/// The file, of names and values in their dress. Azure's own names need none.
+/// The file, of names and quoted values. Azure's own names need no quotes.
 pub(crate) fn file(lines: &[(&str, &str)]) -> SecretString {
     let lines = lines
         .iter()

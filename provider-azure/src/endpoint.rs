@@ -1,6 +1,6 @@
 //! The store's address.
 //!
-//! **Invariant:** an address says what Velero cannot know by itself, and nothing else. It names the
+//! **Invariant:** an address says what Velero cannot know otherwise, and nothing else. It names the
 //! account's blob service and never a container, which Velero adds; and it agrees with the other fields.
 //!
 //! Integrators send an address always, made up from the other fields if the user gave none, most often

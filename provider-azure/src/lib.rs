@@ -333,7 +333,7 @@ fn render(settings: Settings, access: &Access, data: &RelationData) -> Storage {
     }
 }
 
-/// Snapshots stay beside the disks. With a key alone there are none: only the storage account knows it.
+/// Snapshots stay where the disks are. With a key alone there are none: only the storage account knows it.
 fn snapshot_location(principal: &Principal) -> SnapshotLocation {
     let group = principal.nodes.resource_group.clone();
     SnapshotLocation {

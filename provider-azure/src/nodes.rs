@@ -1,6 +1,6 @@
 //! Where the cluster's nodes, and so the disks of its volumes, are in Azure.
 //!
-//! **Invariant:** known only from what the nodes' provider ids say, and the same whichever order they
+//! **Invariant:** known only from what the nodes' provider ids say, and the same in whatever order they
 //! come in.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -83,9 +83,9 @@ fn file(storage: &Storage) -> &str {
     storage.credential.expose_secret()
 }
 
-/// The values as they were, out of the dresses that the file puts them in.
+/// The values as they were, without the quotes that the file puts them in.
 fn credential_values(file: &str) -> Vec<String> {
-    let undress = |value: &str| match value.chars().next() {
+    let unquoted = |value: &str| match value.chars().next() {
         Some('\'') => value.trim_matches('\'').to_owned(),
         Some('"') => value
             .trim_matches('"')
@@ -94,7 +94,7 @@ fn credential_values(file: &str) -> Vec<String> {
         _ => value.to_owned(),
     };
     let values = file.split('\n').filter_map(|line| line.split_once('='));
-    values.map(|(_, value)| undress(value)).collect()
+    values.map(|(_, value)| unquoted(value)).collect()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Certificates to trust for a store.
 //!
-//! **Invariant:** what comes out is PEM, whichever of its many dresses it came in.
+//! **Invariant:** what comes out is PEM, in whatever form it was sent.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use provider_api::Problem;

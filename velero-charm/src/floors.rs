@@ -27,7 +27,7 @@ fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))
 }
 
-/// Whether one room may import another, or itself; none if one of them has no floor.
+/// Whether one room may import another, or itself; `None` if one of them has no floor.
 fn may_import(from: &str, to: &str) -> Option<bool> {
     Some(floor(to)? < floor(from)? || from == to)
 }

@@ -1,7 +1,7 @@
 //! The way out: the application is being removed.
 //!
 //! The order cannot hang and cannot reach into the object store: locations go before Restores, and Restores before the
-//! server that must let go of them. Without our label only that goes which belongs to a Velero of ours alone, and of
+//! server that must clear their finalizers. Without our label only that goes which belongs to a Velero of ours alone, and of
 //! the cluster's only the CRDs that are ours by name. Every wait is bounded, and the hook fails only if Juju does not
 //! tell who stays, since a failing `remove` holds the application. Where Juju has forgotten the unit, nobody knows who
 //! stays, and nothing is taken away.
@@ -46,7 +46,7 @@ const PODS: Duration = Duration::from_mins(1);
 /// As a rule it takes a tenth of a second.
 const DEFINITIONS: Duration = Duration::from_secs(10);
 
-/// No later hook goes on with a removal: what passes by itself is waited for this long.
+/// No later hook continues a removal, so an error that may pass is waited out this long.
 const SICKNESS: Duration = Duration::from_secs(30);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ pub(crate) async fn remove(ctx: &Context) -> Result<(), Error> {
     if let Err(error) = report::announce(Undertaking::Remove, ctx).await {
         warn!("{error}");
     }
-    if let Err(error) = take_away_whatever_passes(ctx).await {
+    if let Err(error) = remove_with_retries(ctx).await {
         warn!(
             "{error}. What is left goes with the namespace, but for the role binding; or delete it with \
              `kubectl delete all,secret,configmap,serviceaccount,clusterrolebinding -A -l {}`.",
@@ -94,11 +94,11 @@ pub(crate) async fn remove(ctx: &Context) -> Result<(), Error> {
     Ok(())
 }
 
-/// Each try begins at the front, and finds what the one before has left.
-async fn take_away_whatever_passes(ctx: &Context) -> Result<(), Error> {
+/// Each attempt starts over; what is already gone stays gone.
+async fn remove_with_retries(ctx: &Context) -> Result<(), Error> {
     let deadline = Instant::now() + SICKNESS;
     loop {
-        match take_away(ctx).await {
+        match remove_once(ctx).await {
             Err(Error::Cluster(error)) if error.is_retryable() && Instant::now() < deadline => {
                 info!("{error}; trying again.");
                 sleep(PAUSE).await;
@@ -108,7 +108,7 @@ async fn take_away_whatever_passes(ctx: &Context) -> Result<(), Error> {
     }
 }
 
-async fn take_away(ctx: &Context) -> Result<(), Error> {
+async fn remove_once(ctx: &Context) -> Result<(), Error> {
     let cluster = Cluster::connect()?;
     match tenancy(ctx, &cluster).await? {
         Tenancy::Alone(live) => {
@@ -260,8 +260,8 @@ async fn delete_definitions(cluster: &Cluster) -> Result<(), Error> {
     for name in ours.keys() {
         cluster.delete(&crd, name).await?;
     }
-    // The API server lets go of each by and by; a Velero that comes next must not find one that is on its
-    // way out.
+    // The API server deletes them one after the other; a Velero that is installed next must not find one that is
+    // being deleted.
     let going = |crd: &CustomResourceDefinition| {
         crd.metadata.deletion_timestamp.is_some() && ours.contains_key(&crd.name_any())
     };

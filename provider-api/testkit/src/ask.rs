@@ -160,7 +160,7 @@ pub(super) fn secrets(example: &Example) -> impl Iterator<Item = (&'static str, 
     })
 }
 
-/// Everything in plain sight that Velero is told.
+/// Everything that Velero is given in plain sight.
 pub(super) fn texts<'a>(
     location: &'a Location,
     snapshots: Option<&'a SnapshotLocation>,

@@ -42,7 +42,7 @@ pub struct Example {
     /// Fields that are not required but say where backups go: with a value that cannot work, everything is
     /// refused.
     pub decisive: &'static [&'static str],
-    /// Of each secret that is a document: its field, and a text in it that is secret by itself, as a parser of
+    /// Of each secret that is a document: its field, and a text in it that is secret on its own, as a parser of
     /// the document gives it. Its lines that begin with `-----`, as those around a PEM do, count for nothing.
     pub secret_parts: Vec<(&'static str, String)>,
     /// What the provider makes of a placeholder of ours that comes back with all else.
@@ -96,7 +96,7 @@ pub enum Rule {
     /// A placeholder of ours that comes back is not taken for what the user wants, unless the example says
     /// that it was made.
     Echo,
-    /// A secret that cannot be read is named with the reason, and may heal by itself.
+    /// A secret that cannot be read is named with the reason, and may become readable later.
     Unreadable,
     /// While nothing has been sent there is nothing wrong.
     Empty,

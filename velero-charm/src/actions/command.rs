@@ -11,7 +11,7 @@ use super::{
 
 /// Longer commands are not for a person; the kernel takes 128 KiB as one argument.
 const LONGEST: usize = 64 * 1024;
-/// So many faults are told at once.
+/// How many faults are reported at once.
 const TOLD: usize = 10;
 
 /// A command that the CLI may be started with.

@@ -1,7 +1,7 @@
 //! The `run` action: a command of the Velero CLI.
 //!
-//! **Invariant:** bounded by the action's deadline. What the CLI started goes on in Velero when the
-//! CLI is stopped, and the user is told how to follow it.
+//! **Invariant:** bounded by the action's deadline. What the CLI started continues in Velero when the
+//! CLI is stopped, and the output says how to follow it.
 
 use std::{process::ExitStatus, time::Duration};
 

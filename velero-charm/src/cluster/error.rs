@@ -27,7 +27,7 @@ enum Cause {
 /// What makes a request succeed that has failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Remedy {
-    /// It passes by itself.
+    /// It may pass on its own.
     Time,
     /// The ServiceAccount needs a role.
     Trust,

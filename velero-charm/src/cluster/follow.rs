@@ -101,7 +101,7 @@ where
     }
 }
 
-/// A watch that cannot go on.
+/// A watch that cannot continue.
 pub(crate) struct Lost;
 
 /// What an event changes in a world.
@@ -142,7 +142,7 @@ where
             Ok(WatchEvent::Error(_)) | Err(_) => Err(Lost),
         }
     });
-    // Otherwise one ended watch would go unnoticed among those that go on.
+    // Otherwise one ended watch would go unnoticed among the others.
     let changes = changes.chain(once(ready(Err(Lost))));
     Ok((by_name(found.items), Box::pin(changes)))
 }

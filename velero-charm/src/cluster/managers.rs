@@ -40,7 +40,7 @@ impl<'a> Former<'a> {
         entries.iter().any(|entry| self.is_theirs(entry))
     }
 
-    /// The object's entries after all of theirs came over to us; none if there is nothing of theirs.
+    /// The object's entries with all of theirs made ours; `None` if there is nothing of theirs.
     pub(super) fn fold(&self, entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
         if !self.have_written(entries) {
             return None;
@@ -49,7 +49,7 @@ impl<'a> Former<'a> {
             .iter()
             .cloned()
             .partition(|entry| self.is_theirs(entry) || is_ours(entry));
-        // Nothing is said again: a verdict on what they wrote goes on to count.
+        // Nothing is said again: a verdict on what they wrote still counts.
         let said = come.iter().filter_map(|entry| entry.time.clone());
         let time = said.max_by_key(|time| time.0);
         let mut fields = Value::Object(Map::new());

@@ -121,7 +121,7 @@ impl Cluster {
         Api::all_with(self.client.clone(), &ApiResource::erase::<K>(&()))
     }
 
-    /// Reads an object; none if it is not there, or its kind is not served.
+    /// Reads an object; `None` if it is not there, or its kind is not served.
     pub(crate) async fn get(
         &self,
         kind: &Kind,

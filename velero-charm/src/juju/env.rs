@@ -65,7 +65,7 @@ pub(crate) struct Unit {
 pub(crate) struct Missing(&'static str);
 
 impl Event {
-    /// The event, or none if Juju did not start us.
+    /// The event; `None` if Juju did not start us.
     pub(crate) fn from_env() -> Option<Self> {
         env::var(DISPATCH_PATH).ok().map(|path| Self::parse(&path))
     }

@@ -43,7 +43,7 @@ const PATH: &AsciiSet = &QUERY
 pub(crate) struct Secrets(Arc<RwLock<Vec<SecretString>>>);
 
 impl Secrets {
-    /// From now on this is told to nobody, be it a key or a file of keys.
+    /// From now on this is redacted, be it a key or a file of keys.
     pub(crate) fn learn(&self, secret: &SecretString) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for part in parts(secret.expose_secret()) {

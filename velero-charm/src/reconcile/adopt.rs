@@ -1,7 +1,7 @@
 //! Second stage: what this charm's predecessor left becomes ours, and what is nobody's of the two ends the hook.
 //!
 //! Only labels and the ownership of fields change here, so nothing restarts and no location goes; what has to
-//! change follows from the plan, as ever. The server comes last: killed in between, the next hook goes on.
+//! change follows from the plan, as ever. The server comes last: after a kill in between, the next hook continues.
 //! Secrets are opened once it is known that the Velero here is ours, so that a hook that may do nothing asks for
 //! none. What comes out has neither foreign objects nor sealed secrets in it.
 

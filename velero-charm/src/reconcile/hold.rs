@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** only this stage makes a [`Final`], and only a final plan can be carried out.
 //!
-//! Whether somebody works is told by running containers, never by health: a server that is starting or stopping,
+//! Running containers show whether somebody works, never health: a server that is starting or stopping,
 //! or next to a dead one, may still be working.
 
 use futures::future::try_join_all;

@@ -236,7 +236,7 @@ pub(crate) async fn definitions(
     if labelled.len() >= velero::CUSTOM_RESOURCES.len() {
         return Ok(labelled);
     }
-    // Whoever did not install them with Velero's CLI may have left out its label.
+    // An installation without Velero's CLI may have left out its label.
     list_definitions(cluster, "").await
 }
 

@@ -1,4 +1,4 @@
-//! Last stage: what the user is told.
+//! Last stage: what the user reads in `juju status`.
 //!
 //! **Invariant:** every Juju status is made and set here (`statuses_are_made_in_one_place`). A message names the cause
 //! and ends with the next step; [`Tools`](crate::juju::Tools) makes one line of it, without secrets.
@@ -28,8 +28,8 @@ struct Finding {
 /// How bad a finding is, the worst first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Severity {
-    /// The charm can do nothing until this is mended.
-    Barred,
+    /// Nothing is done until this is fixed.
+    InvalidConfig,
     /// Velero does not run.
     Down,
     /// There is no store to use, or it does not work.
@@ -38,7 +38,7 @@ enum Severity {
     Awaited,
 }
 
-/// What takes a while, and so is told before it is done.
+/// What takes a while, and so is announced first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Undertaking {
     Install,
@@ -129,8 +129,10 @@ fn findings(known: &Known<'_>) -> Vec<Finding> {
         location,
     } = known.health;
     let config = known.desired.core.as_ref().err();
-    let config = config
-        .map(|problems| Finding::new(Severity::Barred, format!("invalid config: {problems}")));
+    let config = config.map(|problems| {
+        let text = format!("invalid config: {problems}");
+        Finding::new(Severity::InvalidConfig, text)
+    });
     let held = known.held_by.first().map(|first| {
         let more = count(known.held_by.len());
         let text = format!("change held back until {first}{more} has ended");
@@ -239,14 +241,14 @@ fn status(findings: &[Finding]) -> Status {
     };
     Status {
         level: match worst.severity {
-            Severity::Barred | Severity::Down | Severity::NoStorage => Level::Blocked,
+            Severity::InvalidConfig | Severity::Down | Severity::NoStorage => Level::Blocked,
             Severity::Awaited => Level::Waiting,
         },
         message: format!("{}{}", worst.text, count(findings.len())),
     }
 }
 
-/// The status for a hook that could not be finished; none if Juju should run it again.
+/// The status for a hook that could not be finished; `None` if Juju should run it again.
 pub(crate) fn of_error(error: &Error, unit: &Unit) -> Option<Status> {
     let (level, message) = match error {
         Error::NotTrusted => (Level::Blocked, not_trusted("", unit)),

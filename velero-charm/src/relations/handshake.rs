@@ -47,7 +47,7 @@ pub(super) fn echo(
     (was_said && theirs.get(trigger) == Some(&placeholder)).then_some(trigger)
 }
 
-/// What our data bag lacks for the integrator to answer, and go on answering when it is refreshed. An
+/// What our data bag lacks for the integrator to answer, and to keep answering after it is refreshed. An
 /// empty word takes back what was said.
 pub(super) fn missing_words(
     handshake: Handshake,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the CLI is told of an installation.
+/// The parts of an installation that the CLI takes as flags.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options<'a> {
     pub(crate) image: &'a str,

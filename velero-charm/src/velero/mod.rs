@@ -45,7 +45,7 @@ const GROUP: &str = "velero.io";
 /// The Secret with the password of the volumes' files in the store. Velero makes it if it is not there.
 pub(crate) const REPOSITORY_PASSWORD: &str = "velero-repo-credentials";
 
-/// It holds what Velero puts there by itself, which is the same everywhere.
+/// It holds what Velero puts there on its own, which is the same everywhere.
 pub(crate) fn is_built_in_password(secret: &Secret) -> bool {
     let password = secret
         .data

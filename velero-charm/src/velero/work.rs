@@ -56,7 +56,7 @@ fn progress(phase: &str) -> Progress {
         | "Deleting" => Progress::Over,
         // `InProgress` is marked as failed by the next server. `Accepted` and `Prepared` have pods that move
         // the data, `WaitingForPluginOperations` waits for such, `Finalizing` is writing to the store, and
-        // `Canceling` has yet to let go of a volume.
+        // `Canceling` has yet to release a volume.
         "InProgress"
         | "WaitingForPluginOperations"
         | "WaitingForPluginOperationsPartiallyFailed"

@@ -6,7 +6,7 @@ use super::scope::{Access, Claim, Form, Key, Mount, What, by_claim};
 
 /// As many are named in one list.
 const NAMED: usize = 50;
-/// Volumes without data are told by their cause; there may be as many causes as failures.
+/// Volumes without data are reported by cause; there may be as many causes as failures.
 const SECTIONS: usize = 10;
 
 /// What was found of a Backup.
@@ -53,7 +53,7 @@ pub(crate) enum Why {
     Failed(String),
 }
 
-/// What a user is told of a Backup's volumes.
+/// What a user reads about a Backup's volumes.
 #[derive(Debug)]
 pub(crate) struct Report {
     backup: String,

@@ -82,7 +82,7 @@ async fn take_over(live: &DynamicObject, cluster: &Cluster) -> Result<(), Cluste
     // Else fields that our version has no more would stay.
     let former = Former::of(&adopt::MANAGERS);
     cluster.take_over(live, &former, &unswept).await?;
-    // One of them is others' too, and says nothing of Juju by itself.
+    // One of them is used by others too, and alone says nothing about Juju.
     if live.labels().contains_key(ours::JUJU_OWNERSHIP_LABELS[0]) {
         cluster.take_off(live, &ours::JUJU_OWNERSHIP_LABELS).await?;
     }

@@ -81,7 +81,7 @@ pub(super) async fn apply(
     if !steps.is_empty() {
         if let Judged::Changed { before } = &expected.location {
             steps.remarks.iter().for_each(|remark| info!("{remark}"));
-            until_a_new_verdict_would_differ(before).await;
+            wait_out_verdict_second(before).await;
         }
         carry_out(steps, &observed.live, ctx, cluster).await?;
     }
@@ -114,7 +114,7 @@ async fn announce(steps: &Steps, observed: &Observed, ctx: &Context) -> Result<(
 
 /// Verdicts carry whole seconds. One that follows another in the same second and says the same could
 /// not be told from it, so a change waits for that second's end.
-async fn until_a_new_verdict_would_differ(before: &Verdict) {
+async fn wait_out_verdict_second(before: &Verdict) {
     let Some(given) = before.last_validation_time else {
         return;
     };

@@ -39,7 +39,7 @@ pub(super) enum Part {
     Good,
     /// On its way; waiting can help.
     Pending(String),
-    /// It will not come round by itself.
+    /// It will not recover on its own.
     Bad(String),
 }
 
@@ -88,7 +88,7 @@ pub(super) fn assess(running: &Running, expected: &Expected, now: Timestamp) -> 
     }
 }
 
-/// The server by itself.
+/// The server alone.
 fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Timestamp) -> Part {
     let Some(deployment) = deployment else {
         return Part::Pending("the leader to install Velero".into());
@@ -98,7 +98,7 @@ fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Ti
     }
     let pods = Pods::select(pods, velero::SERVER_PODS);
     let status = deployment.status.clone().unwrap_or_default();
-    // What ails a pod that is about to be replaced says nothing of the next one.
+    // A pod that is about to be replaced says nothing about its successor.
     let is_taken_up = status.observed_generation >= deployment.metadata.generation
         && status.updated_replicas.unwrap_or(0) == status.replicas.unwrap_or(0);
     if let Some(reason) = pods.hopeless().filter(|_| is_taken_up) {

@@ -204,7 +204,7 @@ fn leaves_store(live: &DynamicObject, wanted: &DynamicObject) -> bool {
     unless_as_wanted(Some(live), there).is_some()
 }
 
-/// Spec and labels, in the shape that ownership is told in.
+/// Spec and labels, in the shape of managed fields.
 fn comparable(object: &DynamicObject) -> Value {
     json!({"metadata": {"labels": object.labels()}, "spec": object.data["spec"]})
 }

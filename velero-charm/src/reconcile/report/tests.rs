@@ -265,7 +265,7 @@ fn findings_of_one_rank_keep_their_order() {
     );
 }
 
-/// Whoever makes a status names its level.
+/// Code that makes a status names its level.
 #[test]
 fn statuses_are_made_in_one_place() {
     fn look(folder: &Path, found: &mut Vec<String>) {

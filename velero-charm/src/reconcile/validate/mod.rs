@@ -64,7 +64,7 @@ pub(super) enum Intent {
 pub(super) enum Why {
     /// The integrator has not answered.
     Waiting(String),
-    /// What it, and those beside it, sent cannot work.
+    /// What it and the optional relations sent cannot work.
     Invalid {
         integrators: Vec<String>,
         problems: Problems,
