@@ -1,4 +1,4 @@
-//! Hooks that change something, beside the moment at which somebody else saw what they waited for.
+//! Hooks that change something, and the moment at which somebody else saw what they waited for.
 //!
 //! Invariant: a hook's lag is counted from when the watcher saw the last of what the hook is to wait for,
 //! to the end of the hook's process.

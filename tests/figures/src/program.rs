@@ -1,4 +1,4 @@
-//! The program by itself: its size, and how soon it is there.
+//! The program alone: its size, and how soon it is there.
 
 use std::process::{Command, Stdio};
 use std::time::Instant;

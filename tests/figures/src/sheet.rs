@@ -1,4 +1,4 @@
-//! Samples, and the sheet that they are told on.
+//! Samples, and the sheet that shows them.
 //!
 //! Invariant: a figure is the median of its samples; a goal is met if the median is no more than it.
 

@@ -1,4 +1,4 @@
-//! A hook that finds nothing to do, beside a bare program that makes the same calls of hook tools.
+//! A hook that finds nothing to do, against a bare program that makes the same calls of hook tools.
 //!
 //! Invariant: the two are started the same way by the same emulator, in turns, in the same model; what is
 //! compared is measured in the same turn. What is counted is counted from outside.
@@ -94,7 +94,7 @@ async fn one(
     Ok(())
 }
 
-/// Each program by itself, and for each of the bare one; tells whether the charm meets its goal.
+/// Each program alone, and for each of the bare one; tells whether the charm meets its goal.
 fn compare(sheet: &mut Sheet, turns: &[Vec<HookRun>]) -> bool {
     let took = |turn: &[HookRun], which: usize| Some(milliseconds(turn.get(which)?.duration));
     let ratio = |turn, which| Some(took(turn, which)? / took(turn, BARE)?);
@@ -248,7 +248,7 @@ impl Programs {
 
     /// Lets the next hooks start one of them.
     fn put(&self, program: &Path) -> Result<()> {
-        // As a link beside it and then in its place: a program that has just run may not be written.
+        // As a link next to it and then in its place: a program that has just run may not be written.
         let next = self.dispatch.with_extension("next");
         fs::hard_link(program, &next)?;
         fs::rename(&next, &self.dispatch).context("putting a program in place")?;

@@ -107,7 +107,7 @@ impl Watcher {
             .spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
-                        // Without it nothing is seen, and that is told as a failure.
+                        // Without it nothing is seen, and that is reported as a failure.
                         _ = look(kubeconfig, &namespace, &notes) => {}
                         _ = stopped => {}
                     }

@@ -313,7 +313,7 @@ fn launch(paths: &UnitPaths, environment: &BTreeMap<String, String>) -> Result<C
 }
 
 /// The launcher's process group, which ends with this value: a run that is given up leaves no charm
-/// behind that goes on working.
+/// behind that continues to work.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -326,7 +326,7 @@ impl Group {
         )
     }
 
-    /// It has ended by itself.
+    /// It has ended on its own.
     const fn over(&mut self) {
         self.0 = None;
     }

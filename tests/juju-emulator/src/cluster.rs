@@ -116,7 +116,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// The Kubernetes version, as a charm is told.
+    /// The Kubernetes version, as a charm is given it.
     pub(crate) async fn version(&self) -> Result<String> {
         let version = self.client.apiserver_version().await?.git_version;
         let version = version.trim_start_matches('v');

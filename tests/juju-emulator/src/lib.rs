@@ -306,7 +306,7 @@ impl Juju {
         }
     }
 
-    /// Before `install` and `upgrade-charm` the charm directory is filled anew; and before any other hook
+    /// Before `install` and `upgrade-charm` the charm directory is filled again; and before any other hook
     /// if a lost pod took it along, as when the unit is going or an older hook is still due.
     fn unpack(&self, unit: &str, event: &Event) -> Result<()> {
         let name = event.name();

@@ -58,7 +58,7 @@ pub enum SecretDue {
 }
 
 impl Juju {
-    /// `juju resolved`: what was stuck goes on at the next [`Juju::settle`].
+    /// `juju resolved`: what was stuck continues at the next [`Juju::settle`].
     pub fn resolved(&mut self, unit: &str, how: Resolve) -> Result<()> {
         self.require_unit(unit)?;
         let agent = self.model.unit_mut(unit).map(|unit| &mut unit.agent);
@@ -140,7 +140,7 @@ impl Juju {
         self.save()
     }
 
-    /// Who led and does not any more is elected anew should it lead again.
+    /// Who led and does not any more is elected again should it lead again.
     pub(super) fn set_leader(&mut self, app: &str, leader: Option<u32>) -> Result<()> {
         let app = self.application_mut(app)?;
         app.leader = leader;

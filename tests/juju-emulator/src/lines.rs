@@ -1,6 +1,6 @@
 //! A charm's output, line by line.
 //!
-//! Invariant: giving up waiting loses nothing; the next call goes on where the last one stopped.
+//! Invariant: giving up waiting loses nothing; the next call continues where the last one stopped.
 
 use std::io;
 

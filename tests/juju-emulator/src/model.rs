@@ -30,12 +30,12 @@ pub struct Model {
     /// Whether its charms find a cluster.
     #[serde(default)]
     pub on_cluster: bool,
-    /// The Kubernetes version that the charm is told.
+    /// The Kubernetes version that the charm is given.
     pub cloud_api_version: String,
     /// `juju-http-proxy` and the like of the model's config, as far as set.
     #[serde(default)]
     pub proxies: Bag,
-    /// The controllers' addresses that the charm is told.
+    /// The controllers' addresses that the charm is given.
     pub api_addresses: String,
     /// Applications by name.
     pub applications: BTreeMap<String, Application>,
@@ -411,7 +411,7 @@ impl Side {
         self.units.get(unit).map(|unit| &unit.bag.data)
     }
 
-    /// Lets a unit in, with the keys that Juju writes by itself: its application's address.
+    /// Lets a unit in, with the keys that Juju writes on its own: its application's address.
     pub fn enter(&mut self, unit: &str, address: &str) {
         let defaults = [
             ("egress-subnets", format!("{address}/32")),

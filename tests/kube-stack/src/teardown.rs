@@ -76,7 +76,7 @@ fn recorded(layout: &Layout) -> Vec<Identity> {
 async fn machine() -> Result<()> {
     let device = Path::new("/sys/class/net").join(LINK);
     if device.exists() {
-        // It also goes by itself, when the kernel has done with the node's network.
+        // It also goes on its own, when the kernel has done with the node's network.
         let _ = plain("ip", &format!("link delete {LINK}")).await;
     }
     // Fails when there is none left.

@@ -59,7 +59,7 @@ pub fn seeds(name: &str, usual: u64) -> Result<Range<u64>> {
     })
 }
 
-/// The steps of one sequence, which are told if it ends in a panic.
+/// The steps of one sequence, which are printed if it ends in a panic.
 #[derive(Debug)]
 pub struct Steps {
     name: &'static str,

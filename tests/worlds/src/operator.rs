@@ -1,6 +1,6 @@
 //! Our charm, as built, on the stack.
 //!
-//! Invariant: the charm that runs is the program that `cargo build` makes, beside the Velero CLI and
+//! Invariant: the charm that runs is the program that `cargo build` makes, next to the Velero CLI and
 //! `charmcraft.yaml`; nothing of it is replaced.
 
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ fn in_workspace(mut cargo: Command) -> Command {
     cargo
 }
 
-/// What cargo is told for it to build the charm.
+/// The arguments with which cargo builds the charm.
 #[must_use]
 pub fn build_of(profile: &str) -> Vec<&str> {
     let mut words = vec!["build", "--locked", "--package", "velero-charm"];

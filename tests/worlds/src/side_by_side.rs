@@ -25,7 +25,7 @@ where
     })
 }
 
-/// Runs a future to its end, and nothing beside it.
+/// Runs a future to its end, and nothing else.
 pub fn alone<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

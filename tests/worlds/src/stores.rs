@@ -6,7 +6,7 @@ use provider_api::Descriptor;
 
 use crate::operator::APP;
 
-/// Every provider's descriptor, in the order of messages. None if two of them cannot be told apart, with which
+/// Every provider's descriptor, in the order of messages. `None` if two of them cannot be told apart, with which
 /// no charm starts.
 #[must_use]
 pub fn descriptors() -> Vec<&'static Descriptor> {

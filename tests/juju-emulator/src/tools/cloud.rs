@@ -73,7 +73,7 @@ pub(super) fn reboot(context: &mut HookContext<'_>, call: &Call) -> Outcome {
         let why = "juju-reboot is not supported when running an action.";
         return Err(Failure::run(why));
     }
-    // A pod has no machine to restart; the agent asks and goes on.
+    // A pod has no machine to restart; the agent asks and continues.
     context.log("WARNING", "juju-reboot", "a pod is not rebooted");
     Ok(silent())
 }

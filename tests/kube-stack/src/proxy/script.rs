@@ -81,7 +81,7 @@ impl Asked {
         }
     }
 
-    /// Whether its answer goes on as long as things happen.
+    /// Whether its answer lasts as long as things happen.
     #[must_use]
     pub fn is_watch(&self) -> bool {
         url::form_urlencoded::parse(self.query.as_bytes())

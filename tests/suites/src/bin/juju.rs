@@ -82,7 +82,7 @@ enum Task {
         /// The unit.
         unit: String,
     },
-    /// Lets a unit go on after a failed hook.
+    /// Lets a unit continue after a failed hook.
     Resolved {
         /// The unit.
         unit: String,
@@ -316,7 +316,7 @@ async fn act(juju: &mut Juju, unit: &str, action: &str, params: &[String]) -> Re
         given.insert(key.to_owned(), value);
     }
     let mut show = |at, line: &str| {
-        // The action goes on whether anyone reads along or not.
+        // The action continues whether anyone reads along or not.
         let _ = say(&format!("{} {line}\n", views::clock(at)));
     };
     let outcome = juju.follow_action(unit, action, &given, &mut show).await?;

@@ -25,7 +25,7 @@ const BUDGET_UP: Duration = Duration::from_mins(20);
 struct Level {
     name: &'static str,
     budget: Duration,
-    /// What cargo is told to test.
+    /// What cargo has to test.
     selection: &'static [&'static str],
     charm: Charm,
 }
@@ -109,7 +109,7 @@ async fn main() -> ExitCode {
     let failed = outcome.is_err() || counts.failed > 0;
     if let Err(error) = outcome {
         say(&format!("error: {error:#}"));
-        // Whatever went wrong beside the tests is a failure of its own.
+        // Whatever went wrong besides the tests is a failure of its own.
         counts.failed = counts.failed.max(1);
     }
     say(&times.table());

@@ -17,7 +17,7 @@ async fn pods(world: &World) -> (u32, String) {
     (revision.parse().unwrap(), kubectl(world, &agents).await)
 }
 
-/// Integrates with `to` beside `from`, takes `from` away, and looks at what is left of it.
+/// Integrates with `to` in addition to `from`, takes `from` away, and looks at what is left of it.
 async fn change(world: &mut World, from: &Store, to: &Store) {
     let (revision, agents) = pods(world).await;
     assert!(agents.starts_with("pod/"), "{agents}");
@@ -117,7 +117,7 @@ async fn each_change_of_store_costs_one_restart_and_brings_back_its_backups() {
     assert_eq!(azure.list(&world.bucket).await.unwrap(), stored);
 }
 
-/// Velero asks for a volume's repository anew when it sees the location change, but not when it starts.
+/// Velero asks for a volume's repository again when it sees the location change, but not when it starts.
 #[tokio::test]
 async fn a_change_of_store_that_velero_did_not_see_leaves_no_repository_behind() {
     let mut world = World::deployed("unseen").await.unwrap();

@@ -8,7 +8,7 @@ use worlds::world::World;
 
 use super::{kubectl, run_with};
 
-/// `kind namespace/name` of every object in the cluster that does not come and go by itself.
+/// `kind namespace/name` of every object in the cluster that does not come and go on its own.
 async fn everything(world: &World) -> Vec<String> {
     let fleeting = [
         "componentstatuses",

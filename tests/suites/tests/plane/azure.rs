@@ -1,4 +1,4 @@
-//! A service principal beside a store in Azure: what it adds, what it needs, and what it is alone.
+//! A service principal in addition to a store in Azure: what it adds, what it needs, and what it is alone.
 
 use juju_emulator::AzureSettings;
 use k8s_openapi::api::core::v1::Secret;

@@ -1,4 +1,4 @@
-//! The built program by itself: what is linked into it, and what it makes of relation data.
+//! The built program alone: what is linked into it, and what it makes of relation data.
 
 use std::io::{Seek as _, Write as _};
 use std::path::Path;

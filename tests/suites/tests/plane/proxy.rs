@@ -62,7 +62,7 @@ impl Bench {
         bench
     }
 
-    /// A client with the token that asks at this port, and never again by itself.
+    /// A client with the token that asks at this port, and never again on its own.
     async fn client(&self, port: u16) -> Client {
         let kubeconfig = Kubeconfig::read_from(self.plane.kubeconfig()).unwrap();
         let options = KubeConfigOptions::default();

@@ -25,7 +25,7 @@ use super::follow::{follow, follow_custom};
 use super::script::{Parts, Role, Verdict};
 
 const SERVER_PODS: &str = "deploy=velero";
-/// As often is each location judged anew.
+/// As often is each location judged again.
 const EVERY: Duration = Duration::from_mins(1);
 /// As often does the real one see whether a location is still to be judged.
 const TICK: Duration = Duration::from_secs(10);

@@ -146,7 +146,7 @@ fn count(lines: &[String]) -> BTreeMap<&String, usize> {
     counts
 }
 
-/// What every run was given, and each by itself.
+/// What every run was given, and each on its own.
 fn recorded() -> (BTreeMap<String, String>, Vec<Run>) {
     let (mut always, mut runs) = (BTreeMap::new(), Vec::<Run>::new());
     for line in transcript("t8")

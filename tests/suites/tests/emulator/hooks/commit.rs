@@ -96,7 +96,7 @@ async fn a_killed_hook_runs_again_and_is_no_error() {
     assert_eq!(names(&runs), ["install"]);
     assert_ne!(world.juju.unit_status("app/0").unwrap().level, "error");
     world.script("true");
-    // The charm directory is filled anew for it, so the source must be changed.
+    // The charm directory is filled again for it, so the source must be changed.
     let source = world.juju.model().applications["app"]
         .charm()
         .unwrap()

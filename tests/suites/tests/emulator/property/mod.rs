@@ -35,7 +35,7 @@ async fn whatever_happens_juju_s_rules_hold() {
     );
 }
 
-/// One sequence. Its steps are told if it ends in a panic.
+/// One sequence. Its steps are printed if it ends in a panic.
 async fn sequence(seed: u64) -> World {
     let mut told = Steps::of("JUJU", seed);
     let mut dice = Dice::new(seed);

@@ -119,7 +119,7 @@ impl Course {
         self.trial.expect(&wanted).await.with_context(requests)
     }
 
-    /// Runs the hook that is due, or the step's own one; none if none is due.
+    /// Runs the hook that is due, or the step's own one; `None` if none is due.
     async fn run(
         &mut self,
         step: Step,

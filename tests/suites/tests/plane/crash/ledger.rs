@@ -87,7 +87,7 @@ impl Ledger {
         }
     }
 
-    /// Where a hook was noted that is a step by itself.
+    /// Where a hook was noted that is a step of its own.
     pub(crate) fn place_of(&self, site: Site, step: Step, hook: &str) -> Place {
         let pages = self.pages();
         let mut rows = pages.rows.iter();

@@ -2,7 +2,7 @@
 //! had not been.
 //!
 //! Each hook of each step is killed at its calls: when it calls a hook tool, before a request
-//! goes on to the API server, and after a write was carried out, before the charm hears of it. (After a
+//! is passed on to the API server, and after a write was carried out, before the charm hears of it. (After a
 //! read is the same as before the next call: a killed charm forgets what it has read.) Juju runs the
 //! hook again, and then there must be to see what there was without the kill.
 //!

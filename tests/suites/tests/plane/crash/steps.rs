@@ -105,7 +105,7 @@ impl Site {
         })
     }
 
-    /// Whether somebody there takes this hook as a step by itself.
+    /// Whether somebody there takes this hook as a step of its own.
     pub(crate) fn has_alone(self, hook: &str) -> bool {
         let mut steps = self.walkers().into_iter().flat_map(|(_, round)| round);
         steps.any(|step| step.event() == Some(hook))

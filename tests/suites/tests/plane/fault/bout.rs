@@ -127,7 +127,7 @@ impl Bout {
         Ok(writes().any(|one| one.answer.is_none_or(|status| status < 300)))
     }
 
-    /// What the user is told: the status, or in a removal the log.
+    /// What the user reads: the status, or in a removal the log.
     fn told(&self, run: &HookRun) -> String {
         if self.scene != Scene::Remove {
             return self.trial.world.status();

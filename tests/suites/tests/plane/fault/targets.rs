@@ -183,12 +183,12 @@ fn thinned(ills: Vec<Ill>, turn: &mut usize) -> Vec<Ill> {
     ills.into_iter().filter(&mut is_due).collect()
 }
 
-/// What a request meets, round by round. What lets the hook go on comes last in its round.
+/// What a request meets, round by round. What lets the hook continue comes last in its round.
 fn ills(scene: Scene, method: &Method, follows: bool) -> Vec<Vec<Ill>> {
     let refusals = [Forbidden, Conflict, ConflictOnce, Busy, Broken, Hang];
     let alone = |all: &[Ill]| all.iter().map(|ill| vec![*ill]).collect();
     match (scene, method) {
-        // A removal waits for what passes by itself.
+        // A removal waits for what passes on its own.
         (Scene::Remove, &Method::DELETE) => {
             vec![
                 vec![Forbidden, Broken],

@@ -35,7 +35,7 @@ async fn find(world: &LightWorld, id: Id<'_>) -> Option<DynamicObject> {
     }
 }
 
-/// What somebody has made of an object, without what the cluster does to it by itself.
+/// What somebody has made of an object, without what the cluster does to it on its own.
 async fn made(world: &LightWorld, id: Id<'_>) -> Value {
     let object = find(world, id).await;
     let object = object.unwrap_or_else(|| panic!("{} `{}` is gone", id.1, id.2));

@@ -33,7 +33,7 @@ async fn without_trust_nothing_is_touched_and_with_it_all_comes_over() {
     assert_up_to_date(&world).await;
 }
 
-/// Where the Python charm stays for ever: it had made the Secret, and then a step failed.
+/// Where the Python charm stays forever: it had made the Secret, and then a step failed.
 #[tokio::test]
 async fn a_store_that_was_half_configured_is_configured() {
     let plane = Plane::shared().await.unwrap();

@@ -61,7 +61,7 @@ async fn a_refresh_makes_all_of_it_ours_and_restarts_velero_once() {
     deletions.retain(|write| write.starts_with("delete"));
     // Right after its definition changed, a kind may have to be asked for again.
     deletions.dedup();
-    // The config of the location changes, whose repositories are then asked for anew. And a store that is
+    // The config of the location changes, whose repositories are then asked for again. And a store that is
     // not Amazon's has no snapshots.
     let binding = format!("delete clusterrolebindings velero-{}", world.namespace);
     // The integrator's first answer to us puts into a Juju secret what stood in the clear until then.

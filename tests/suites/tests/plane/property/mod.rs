@@ -36,7 +36,7 @@ async fn whatever_happened_one_quiet_hook_brings_about_what_is_called_for() {
     );
 }
 
-/// One sequence. Its steps are told if it ends in a panic.
+/// One sequence. Its steps are printed if it ends in a panic.
 async fn sequence(plane: &Plane, seed: u64) -> Scene {
     let mut told = Steps::of("PROPERTY", seed);
     let mut dice = Dice::new(seed);

@@ -250,7 +250,7 @@ impl Scene {
         }
     }
 
-    /// Runs what is due. A hook that was killed runs again by itself, later.
+    /// Runs what is due. A hook that was killed runs again on its own, later.
     pub(crate) async fn settle(&mut self) {
         let runs = self.world.juju.settle().await.unwrap();
         let failed = runs
@@ -324,7 +324,7 @@ impl Scene {
         }
     }
 
-    /// Whether the integrator stays; none if there is none.
+    /// Whether the integrator stays; `None` if there is none.
     fn integrator(&self) -> Option<Life> {
         let applications = &self.world.juju.model().applications;
         let found = applications.get(self.store.integrator());
@@ -377,7 +377,7 @@ impl Scene {
 
     fn kill(&self) -> kube_stack::proxy::Kill {
         let killer = self.world.juju.killer();
-        // What asks may have ended by itself.
+        // What asks may have ended on its own.
         std::sync::Arc::new(move || drop(killer.kill()))
     }
 

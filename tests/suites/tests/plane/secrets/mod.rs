@@ -35,7 +35,7 @@ async fn in_force(world: &LightWorld) -> String {
     String::from_utf8(data["cloud"].0.clone()).unwrap()
 }
 
-/// An integrator that says nothing by itself, so that a test can put words into its mouth.
+/// An integrator that says nothing on its own, so that a test can put words into its mouth.
 async fn with_silent_integrator(world: &mut LightWorld) {
     world.integrate(S3Settings::default()).await.unwrap();
 }

@@ -198,7 +198,7 @@ async fn content_that_cannot_be_used_is_asked_for_once() {
     assert!(!world.log().contains("two words"));
 }
 
-/// Both secrets of a store are kept, and each is read by itself.
+/// Both secrets of a store are kept, and each is read on its own.
 #[tokio::test]
 async fn secrets_of_a_store_are_both_kept() {
     const AUTH: &str = "azure-auth-integrator";

@@ -28,7 +28,7 @@ enum Step {
     Kill(usize),
     KillBefore(usize),
     KillAfter(usize),
-    /// The next hook fails, and somebody has Juju go on without it.
+    /// The next hook fails, and somebody has Juju continue without it.
     Lose,
     Lead(usize),
     Join,
@@ -262,7 +262,7 @@ impl Scene {
 
     fn kill(&self) -> kube_stack::proxy::Kill {
         let killer = self.world.juju.killer();
-        // What asks may have ended by itself.
+        // What asks may have ended on its own.
         std::sync::Arc::new(move || drop(killer.kill()))
     }
 
@@ -270,7 +270,7 @@ impl Scene {
         self.proxy.play(vec![Rule::at(request, fault)]);
     }
 
-    /// Runs what is due. A hook that was killed runs again by itself, later.
+    /// Runs what is due. A hook that was killed runs again on its own, later.
     async fn settle(&mut self) {
         let runs = self.world.juju.settle().await.unwrap();
         let failed = runs

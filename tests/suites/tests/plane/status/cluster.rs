@@ -261,7 +261,7 @@ pub(crate) async fn sick_api_server(plane: &Plane) -> Rows {
         rows.take(&world, Section::Cluster, level, situation);
     }
 
-    // What it said last is told, though it has fallen silent since.
+    // What it said last is reported, though it has fallen silent since.
     let busy = Rule::first(any, Fault::Refuse(Refusal::Busy));
     proxy.play(vec![busy, Rule::every(any, Fault::Hang)]);
     world.update_status().await.unwrap();

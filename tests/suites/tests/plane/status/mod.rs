@@ -1,6 +1,6 @@
 //! Every status that a user can meet, brought about; and the page that lists them, made from that.
 //!
-//! With `UPDATE_DOCS=1` the page is written anew instead of compared.
+//! With `UPDATE_DOCS=1` the page is written again instead of compared.
 //!
 //! Everything is caused, not injected, as far as a control plane without kubelet and store goes; what those
 //! two say is quoted from real ones. Left to unit tests is the hook that runs out of its three minutes.

@@ -224,7 +224,7 @@ pub(crate) async fn azure(plane: &Plane) -> Rows {
     rows
 }
 
-/// A service principal beside the account, from the first word of its integrator.
+/// A service principal in addition to the account, from the first word of its integrator.
 async fn principal(world: &mut LightWorld, rows: &mut Rows) {
     const AUTH: &str = "azure-auth-integrator";
     world.juju.deploy_azure_auth_integrator(AUTH).unwrap();

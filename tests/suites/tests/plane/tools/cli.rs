@@ -9,7 +9,7 @@ use worlds::operator::UNIT;
 use worlds::plane::{Plane, Trial};
 use worlds::side_by_side::{alone, side_by_side};
 
-/// What is in the CLI's place, and what the user is told.
+/// What is in the CLI's place, and what the user reads.
 enum Instead {
     Nothing,
     NotExecutable,
