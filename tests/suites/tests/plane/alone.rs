@@ -75,7 +75,7 @@ async fn it_ends_with_a_process_that_is_killed() {
     let mut victim = Command::new(env::current_exe().unwrap())
         .args([
             "--exact",
-            "it_ends_with_a_process_that_is_killed",
+            "alone::it_ends_with_a_process_that_is_killed",
             "--nocapture",
         ])
         .env(VICTIM, "1")
