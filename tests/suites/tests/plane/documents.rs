@@ -60,7 +60,8 @@ fn every_source_that_a_document_names_exists() {
         let text = fs::read_to_string(&document).unwrap();
         let prose: String = text.split("\n```").step_by(2).collect();
         for name in prose.split('`').skip(1).step_by(2) {
-            if !name.ends_with(".rs") || name.contains([' ', '*', '<']) {
+            let is_source = Path::new(name).extension().is_some_and(|end| end == "rs");
+            if !is_source || name.contains([' ', '*', '<']) {
                 continue;
             }
             seen += 1;
