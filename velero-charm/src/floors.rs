@@ -19,21 +19,39 @@ const FLOORS: [&[&str]; 10] = [
     &["main"],
 ];
 
+/// The same of the stages of a hook, in `reconcile`.
+const STAGES: [&[&str]; 11] = [
+    &["trust"],
+    &["observe"],
+    &["validate"],
+    &["strangers"],
+    &["adopt"],
+    &["plan"],
+    &["assess"],
+    &["hold"],
+    &["report"],
+    &["apply"],
+    &["settle"],
+];
+
+/// The folder of the stages.
+const HOOK: &str = "reconcile";
+
 /// The first floor that may know providers.
 const KNOWS_PROVIDERS: &str = "ours";
 
 /// The floor that a room is on.
-fn floor(room: &str) -> Option<usize> {
-    FLOORS.iter().position(|rooms| rooms.contains(&room))
+fn floor(room: &str, floors: &[&[&str]]) -> Option<usize> {
+    floors.iter().position(|rooms| rooms.contains(&room))
 }
 
-/// Whether one room may import another, or itself; `None` if one of them has no floor.
-fn may_import(from: &str, to: &str) -> Option<bool> {
-    Some(floor(to)? < floor(from)? || from == to)
+/// Whether one room may import another, or itself.
+fn may_import(from: &str, to: &str, floors: &[&[&str]]) -> bool {
+    floor(to, floors) < floor(from, floors) || from == to
 }
 
 /// Each other file of the crate with the names of the modules that it is in.
-fn sources() -> Vec<(Vec<String>, String)> {
+pub(crate) fn sources() -> Vec<(Vec<String>, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut folders = vec![root.clone()];
     let mut found = Vec::new();
@@ -64,8 +82,8 @@ fn code(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The modules at the crate's root that the code of a file at this depth names.
-fn imports(text: &str, depth: usize) -> Vec<String> {
+/// The paths, from the crate's root, of what the code of a module imports or names by `crate::` or `super::`.
+fn imports(text: &str, module: &[String]) -> Vec<Vec<String>> {
     let code = code(text);
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = Vec::new();
@@ -77,65 +95,120 @@ fn imports(text: &str, depth: usize) -> Vec<String> {
                 continue;
             }
             let mut rest = code.get(at..).unwrap();
-            let mut steps = 0;
-            while let Some(next) = rest.strip_prefix(start) {
-                (rest, steps) = (next, steps + 1);
+            let mut base = module;
+            while let Some(next) = rest.strip_prefix("super::") {
+                rest = next;
+                // Past the root: that of a module inside this file.
+                base = base.split_last().map_or(base, |(_, outer)| outer);
             }
-            if start == "super::" && steps < depth {
-                continue;
-            }
-            let names = first_names(rest);
-            // From inside the file `super` may be its own module.
-            let is_meant = |name: &String| start == "crate::" || floor(name).is_some();
-            found.extend(names.into_iter().filter(is_meant));
+            let base = match rest.strip_prefix("crate::") {
+                Some(next) => {
+                    rest = next;
+                    &[]
+                }
+                None => base,
+            };
+            found.extend(leaves(rest).into_iter().map(|leaf| [base, &leaf].concat()));
         }
     }
     found
 }
 
-/// The first part of a path, or of each path of a group.
-fn first_names(path: &str) -> Vec<String> {
-    let word = |text: &str| -> String {
-        let is_word = |c: &char| c.is_alphanumeric() || *c == '_';
-        text.trim_start().chars().take_while(is_word).collect()
-    };
-    let Some(group) = path.strip_prefix('{') else {
-        return vec![word(path)];
-    };
-    let mut depth = 0;
-    let mut names = vec![word(group)];
+/// What a path leads to, or each path of its groups.
+fn leaves(path: &str) -> Vec<Vec<String>> {
+    let path = path.trim_start();
+    if let Some(group) = path.strip_prefix('{') {
+        return parts(group).into_iter().flat_map(leaves).collect();
+    }
+    let is_word = |c: &char| c.is_alphanumeric() || *c == '_';
+    let name: String = path.chars().take_while(is_word).collect();
+    if name.is_empty() {
+        return Vec::new();
+    }
+    let further = path
+        .get(name.len()..)
+        .and_then(|rest| rest.strip_prefix("::"));
+    let further = further.map(leaves).unwrap_or_default();
+    if further.is_empty() {
+        return vec![vec![name]];
+    }
+    let whole = |inner| [vec![name.clone()], inner].concat();
+    further.into_iter().map(whole).collect()
+}
+
+/// What stands between the commas of a group, of which the opening brace is left out.
+fn parts(group: &str) -> Vec<&str> {
+    let (mut depth, mut start) = (0, 0);
+    let mut found = Vec::new();
     for (at, c) in group.char_indices() {
         match c {
             '{' => depth += 1,
-            '}' if depth == 0 => break,
+            '}' if depth == 0 => {
+                found.extend(group.get(start..at));
+                break;
+            }
             '}' => depth -= 1,
-            ',' if depth == 0 => names.push(word(group.get(at + 1..).unwrap())),
+            ',' if depth == 0 => {
+                found.extend(group.get(start..at));
+                start = at + 1;
+            }
             _ => {}
         }
     }
-    names.retain(|name| !name.is_empty());
-    names
+    found
+}
+
+/// Fails if a room has no floor, or imports one that is not below it. Rooms are the modules at this depth. Gives
+/// how many imports it has seen.
+fn assert_lower(
+    sources: impl IntoIterator<Item = (Vec<String>, String)>,
+    depth: usize,
+    floors: &[&[&str]],
+) -> usize {
+    let mut seen = 0;
+    for (modules, text) in sources {
+        let (file, room) = (modules.join("::"), &modules[depth]);
+        assert!(floor(room, floors).is_some(), "`{room}` has no floor");
+        for import in imports(&text, &modules) {
+            let is_near = import.get(..depth) == modules.get(..depth);
+            // What has no floor is no room, but a name of the file's own.
+            let other = import.get(depth).filter(|_| is_near);
+            let Some(other) = other.filter(|other| floor(other, floors).is_some()) else {
+                continue;
+            };
+            seen += 1;
+            let is_lower = may_import(room, other, floors);
+            assert!(
+                is_lower,
+                "`{file}` imports `{other}`, which is no lower room"
+            );
+        }
+    }
+    seen
 }
 
 #[test]
 fn imports_look_down_only() {
-    for (modules, text) in sources() {
-        let (file, room) = (modules.join("::"), &modules[0]);
-        for import in imports(&text, modules.len()) {
-            match may_import(room, &import) {
-                Some(true) => {}
-                Some(false) => panic!("`{file}` imports `{import}`, which is no lower room"),
-                None => panic!("`{room}` or `{import}`, which it imports, has no floor"),
-            }
-        }
-    }
+    let seen = assert_lower(sources(), 0, &FLOORS);
+    assert!(seen > 100, "only {seen} imports were found");
+}
+
+#[test]
+fn imports_of_stages_look_down_only() {
+    let is_stage = |modules: &[String]| {
+        let is_test = modules.iter().any(|module| module.starts_with("tests"));
+        modules.len() > 1 && modules[0] == HOOK && !is_test
+    };
+    let stages = sources().into_iter();
+    let seen = assert_lower(stages.filter(|(modules, _)| is_stage(modules)), 1, &STAGES);
+    assert!(seen > 15, "only {seen} imports were found");
 }
 
 #[test]
 fn lower_floors_know_no_provider() {
-    let first = floor(KNOWS_PROVIDERS).unwrap();
+    let first = floor(KNOWS_PROVIDERS, &FLOORS).unwrap();
     for (modules, text) in sources() {
-        let floor = floor(&modules[0]).unwrap();
+        let floor = floor(&modules[0], &FLOORS).unwrap();
         let is_known = ["provider_api", "providers::"]
             .iter()
             .any(|name| code(&text).contains(name));
@@ -154,24 +227,34 @@ fn imports_are_read_from_paths_and_groups() {
         /// [`crate::main`]
         fn f() { crate::relations::g(super::reconcile::h, my_crate::x, super::own) }
     ";
-    let found = imports(text, 1);
+    let found: Vec<_> = imports(text, &["attic".to_owned()])
+        .into_iter()
+        .map(|path| path.join("::"))
+        .collect();
     let expected = [
         "juju",
-        "cluster",
-        "velero",
+        "cluster::Cluster",
+        "cluster::follow::self",
+        "cluster::follow::Lost",
+        "velero::self",
+        "velero::kind",
         "ours",
-        "relations",
-        "reconcile",
+        "relations::g",
+        "reconcile::h",
+        "own",
     ];
     assert_eq!(found, expected);
-    assert!(!imports(text, 2).contains(&"reconcile".to_owned()));
+    let inner = imports(
+        "use super::super::plan;",
+        &["reconcile", "a", "b"].map(str::to_owned),
+    );
+    assert_eq!(inner, [["reconcile", "plan"]]);
 }
 
 #[test]
 fn rooms_of_one_floor_do_not_know_each_other() {
-    assert_eq!(may_import("juju", "cluster"), Some(false));
-    assert_eq!(may_import("velero", "ours"), Some(false));
-    assert_eq!(may_import("ours", "velero"), Some(true));
-    assert_eq!(may_import("reconcile", "reconcile"), Some(true));
-    assert_eq!(may_import("attic", "juju"), None);
+    assert!(!may_import("juju", "cluster", &FLOORS));
+    assert!(!may_import("velero", "ours", &FLOORS));
+    assert!(may_import("ours", "velero", &FLOORS));
+    assert!(may_import("reconcile", "reconcile", &FLOORS));
 }

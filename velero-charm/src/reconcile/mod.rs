@@ -96,6 +96,3 @@ async fn stages(ctx: &Context) -> Result<Status, StageError> {
     // Findings by rank, the worst first.
     Ok(report(ctx, &desired, &running, &health, &applied.held_by))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,11 +1,10 @@
-use std::{fs, path::Path};
-
 use provider_api::{Answer, Endpoint, Inputs, Problem, Problems, StorageProvider};
 use provider_testkit::TAPE;
 use serde_json::json;
 
 use super::*;
 use crate::{
+    floors::sources,
     reconcile::validate::Core,
     velero::{
         DEFAULT_IMAGE,
@@ -268,29 +267,14 @@ fn findings_of_one_rank_keep_their_order() {
 /// Code that makes a status names its level.
 #[test]
 fn statuses_are_made_in_one_place() {
-    fn look(folder: &Path, found: &mut Vec<String>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap();
-            let name = name.display().to_string();
-            let is_allowed = ["src/juju/", "src/reconcile/report"]
-                .iter()
-                .any(|allowed| name.starts_with(allowed));
-            if path.is_dir() {
-                look(&path, found);
-            } else if !is_allowed {
-                let text = fs::read_to_string(&path).unwrap();
-                let makes = ["set_status(", "Level::"]
-                    .iter()
-                    .any(|word| text.contains(word));
-                found.extend(makes.then_some(name));
-            }
-        }
-    }
-    let mut found = Vec::new();
-    look(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
-        &mut found,
-    );
+    let is_allowed = |modules: &[String]| {
+        modules[0] == "juju" || modules.starts_with(&["reconcile", "report"].map(str::to_owned))
+    };
+    let makes = |text: &str| text.contains("set_status(") || text.contains("Level::");
+    let found: Vec<_> = sources()
+        .into_iter()
+        .filter(|(modules, text)| makes(text) && !is_allowed(modules))
+        .map(|(modules, _)| modules.join("::"))
+        .collect();
     assert_eq!(found, Vec::<String>::new());
 }
