@@ -255,7 +255,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Folders whose names begin with this and go on with a key or a process id, which have no dash.
+/// Folders whose names begin with this and end with a key or a process id, which have no dash.
 fn named(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -274,7 +274,7 @@ fn taken(folder: &Path) -> Option<SystemTime> {
     fs::metadata(folder.join(SUMS)).ok()?.modified().ok()
 }
 
-/// Another name for a file, or a copy where there can be none. Whoever runs what `to` was keeps it.
+/// Another name for a file, or a copy where there can be none. A program that runs from `to` keeps its own file.
 fn link(from: &Path, to: &Path) -> Result<()> {
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder)?;
