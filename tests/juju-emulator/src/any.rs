@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::scripted::{Answer, Scripted, UpdateStatus, View};
+use super::scripted::{Answer, Scripted, UpdateStatus, View, text};
 use super::secrets::encode;
 
 /// The player.
@@ -31,10 +31,7 @@ impl Scripted for AnyIntegrator {
     }
 
     fn configure(&mut self, key: &str, value: &Value) -> Result<()> {
-        let text = value
-            .as_str()
-            .context("this integrator's options are texts")?;
-        self.settings.insert(key.to_owned(), text.to_owned());
+        self.settings.insert(key.to_owned(), text(value)?);
         Ok(())
     }
 

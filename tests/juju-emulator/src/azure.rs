@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::scripted::{Answer, Scripted, UpdateStatus, View};
+use super::scripted::{Answer, Scripted, UpdateStatus, View, text};
 use super::secrets::encode;
 
 /// What the integrator was told about an account.
@@ -54,10 +54,7 @@ impl Scripted for AzureIntegrator {
     /// `secret-key` is not an option of the real one, which takes it from a secret alone; it can be set here
     /// for tests that are not about the way of the key.
     fn configure(&mut self, key: &str, value: &Value) -> Result<()> {
-        let text = value
-            .as_str()
-            .context("this integrator's options are texts")?
-            .to_owned();
+        let text = text(value)?;
         if key == "secret-key" {
             self.settings.secret_key = text;
         } else {

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::model::Bag;
-use super::scripted::{Answer, Scripted, UpdateStatus, View};
+use super::scripted::{Answer, Scripted, UpdateStatus, View, text};
 use super::secrets::encode;
 
 const KEYS: [&str; 2] = ["access-key", "secret-key"];
@@ -83,10 +83,7 @@ impl Scripted for S3Integrator {
     /// `access-key` and `secret-key` are not options of the real one, which takes them from a secret alone;
     /// they can be set here for tests that are not about the way of the keys.
     fn configure(&mut self, key: &str, value: &Value) -> Result<()> {
-        let text = value
-            .as_str()
-            .context("this integrator's options are texts")?
-            .to_owned();
+        let text = text(value)?;
         match key {
             "access-key" => self.settings.access_key = text,
             "secret-key" => self.settings.secret_key = text,

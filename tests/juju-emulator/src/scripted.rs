@@ -108,6 +108,13 @@ impl Peer {
     }
 }
 
+/// The value of an option that is a text, as those of all players are.
+pub(crate) fn text(value: &Value) -> Result<String> {
+    let text = value.as_str();
+    let text = text.context("this integrator's options are texts")?;
+    Ok(text.to_owned())
+}
+
 /// Lets a player answer all its relations.
 pub(crate) fn react(model: &mut Model, app: &str) -> Result<()> {
     let secret = match credentials(model, app) {

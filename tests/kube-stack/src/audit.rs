@@ -110,6 +110,13 @@ impl AuditLog {
         Ok(events)
     }
 
+    /// The same in short: `verb resource` of each.
+    pub async fn writes_of_in_short(&self, user: &str, mark: &Mark) -> Result<Vec<String>> {
+        let writes = self.writes_of(user, mark).await?.into_iter();
+        let short = writes.map(|event| format!("{} {}", event.verb, event.resource));
+        Ok(short.collect())
+    }
+
     /// Makes a marking request and returns the log from `offset` to that request's line, inclusive.
     async fn text_up_to_now(&self, offset: u64) -> Result<String> {
         let count = MARKERS.fetch_add(1, Ordering::Relaxed);

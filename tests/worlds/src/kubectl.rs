@@ -9,6 +9,16 @@ use anyhow::{Context, Result, bail};
 use kube_stack::{ControlPlaneOnly, Stack};
 use tokio::io::AsyncWriteExt as _;
 
+/// Waits until the API server serves all of Velero's kinds.
+pub const CRDS_ESTABLISHED: [&str; 6] = [
+    "wait",
+    "customresourcedefinitions",
+    "-l",
+    "component=velero",
+    "--for=condition=Established",
+    "--timeout=60s",
+];
+
 /// The program, and the cluster that it is for.
 #[derive(Debug, Clone)]
 pub struct Kubectl {

@@ -149,6 +149,18 @@ pub async fn run(juju: &mut Juju, command: &str) -> Result<ActionOutcome> {
     juju.run_action(UNIT, "run", &params).await
 }
 
+/// Runs `run`, which must refuse the command; gives the reason. A refusal is an expected failure.
+pub async fn run_refused(juju: &mut Juju, command: &str) -> Result<String> {
+    let outcome = run(juju, command).await?;
+    ensure!(outcome.status == "failed", "`{command}` was not refused");
+    let code = outcome.results.get("return-code");
+    ensure!(
+        code.is_some_and(|code| *code == 0),
+        "an expected failure ends with 0 and not {code:?}"
+    );
+    Ok(outcome.message)
+}
+
 /// Runs `run`, which must succeed.
 pub async fn run_well(juju: &mut Juju, command: &str) -> Result<ActionOutcome> {
     let outcome = run(juju, command).await?;

@@ -1,19 +1,15 @@
 //! The `run` action.
 
 use serde_json::json;
+use worlds::operator;
 use worlds::shop::Shop;
 use worlds::world::World;
 
 use super::{kubectl, run_with};
 
 async fn refusal(world: &mut World, command: &str) -> String {
-    let outcome = run_with(world, "run", json!({"command": command})).await;
-    assert_eq!(outcome.status, "failed", "`{command}` was not refused");
-    assert_eq!(
-        outcome.results["return-code"], 0,
-        "an expected failure ends with 0"
-    );
-    outcome.message
+    let refusal = operator::run_refused(&mut world.juju, command);
+    refusal.await.unwrap()
 }
 
 #[tokio::test]

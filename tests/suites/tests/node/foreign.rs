@@ -5,6 +5,7 @@ use std::path::Path;
 use juju_emulator::DeployOptions;
 use serde_json::{Value, json};
 use tokio::process::Command;
+use worlds::kubectl::{CRDS_ESTABLISHED, Kubectl};
 use worlds::operator::{self, APP};
 use worlds::versions;
 use worlds::world::World;
@@ -79,21 +80,13 @@ async fn install(world: &World) {
         .partition(|object| object["kind"] == "CustomResourceDefinition");
     let apply = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
     let list = |items: Vec<Value>| json!({"apiVersion": "v1", "kind": "List", "items": items});
-    let kubectl = worlds::kubectl::Kubectl::of(&world.stack);
+    let kubectl = Kubectl::of(&world.stack);
     for items in [definitions, others] {
         kubectl
             .run_on(&apply, &list(items).to_string())
             .await
             .unwrap();
-        let established = [
-            "wait",
-            "customresourcedefinitions",
-            "-l",
-            "component=velero",
-            "--for=condition=Established",
-            "--timeout=60s",
-        ];
-        kubectl.run(&established).await.unwrap();
+        kubectl.run(&CRDS_ESTABLISHED).await.unwrap();
     }
     let available = "--for=jsonpath={.status.phase}=Available";
     let location = "backupstoragelocations.velero.io/default";

@@ -33,12 +33,8 @@ async fn run_with(world: &mut World, action: &str, params: Value) -> ActionOutco
 
 /// `verb resource` of each write of the charm since a mark.
 async fn writes(world: &World, mark: &kube_stack::Mark) -> Vec<String> {
-    let user = world.charm_user();
-    let writes = world.stack.audit().writes_of(&user, mark).await.unwrap();
-    writes
-        .into_iter()
-        .map(|request| format!("{} {}", request.verb, request.resource))
-        .collect()
+    let (user, audit) = (world.charm_user(), world.stack.audit());
+    audit.writes_of_in_short(&user, mark).await.unwrap()
 }
 
 /// The name of the server's pod.

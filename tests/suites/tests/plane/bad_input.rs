@@ -1,32 +1,14 @@
 //! What cannot be used: config, data of a relation, commands, a namespace that admits no node agent.
 
-use kube_stack::Mark;
-use serde_json::{Map, Value};
-use worlds::operator::UNIT;
+use worlds::operator;
 use worlds::plane::{LightWorld, Plane};
 use worlds::stores::no_store;
 
-use crate::here;
-
-/// `verb resource` of each write of the charm since a mark.
-async fn writes(world: &LightWorld, mark: &Mark) -> Vec<String> {
-    let user = world.charm_user();
-    let writes = world.plane().audit().writes_of(&user, mark).await.unwrap();
-    writes
-        .into_iter()
-        .map(|request| format!("{} {}", request.verb, request.resource))
-        .collect()
-}
+use crate::{here, writes};
 
 async fn refusal(world: &mut LightWorld, command: &str) -> String {
-    let params = Map::from_iter([("command".to_owned(), Value::from(command))]);
-    let outcome = world.juju.run_action(UNIT, "run", &params).await.unwrap();
-    assert_eq!(outcome.status, "failed", "`{command}` was not refused");
-    assert_eq!(
-        outcome.results["return-code"], 0,
-        "an expected failure ends with 0"
-    );
-    outcome.message
+    let refusal = operator::run_refused(&mut world.juju, command);
+    refusal.await.unwrap()
 }
 
 #[tokio::test]

@@ -6,7 +6,16 @@ use std::path::{Path, PathBuf};
 
 use worlds::operator::workspace;
 
+use crate::files;
+
 const WITH_TESTS: [&str; 2] = ["ARCHITECTURE.md", "docs/explanation/the-python-charm.md"];
+
+/// The workspace's files with this extension.
+fn ending(extension: &str) -> Vec<PathBuf> {
+    let mut found = files(workspace());
+    found.retain(|path| path.extension().is_some_and(|its| its == extension));
+    found
+}
 
 /// What stands between backticks and looks like the name of a test: words with underscores.
 fn named_tests(text: &str) -> impl Iterator<Item = &str> {
@@ -21,7 +30,7 @@ fn named_tests(text: &str) -> impl Iterator<Item = &str> {
 /// The name of every function in the workspace.
 fn functions() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for path in files(workspace(), "rs") {
+    for path in ending("rs") {
         let text = fs::read_to_string(&path).unwrap();
         let names = text.split("fn ").skip(1).filter_map(|rest| {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
@@ -53,10 +62,10 @@ fn every_test_that_a_document_names_exists() {
 /// Documents shorten paths from the left: `reconcile/hold.rs` is the end of one.
 #[test]
 fn every_source_that_a_document_names_exists() {
-    let sources = files(workspace(), "rs");
+    let sources = ending("rs");
     let mut missing = Vec::new();
     let mut seen = 0;
-    for document in files(workspace(), "md") {
+    for document in ending("md") {
         let text = fs::read_to_string(&document).unwrap();
         let prose: String = text.split("\n```").step_by(2).collect();
         for name in prose.split('`').skip(1).step_by(2) {
@@ -79,7 +88,7 @@ fn every_source_that_a_document_names_exists() {
 #[test]
 fn every_link_between_documents_leads_somewhere() {
     let mut broken = Vec::new();
-    let documents = files(workspace(), "md");
+    let documents = ending("md");
     for document in &documents {
         let text = fs::read_to_string(document).unwrap();
         // What stands in a fenced block is a file's text, which may be meant for another place.
@@ -99,7 +108,7 @@ fn every_link_between_documents_leads_somewhere() {
 /// One way is documented that keeps the files of volumes: two options, set together.
 #[test]
 fn documents_save_files_of_volumes_by_the_same_options() {
-    let mut documents = files(workspace(), "md");
+    let mut documents = ending("md");
     documents.push(workspace().join("charmcraft.yaml"));
     let recordings = workspace().join("tests");
     for document in documents
@@ -116,19 +125,4 @@ fn documents_save_files_of_volumes_by_the_same_options() {
             assert_eq!(one, other, "{name}: {line}");
         }
     }
-}
-
-/// The workspace's files that end so, without what was built.
-fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() && !name.starts_with('.') && name != "target" {
-            found.extend(files(&path, end));
-        } else if path.extension().is_some_and(|its| its == end) {
-            found.push(path);
-        }
-    }
-    found
 }

@@ -36,7 +36,17 @@ mod tools;
 mod units;
 mod upkeep;
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kube_stack::Mark;
 use worlds::plane::LightWorld;
+
+/// `verb resource` of each write of the charm since a mark.
+async fn writes(world: &LightWorld, mark: &Mark) -> Vec<String> {
+    let (user, audit) = (world.charm_user(), world.plane().audit());
+    audit.writes_of_in_short(&user, mark).await.unwrap()
+}
 
 /// kubectl in the world's namespace.
 async fn here(world: &LightWorld, arguments: &[&str]) -> String {
@@ -45,4 +55,19 @@ async fn here(world: &LightWorld, arguments: &[&str]) -> String {
         .kubectl(&[&namespace[..], arguments].concat())
         .await
         .unwrap()
+}
+
+/// The files below a folder, without hidden ones and what was built.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !path.is_dir() {
+            found.push(path);
+        } else if !name.starts_with('.') && name != "target" {
+            found.extend(files(&path));
+        }
+    }
+    found
 }

@@ -6,17 +6,9 @@ use worlds::operator::{APP, UNIT};
 use worlds::plane::{LightWorld, Plane};
 use worlds::stores::no_store_for_actions;
 
-const SECOND: &str = "velero-operator/1";
+use crate::writes;
 
-/// The writes of the charm since a mark.
-async fn writes(world: &LightWorld, mark: &kube_stack::Mark) -> Vec<String> {
-    let user = world.charm_user();
-    let writes = world.plane().audit().writes_of(&user, mark).await.unwrap();
-    writes
-        .into_iter()
-        .map(|request| format!("{} {}", request.verb, request.resource))
-        .collect()
-}
+const SECOND: &str = "velero-operator/1";
 
 async fn run(world: &mut LightWorld, unit: &str, command: &str) -> ActionOutcome {
     let params = Map::from_iter([("command".to_owned(), Value::from(command))]);

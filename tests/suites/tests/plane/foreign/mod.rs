@@ -11,6 +11,7 @@ use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
 use kube_stack::Mark;
 use serde_json::{Value, json};
+use worlds::kubectl::CRDS_ESTABLISHED;
 use worlds::operator::APP;
 use worlds::plane::LightWorld;
 
@@ -135,15 +136,7 @@ async fn with_definitions(world: &LightWorld) {
             other => drop(other.unwrap()),
         }
     }
-    let established = [
-        "wait",
-        "customresourcedefinitions",
-        "-l",
-        "component=velero",
-        "--for=condition=Established",
-        "--timeout=60s",
-    ];
-    world.kubectl(&established).await.unwrap();
+    world.kubectl(&CRDS_ESTABLISHED).await.unwrap();
 }
 
 const OURS: &str = APP;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use worlds::plane::{Fate, LightWorld, Plane};
 
 use super::dead_pods::leave_behind;
-use super::kubectl;
+use crate::here;
 
 const PLUGIN: &str = "velero-aws-plugin-image";
 const OTHER_PLUGIN: &str = "velero/velero-plugin-for-aws:v1.14.2";
@@ -29,7 +29,7 @@ async fn a_backup_runs(world: &LightWorld) {
 }
 
 async fn servers(world: &LightWorld) -> String {
-    kubectl(world, &["get", "pods", "-l", "deploy=velero", "-o", "name"]).await
+    here(world, &["get", "pods", "-l", "deploy=velero", "-o", "name"]).await
 }
 
 /// An option that would restart the server waits, and the server stays.
@@ -56,13 +56,13 @@ async fn a_running_server_is_held_when_its_replicas_were_edited() {
     let mut world = LightWorld::connected(&plane, "held-two").await.unwrap();
     a_backup_runs(&world).await;
     let scale = ["scale", "deployment", "velero", "--replicas=2"];
-    kubectl(&world, &scale).await;
+    here(&world, &scale).await;
     let two = [
         "wait",
         "deployment/velero",
         "--for=jsonpath={.status.replicas}=2",
     ];
-    kubectl(&world, &two).await;
+    here(&world, &two).await;
     let before = servers(&world).await;
     world.update_status().await.unwrap();
     world.expect_in_status("waiting: ", &[HELD]).unwrap();
@@ -83,7 +83,7 @@ async fn a_server_that_has_just_come_back_is_held() {
     }]}})
     .to_string();
     let patch = ["--subresource=status", "--type=merge", "-p", &status];
-    kubectl(&world, &[&["patch", name.trim()], &patch[..]].concat()).await;
+    here(&world, &[&["patch", name.trim()], &patch[..]].concat()).await;
     expect_held(&mut world).await;
 }
 
@@ -94,7 +94,7 @@ async fn a_server_on_its_way_out_is_held_while_it_runs() {
     a_backup_runs(&world).await;
     let name = servers(&world).await;
     let finalizer = r#"{"metadata":{"finalizers":["example.com/slow"]}}"#;
-    kubectl(
+    here(
         &world,
         &["patch", name.trim(), "--type=merge", "-p", finalizer],
     )
@@ -102,7 +102,7 @@ async fn a_server_on_its_way_out_is_held_while_it_runs() {
     let creating = Fate::waits("ContainerCreating", "");
     world.let_containers("velero", creating).await.unwrap();
     // What the stand-in has just written over: it ran, and still does.
-    kubectl(&world, &["delete", name.trim(), "--wait=false"]).await;
+    here(&world, &["delete", name.trim(), "--wait=false"]).await;
     let now = jiff::Timestamp::now().to_string();
     let status = json!({"status": {"containerStatuses": [{
         "name": "velero", "image": "velero/velero:v1.18.3", "imageID": "", "ready": true,
@@ -110,13 +110,13 @@ async fn a_server_on_its_way_out_is_held_while_it_runs() {
     }]}})
     .to_string();
     let patch = ["--subresource=status", "--type=merge", "-p", &status];
-    kubectl(&world, &[&["patch", name.trim()], &patch[..]].concat()).await;
+    here(&world, &[&["patch", name.trim()], &patch[..]].concat()).await;
 
     world.config(PLUGIN, OTHER_PLUGIN).await.unwrap();
     world.expect_in_status("waiting: ", &[HELD]).unwrap();
 
     let free = r#"{"metadata":{"finalizers":null}}"#;
-    kubectl(&world, &["patch", name.trim(), "--type=merge", "-p", free]).await;
+    here(&world, &["patch", name.trim(), "--type=merge", "-p", free]).await;
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn node_agents_that_move_data_are_held() {
     }
     world.config("use-node-agent", "false").await.unwrap();
     world.expect_status("active: ").unwrap();
-    let agents = kubectl(&world, &["get", "daemonsets", "-o", "name"]).await;
+    let agents = here(&world, &["get", "daemonsets", "-o", "name"]).await;
     assert_eq!(agents, "");
 }
 
@@ -231,6 +231,6 @@ async fn former_credential_stays_while_a_backup_runs() {
 
 async fn credentials(world: &LightWorld) -> String {
     let role = "velero-operator/role=storage-credential";
-    let list = kubectl(world, &["get", "secrets", "-l", role, "-o", "name"]).await;
+    let list = here(world, &["get", "secrets", "-l", role, "-o", "name"]).await;
     list.trim().to_owned()
 }

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 use worlds::plane::{LightWorld, Plane};
 
-use super::kubectl;
+use crate::here;
 
 /// A pod of the server or the node agent as an eviction, a node that was shut down, or a kubelet that turned
 /// it away leaves it. Nobody controls it, and it is on no node.
 pub(super) async fn leave_behind(world: &LightWorld, name: &str, label: &str, status: &Value) {
     let (key, value) = label.split_once('=').unwrap();
-    let map = kubectl(
+    let map = here(
         world,
         &["get", "configmap", "velero-operator-applied", "-o", "json"],
     );
@@ -41,7 +41,7 @@ pub(super) async fn leave_behind(world: &LightWorld, name: &str, label: &str, st
         "-p",
         &patch,
     ];
-    kubectl(world, &patch).await;
+    here(world, &patch).await;
 }
 
 #[tokio::test]

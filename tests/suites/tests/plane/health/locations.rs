@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use worlds::plane::{LightWorld, Plane};
 
-use super::{kubectl, writes, written_by_a_quiet_hook};
+use super::written_by_a_quiet_hook;
+use crate::{here, writes};
 
 const KIND: &str = "backupstoragelocations.velero.io";
 const STAYS: &str = "Backups go to location `theirs` unless they name another";
@@ -15,7 +16,7 @@ async fn default_of(world: &LightWorld, name: &str) -> Option<bool> {
 
 async fn patch(world: &LightWorld, name: &str, patch: &Value) {
     let patch = patch.to_string();
-    kubectl(world, &["patch", KIND, name, "--type=merge", "-p", &patch]).await;
+    here(world, &["patch", KIND, name, "--type=merge", "-p", &patch]).await;
 }
 
 async fn make_theirs(world: &LightWorld) {
@@ -62,7 +63,7 @@ async fn a_default_that_a_user_chose_stays() {
     patch(&world, "theirs", &json!({"spec": {"default": true}})).await;
     world.update_status().await.unwrap();
     assert_eq!(default_of(&world, "default").await, None);
-    kubectl(&world, &["delete", KIND, "theirs"]).await;
+    here(&world, &["delete", KIND, "theirs"]).await;
     world.update_status().await.unwrap();
     assert_eq!(default_of(&world, "default").await, Some(true));
 }
@@ -108,13 +109,13 @@ async fn a_lost_snapshot_location_is_put_back_without_a_verdict() {
     world.expect_status("active: ").unwrap();
     let remarks = world.log().matches("No `region` was sent").count();
     let kind = "volumesnapshotlocations.velero.io";
-    kubectl(&world, &["delete", kind, "default"]).await;
+    here(&world, &["delete", kind, "default"]).await;
 
     // Like Velero, the stand-in gives no verdict on it: a hook that waited for one would take minutes.
     world.update_status().await.unwrap();
 
     world.expect_status("active: ").unwrap();
-    let names = kubectl(&world, &["get", kind, "-o", "name"]).await;
+    let names = here(&world, &["get", kind, "-o", "name"]).await;
     assert_eq!(names.trim(), "volumesnapshotlocation.velero.io/default");
     let again = world.log().matches("No `region` was sent").count();
     assert_eq!(again, remarks, "what was said of the store is said again");
@@ -124,7 +125,7 @@ async fn a_lost_snapshot_location_is_put_back_without_a_verdict() {
 async fn labels_of_a_location_are_put_back_without_a_verdict() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "labels").await.unwrap();
-    kubectl(&world, &["label", KIND, "default", "component-"]).await;
+    here(&world, &["label", KIND, "default", "component-"]).await;
     let mark = plane.audit().mark().await.unwrap();
 
     world.update_status().await.unwrap();
