@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_problems_are_said_at_once() {
+    fn problems_are_all_said_at_once() {
         let problems = Problems::from_vec(vec![
             Problem::missing("bucket", "set it"),
             Problem::invalid("endpoint", "is not a URL", "use `https://host`"),

@@ -98,7 +98,7 @@ fn credential_values(file: &str) -> Vec<String> {
 }
 
 #[test]
-fn it_holds_what_every_provider_must() {
+fn provider_holds_the_contract() {
     let relation = |more: &[(&'static str, &str)]| {
         let names = [(CONTAINER, "backups"), (STORAGE_ACCOUNT, "acct")];
         let fields = names.iter().chain(more);
@@ -196,7 +196,7 @@ fn an_account_and_its_key_are_all_that_is_needed() {
 }
 
 #[test]
-fn everything_wrong_is_named_at_once() {
+fn problems_are_all_named_at_once() {
     let mut inputs = with_principal(&[("client-secret", " "), ("tenant-id", "a b")]);
     let wrong = [
         ("container", "a/b"),
@@ -272,7 +272,7 @@ fn optional_fields_that_cannot_be_read_hold_nothing_back() {
 }
 
 #[test]
-fn what_velero_says_of_a_location_comes_with_advice() {
+fn verdict_on_a_location_comes_with_advice() {
     let said = [
         (
             "AuthorizationFailure: Server failed to authenticate the request. Make sure the value \

@@ -67,7 +67,7 @@ fn credential_values(file: &str) -> Vec<String> {
 }
 
 #[test]
-fn it_holds_what_every_provider_must() {
+fn provider_holds_the_contract() {
     let keys = [
         (ACCESS_KEY, canary(ACCESS_KEY)),
         (SECRET_KEY, canary(SECRET_KEY)),
@@ -133,7 +133,7 @@ fn amazon_with_a_region_can_make_snapshots() {
 }
 
 #[test]
-fn another_store_gets_path_style_no_checksums_and_any_region() {
+fn store_of_another_vendor_gets_safe_defaults() {
     let storage = ready(&[("endpoint", "http://192.0.2.1:8333/")]);
 
     let expected = [
@@ -148,7 +148,7 @@ fn another_store_gets_path_style_no_checksums_and_any_region() {
 }
 
 #[test]
-fn what_the_user_says_of_style_and_region_wins() {
+fn style_and_region_of_the_user_win() {
     let endpoint = ("endpoint", "https://s3.example.com");
 
     for style in ["host", "virtual"] {
@@ -295,7 +295,7 @@ fn a_line_end_behind_a_key_is_that_of_its_file() {
 }
 
 #[test]
-fn everything_wrong_is_named_at_once() {
+fn problems_are_all_named_at_once() {
     let wrong = [
         ("bucket", "a/b"),
         ("region", "eu central"),

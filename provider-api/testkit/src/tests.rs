@@ -311,7 +311,7 @@ fn a_secret_in_sight_is_caught_wherever_it_shows() {
 }
 
 #[test]
-fn what_is_required_and_not_missed_is_caught() {
+fn required_field_that_is_not_missed_is_caught() {
     let lenient = by(|inputs| {
         let mut inputs = inputs.clone();
         if inputs.own.plain("reel").is_none() && inputs.own.has_any(&["pin"]) {

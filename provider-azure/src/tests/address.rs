@@ -28,7 +28,7 @@ fn an_address_that_velero_would_find_by_itself_is_left_out() {
 }
 
 #[test]
-fn any_other_address_is_told_as_that_of_the_blob_service() {
+fn address_of_any_other_host_is_the_blob_services() {
     for (endpoint, uri) in [
         ("http://192.0.2.1:10000/acct", "http://192.0.2.1:10000/acct"),
         (

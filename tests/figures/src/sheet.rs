@@ -208,7 +208,7 @@ mod tests {
 
     /// No samples are no success.
     #[test]
-    fn what_was_never_measured_meets_no_goal() {
+    fn figure_that_was_never_measured_meets_no_goal() {
         assert!(!Sheet::default().judged("lag", 0.1, Unit::Seconds, &samples(&[])));
     }
 }

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_and_went_is_not_the_cause() {
+    fn passing_events_are_not_the_cause() {
         let history = history(&[(1, true), (2, false), (3, true), (4, true), (9, false)]);
         let cause = |end| since(&history, at(end), Scene::has_agents);
 
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_watcher_saw_later_than_the_hook_counts_too() {
+    fn sight_of_the_watcher_after_the_hook_counts_too() {
         let history = history(&[(1, false), (6, true)]);
         assert_eq!(since(&history, at(5), Scene::has_agents), Some(at(6)));
     }

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn only_programs_of_the_stack_belong_to_it() {
+    fn processes_of_others_do_not_belong_to_the_stack() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run/log");
         let mut reader = std::process::Command::new("sh")

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_of_theirs_ends_in_one_entry_of_ours() {
+    fn entries_of_former_managers_end_in_one_of_ours() {
         let entries = [
             entry(
                 "elder",
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_they_wrote_of_the_status_stays_theirs() {
+    fn status_that_others_wrote_stays_theirs() {
         let status = ManagedFieldsEntry {
             subresource: Some("status".into()),
             ..entry("elder", "Update", json!({"f:status": {}}))

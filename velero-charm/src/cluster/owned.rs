@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_added_does_not_count() {
+    fn fields_that_others_added_do_not_count() {
         let live = json!({"spec": {"a": 1, "theirs": true}});
         let wanted = json!({"spec": {"a": 1}});
         let managers = managed(json!({"f:spec": {"f:a": {}}}));

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_actions_removal_and_parting_are_told_apart() {
+    fn events_are_told_apart_only_where_it_matters() {
         let hook = |name: &str| Event::Hook(name.into());
 
         assert_eq!(Event::parse("hooks/install"), hook("install"));

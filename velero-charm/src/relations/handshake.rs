@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn no_version_is_said_to_those_that_know_none() {
+    fn version_is_not_said_to_those_that_know_none() {
         let handshake = Handshake {
             version: Version::Unsaid,
             placeholder: None,
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_is_not_said_again() {
+    fn words_once_said_are_not_said_again() {
         let said = [
             ("lib-version", "1.0"),
             ("requested-secrets", r#"["key-a", "key-b"]"#),

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_store_that_gives_no_answer_only_the_reason_is_left() {
+    fn store_without_an_answer_is_shown_by_its_reason() {
         let message = "operation error List, exceeded maximum number of attempts, 3, https response \
                        error StatusCode: 0, RequestID: , HostID: , request send failed, Get \
                        \"http://tape/reel\": connection refused";
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_connection_only_the_other_end_is_told() {
+    fn connection_is_shown_by_its_other_end() {
         assert_eq!(
             plain_message("read tcp 10.0.0.1:40123->10.0.0.2:8333: i/o timeout"),
             "read tcp 10.0.0.2:8333: i/o timeout"

@@ -346,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_test_program_is_on_a_level() {
+    fn test_programs_are_whole_on_levels() {
         let tests = operator::workspace().join("tests");
         let listed = |folder: &std::path::Path| {
             let names = fs::read_dir(folder).into_iter().flatten();

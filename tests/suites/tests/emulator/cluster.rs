@@ -165,7 +165,7 @@ api POST $json /apis/apiextensions.k8s.io/v1/customresourcedefinitions '{
 "#;
 
 #[tokio::test]
-async fn what_a_charm_makes_is_labelled_at_once_and_swept_after_its_end() {
+async fn objects_of_a_charm_are_labelled_and_swept_in_the_end() {
     let plane = ControlPlaneOnly::start().await.unwrap();
     let cluster = clusters::of_control_plane(&plane).await.unwrap();
     let client = cluster.client.clone();

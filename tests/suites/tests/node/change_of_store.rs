@@ -81,7 +81,7 @@ async fn restore(world: &mut World, shop: &Shop, backup: &str) {
 }
 
 #[tokio::test]
-async fn each_change_of_store_costs_one_restart_and_brings_back_its_backups() {
+async fn change_of_store_costs_one_restart_and_keeps_backups() {
     let mut world = World::deployed("moving").await.unwrap();
     let s3 = Store::S3(world.stack.s3());
     let azure = Store::Azure(world.stack.azure());

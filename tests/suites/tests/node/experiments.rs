@@ -66,7 +66,7 @@ async fn verdict(api: &Api<DynamicObject>, after: &DynamicObject, said: &str) ->
 }
 
 #[tokio::test]
-async fn what_we_rely_on_about_ownership_and_verdicts() {
+async fn ownership_and_verdicts_are_as_relied_on() {
     let world = World::connected("experiments").await.unwrap();
     let api = locations(&world);
 

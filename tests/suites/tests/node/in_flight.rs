@@ -41,7 +41,7 @@ async fn evicted_beside(world: &World, pod: &str) {
 }
 
 #[tokio::test]
-async fn whatever_would_restart_velero_waits_for_the_backup_that_runs() {
+async fn restart_of_velero_waits_for_the_backup_that_runs() {
     let mut world = World::connected("in-flight").await.unwrap();
     world.back_up_files().await.unwrap();
     let shop = Shop::open(&world.stack, "shop-in-flight").await.unwrap();

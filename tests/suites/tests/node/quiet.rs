@@ -8,7 +8,7 @@ use worlds::world::World;
 use super::{kubectl, writes};
 
 #[tokio::test]
-async fn nothing_to_do_nothing_written() {
+async fn quiet_hook_writes_nothing() {
     let mut world = World::connected("steady").await.unwrap();
     world.update_status().await.unwrap();
     let mark = world.stack.audit().mark().await.unwrap();

@@ -66,7 +66,7 @@ fn listens(port: u16) -> bool {
 }
 
 #[tokio::test]
-async fn it_ends_with_a_process_that_is_killed() {
+async fn control_plane_ends_with_its_killed_owner() {
     if env::var_os(VICTIM).is_some() {
         let plane = ControlPlaneOnly::start().await.unwrap();
         println!("\nport {}", plane.api().port);
@@ -75,7 +75,7 @@ async fn it_ends_with_a_process_that_is_killed() {
     let mut victim = Command::new(env::current_exe().unwrap())
         .args([
             "--exact",
-            "alone::it_ends_with_a_process_that_is_killed",
+            "alone::control_plane_ends_with_its_killed_owner",
             "--nocapture",
         ])
         .env(VICTIM, "1")

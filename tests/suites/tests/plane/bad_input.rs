@@ -104,7 +104,7 @@ async fn bad_data_is_named_and_destroys_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_not_for_an_action_is_refused_with_its_reason() {
+async fn refused_commands_name_their_reason() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::deployed(&plane, "refusals").await.unwrap();
 

@@ -43,7 +43,7 @@ fn provider_crates() -> Vec<String> {
 
 /// A crate that is listed but not named is not linked, and nothing else would tell.
 #[tokio::test]
-async fn every_provider_of_the_workspace_is_linked() {
+async fn providers_of_the_workspace_are_all_linked() {
     let listed = print(&["providers"], "").await;
     let names: Vec<_> = listed
         .lines()

@@ -8,7 +8,7 @@ const PLUGIN: &str = "velero/velero-plugin-for-aws:v1.14.3";
 const SERVER: &str = "velero/velero:v1.18.3";
 
 #[tokio::test]
-async fn any_state_of_the_cluster_can_be_brought_about_and_is_told() {
+async fn states_of_the_cluster_can_be_brought_about() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::deployed(&plane, "any-state").await.unwrap();
     world
@@ -41,7 +41,7 @@ async fn any_state_of_the_cluster_can_be_brought_about_and_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_removed_is_removed_by_the_real_controllers() {
+async fn removal_is_done_by_the_real_controllers() {
     let plane = Plane::shared().await.unwrap();
     let mut world = plane.world("removal").await.unwrap();
     world

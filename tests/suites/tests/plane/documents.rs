@@ -42,7 +42,7 @@ fn functions() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_test_that_a_document_names_exists() {
+fn tests_named_in_documents_exist() {
     let functions_there = functions();
     let mut missing = Vec::new();
     let mut seen = 0;
@@ -61,7 +61,7 @@ fn every_test_that_a_document_names_exists() {
 
 /// Documents shorten paths from the left: `reconcile/hold.rs` is the end of one.
 #[test]
-fn every_source_that_a_document_names_exists() {
+fn sources_named_in_documents_exist() {
     let sources = ending("rs");
     let mut missing = Vec::new();
     let mut seen = 0;
@@ -86,7 +86,7 @@ fn every_source_that_a_document_names_exists() {
 
 /// A link to a file of the repository leads somewhere.
 #[test]
-fn every_link_between_documents_leads_somewhere() {
+fn links_between_documents_lead_somewhere() {
     let mut broken = Vec::new();
     let documents = ending("md");
     for document in &documents {

@@ -192,7 +192,7 @@ fn a_long_secret_is_read_too() {
 }
 
 #[test]
-fn both_readers_are_asked_and_can_fail() {
+fn readers_are_both_asked_and_can_fail() {
     let files = [
         "A=b\n".to_owned(),
         "A=a#b\n".to_owned(),

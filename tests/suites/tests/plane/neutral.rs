@@ -87,7 +87,7 @@ fn emulator_and_stack_know_nothing_of_this_charm() {
 }
 
 #[test]
-fn a_name_is_found_in_any_dress() {
+fn name_is_found_in_any_form() {
     let words = words();
     let text = "struct AwsStore;\nlet s3_url = 1;\n\"azure-storage\"\nlaws, chaws3\n// Amazon's";
     let found = [

@@ -109,7 +109,7 @@ fn is_map(asked: &Asked) -> bool {
 }
 
 #[tokio::test]
-async fn each_fault_is_what_it_is_called_and_all_else_passes() {
+async fn faults_are_what_they_are_called() {
     let bench = Bench::set_up().await;
     let straight = bench.plane.client().await.unwrap();
     let (proxy, client) = bench.proxy(Face::Valid).await;

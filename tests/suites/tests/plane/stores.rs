@@ -61,7 +61,7 @@ async fn a_second_store_is_refused_and_takes_over_when_the_first_goes() {
 }
 
 #[tokio::test]
-async fn there_and_back_leaves_nothing_of_the_other_store() {
+async fn change_there_and_back_leaves_nothing_of_the_other_store() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "there-and-back")
         .await

@@ -80,7 +80,7 @@ async fn scaling_to_zero_takes_velero_away_and_a_new_unit_brings_it_back() {
 }
 
 #[tokio::test]
-async fn whichever_unit_goes_last_takes_velero_away() {
+async fn unit_that_goes_last_takes_velero_away() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "last").await.unwrap();
     world.juju.scale(APP, 3).unwrap();
@@ -212,7 +212,7 @@ async fn objects(world: &LightWorld, namespace: &str) -> Vec<Value> {
 
 /// Alone on its plane: the CRDs are the whole cluster's.
 #[tokio::test]
-async fn another_velero_keeps_its_definitions_and_objects() {
+async fn velero_elsewhere_keeps_its_definitions_and_objects() {
     let plane = Plane::start().await.unwrap();
     let mut world = LightWorld::connected(&plane, "neighbour").await.unwrap();
     let theirs = another_velero(&world, "theirs").await;

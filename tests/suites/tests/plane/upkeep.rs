@@ -73,7 +73,7 @@ async fn a_unit_that_comes_and_goes_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_lost_is_made_again_by_one_hook() {
+async fn lost_objects_are_made_again_by_one_hook() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "lost").await.unwrap();
     world.config("use-node-agent", "true").await.unwrap();

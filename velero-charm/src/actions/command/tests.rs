@@ -69,7 +69,7 @@ fn flags_are_read_as_the_cli_reads_them() {
 }
 
 #[test]
-fn nothing_else_is_run() {
+fn programs_of_others_are_not_run() {
     assert!(refusal("  ").contains("is empty"));
     assert!(refusal("velero").contains("is empty"));
     assert!(refusal("backup 'x").contains("quote"));
@@ -143,7 +143,7 @@ fn the_verb_is_the_second_word_and_one_of_the_table() {
 }
 
 #[test]
-fn no_flag_leads_elsewhere() {
+fn flags_never_lead_elsewhere() {
     for flag in [
         "-n x",
         "-nx",

@@ -129,7 +129,7 @@ fn containers_decide_even_when_the_deployment_says_available() {
 }
 
 #[test]
-fn what_ails_a_pod_that_is_about_to_be_replaced_is_not_told() {
+fn failure_of_a_pod_about_to_be_replaced_is_not_shown() {
     for (field, value) in [("observedGeneration", 1), ("updatedReplicas", 0)] {
         let mut status = rolled_out();
         status[field] = json!(value);
@@ -382,7 +382,7 @@ fn a_verdict_without_a_readable_time_is_a_verdict() {
 }
 
 #[test]
-fn what_was_said_before_a_change_is_no_news_and_anything_else_is() {
+fn verdict_from_before_a_change_is_no_news() {
     let before = location::verdict(&location("Available", STARTED, STARTED));
     let told = |phase, at, changed| {
         let before = before.clone();
@@ -404,7 +404,7 @@ fn what_was_said_before_a_change_is_no_news_and_anything_else_is() {
 }
 
 #[test]
-fn nothing_is_said_of_a_location_while_no_server_judges_it() {
+fn location_is_not_reported_without_a_server() {
     let live = location("Available", "2026-01-01T11:00:00Z", STARTED);
     let world = running(deployment(&json!({})), vec![], Some(live));
     let health = assess(&world, &expected(Judged::Yes), now());

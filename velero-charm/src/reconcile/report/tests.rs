@@ -108,7 +108,7 @@ fn waiting(message: &str) -> Status {
 }
 
 #[test]
-fn no_store_names_the_commands_that_bring_one() {
+fn missing_store_names_the_commands_that_bring_one() {
     let status = told(Ok(core()), Intent::None, &health(Part::Good), &[]);
     assert_eq!(
         status,

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn another_minor_version_is_refused_with_the_image_to_set() {
+    fn minor_version_of_another_release_is_refused() {
         for fine in [
             "velero/velero:v1.18.0",
             "velero/velero:main",

@@ -221,7 +221,7 @@ fn defaults_are_a_plain_velero() {
 }
 
 #[test]
-fn every_bad_option_is_named_at_once() {
+fn bad_options_are_all_named_at_once() {
     let config = json!({
         "velero-image": "",
         "velero-tape-plugin-image": "no image",
@@ -263,7 +263,7 @@ fn an_unanswered_relation_leaves_storage_as_it_is() {
 }
 
 #[test]
-fn what_adds_to_a_relation_is_handed_on_with_the_facts_it_asks_for() {
+fn optional_relation_and_its_facts_reach_the_provider() {
     let mut relation = relation("tape:1", &[]);
     assert_eq!(relation.facts(), [], "nobody asks yet");
 
@@ -322,7 +322,7 @@ fn own_endpoint_is_given_the_facts_that_it_asks_for() {
 }
 
 #[test]
-fn of_several_relations_none_is_taken() {
+fn several_relations_are_none_taken() {
     let desired = check(
         &json!({}),
         vec![relation("tape:1", &[]), relation("tape:2", &[])],

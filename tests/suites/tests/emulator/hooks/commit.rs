@@ -66,7 +66,7 @@ async fn a_bag_is_committed_on_success_and_dropped_on_failure() {
 }
 
 #[tokio::test]
-async fn what_a_hook_prints_is_logged() {
+async fn output_of_a_hook_is_logged() {
     let mut world = World::new().await;
     world.deploy("true").await;
     world.script("echo out; echo err >&2; juju-log -l WARN said");

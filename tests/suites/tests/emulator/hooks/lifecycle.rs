@@ -64,7 +64,7 @@ async fn an_idle_unit_updates_its_status_every_five_minutes() {
 }
 
 #[tokio::test]
-async fn what_failed_or_was_killed_comes_before_what_is_new() {
+async fn failed_hooks_come_before_new_ones() {
     let mut world = World::new().await;
     world.deploy("true").await;
     world.script("exit 1");
@@ -120,7 +120,7 @@ async fn an_action_that_is_stopped_does_not_run_again() {
 }
 
 #[tokio::test]
-async fn what_the_controller_refuses_fails_the_hook_and_the_action() {
+async fn refusal_of_the_controller_fails_hook_and_action() {
     let mut world = World::new().await;
     world.deploy("true").await;
     let other = charm_in(&world.dir.path().join("other"), "true");

@@ -57,7 +57,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn both_sides_run_their_hooks_from_the_first_to_the_last() {
+async fn hooks_of_both_sides_run_from_first_to_last() {
     let (mut world, _) = World::of_secrets().await;
     assert_eq!(world.of("reader/0", "token"), "hello\n");
     let seen = world.of("reader/0", "seen");
@@ -119,7 +119,7 @@ async fn a_new_revision_is_told_followed_and_its_forerunner_removed() {
 }
 
 #[tokio::test]
-async fn what_is_revoked_removed_or_ended_can_not_be_read() {
+async fn secret_that_is_revoked_removed_or_ended_cannot_be_read() {
     let (mut world, id) = World::of_secrets().await;
     let ends = [
         (

@@ -17,7 +17,7 @@ const SEQUENCES: u64 = 16;
 const STEPS: usize = 25;
 
 #[tokio::test]
-async fn whatever_happens_juju_s_rules_hold() {
+async fn rules_of_juju_hold_whatever_happens() {
     let seeds = dice::seeds("JUJU", SEQUENCES).unwrap();
     let began = Instant::now();
     let (mut hooks, mut failed, mut killed, mut sequences) = (0, 0, 0, 0);

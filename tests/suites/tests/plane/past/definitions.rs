@@ -77,7 +77,7 @@ async fn assert_upgraded_first(world: &mut LightWorld) {
 }
 
 #[tokio::test]
-async fn those_of_the_python_charm_are_upgraded_before_the_server() {
+async fn crds_of_the_python_charm_are_upgraded_first() {
     let plane = Plane::start().await.unwrap();
     let (mut world, _) = connected(&plane, "definitions", &[]).await;
 
@@ -88,7 +88,7 @@ async fn those_of_the_python_charm_are_upgraded_before_the_server() {
 
 /// It applies them when it is refreshed, under its own name, and never gives them back.
 #[tokio::test]
-async fn those_that_the_python_charm_has_applied_are_upgraded_too() {
+async fn crds_applied_by_the_python_charm_are_upgraded_too() {
     let plane = Plane::start().await.unwrap();
     let (mut world, python) = connected(&plane, "applied", &[]).await;
     python.upgrade_definitions().await.unwrap();
@@ -106,7 +106,7 @@ async fn those_that_the_python_charm_has_applied_are_upgraded_too() {
 }
 
 #[tokio::test]
-async fn those_of_an_older_release_of_this_charm_are_upgraded_before_the_server() {
+async fn crds_of_an_older_release_are_upgraded_first() {
     let plane = Plane::start().await.unwrap();
     let mut world = LightWorld::connected(&plane, "older").await.unwrap();
     take_back(&world.juju, Release::V1_17, Installation::Server)

@@ -52,7 +52,7 @@ async fn a_store_that_was_half_configured_is_configured() {
 
 /// It was installed, and not even that to its end: the Service comes last there.
 #[tokio::test]
-async fn nothing_but_a_secret_and_definitions_is_a_beginning_too() {
+async fn beginning_is_found_by_a_secret_and_definitions() {
     let plane = Plane::shared().await.unwrap();
     let mut world = plane.world("barely").await.unwrap();
     let python = PythonCharm::deploy(&mut world.juju, trusted_with(&[]))
@@ -196,7 +196,7 @@ async fn a_node_agent_that_is_not_wanted_any_more_goes() {
 
 /// A unit that does not lead comes first; it leaves everything to the other one.
 #[tokio::test]
-async fn of_two_units_the_leader_takes_over() {
+async fn leader_of_two_units_takes_over() {
     let plane = Plane::shared().await.unwrap();
     let (mut world, _) = connected(&plane, "two-units", &[]).await;
     let second = world.juju.add_unit(APP).unwrap();

@@ -32,7 +32,7 @@ async fn remove(world: &mut LightWorld) {
 
 /// Two worlds on a plane of their own: the definitions belong to both.
 #[tokio::test]
-async fn nothing_is_left_and_of_the_definitions_what_others_need() {
+async fn removal_leaves_only_definitions_that_others_need() {
     let plane = Plane::start().await.unwrap();
     let (mut first, _) = connected(&plane, "first", &[("use-node-agent", "true")]).await;
     let (mut second, _) = connected(&plane, "second", &[]).await;
@@ -67,7 +67,7 @@ async fn nothing_is_left_and_of_the_definitions_what_others_need() {
 
 /// Before any other hook of ours has run: what the Python charm made goes all the same.
 #[tokio::test]
-async fn what_was_never_taken_over_goes_too() {
+async fn objects_never_taken_over_go_too() {
     let plane = Plane::start().await.unwrap();
     let (mut world, _) = python(&plane, "never", &[]).await;
     world.juju.untrust(APP).await.unwrap();

@@ -109,7 +109,7 @@ async fn after_the_take_over_a_hook_writes_nothing() {
 }
 
 #[tokio::test]
-async fn what_the_user_added_stays() {
+async fn additions_of_the_user_stay() {
     let plane = Plane::shared().await.unwrap();
     let (mut world, _) = connected(&plane, "additions", &[]).await;
     let by_hand = json!({"spec": {"template": {"spec": {

@@ -19,7 +19,7 @@ const SEQUENCES: u64 = 8;
 const STEPS: usize = 12;
 
 #[tokio::test]
-async fn whatever_happened_one_quiet_hook_brings_about_what_is_called_for() {
+async fn one_undisturbed_hook_converges_from_any_state() {
     let seeds = dice::seeds("PROPERTY", SEQUENCES).unwrap();
     let plane = Plane::start().await.unwrap();
     let began = Instant::now();

@@ -60,7 +60,7 @@ fn first_difference(one: &str, two: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn every_status_is_brought_about_and_listed_for_users() {
+async fn statuses_are_all_brought_about_and_listed() {
     operator::program().await.unwrap();
     let plane = Plane::shared().await.unwrap();
     // In the order of the page. All at once: most of the time is spent waiting.

@@ -99,7 +99,7 @@ fn a_location_that_is_not_ours_is_never_deleted() {
 }
 
 #[test]
-fn another_default_location_takes_the_rank_from_ours() {
+fn rank_goes_to_another_default_location() {
     let intent = || set(storage(None, "file"));
     let theirs = |default: bool| -> DynamicObject {
         serde_json::from_value(json!({
