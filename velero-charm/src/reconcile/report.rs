@@ -213,6 +213,7 @@ fn of_intent(known: &Known<'_>) -> Option<Finding> {
                 invalid(integrators, problems)
             })
         }
+        Intent::Keep(Why::Options) => None,
         Intent::Keep(Why::Several(integrators)) => {
             let last = integrators.last()?;
             let integrators = integrators.join("`, `");
