@@ -181,6 +181,13 @@ struct Counts {
     failed: u64,
 }
 
+impl Counts {
+    const fn add(&mut self, found: Self) {
+        self.passed += found.passed;
+        self.failed += found.failed;
+    }
+}
+
 /// What took how long.
 #[derive(Default)]
 struct Times(Vec<(&'static str, Duration, Option<Duration>)>);
@@ -261,15 +268,16 @@ impl Lane {
             test.extend(level.tests.arguments());
             let note = |line: &str| {
                 if let Some(found) = result_line(line) {
-                    let counts = &mut log.borrow_mut().1;
-                    counts.passed += found.passed;
-                    counts.failed += found.failed;
+                    log.borrow_mut().1.add(found);
                 }
                 say(&format!("{}: {line}", level.name));
             };
             let mut tests = self.share.cargo();
             tests.args(test);
-            tests.env("CHARM_PROFILE", profile.unwrap_or(level.charm.profile()));
+            tests.env(
+                "CHARM_PROFILE",
+                profile.unwrap_or_else(|| level.charm.profile()),
+            );
             let status = run_cargo(tests, note).await;
             let took = (level.name, begun.elapsed(), Some(level.budget));
             log.borrow_mut().0.0.push(took);
