@@ -114,7 +114,7 @@ const STAGES: [&[Lane]; 2] = [
                 },
                 Level {
                     name: "control plane",
-                    budget: Duration::from_mins(20),
+                    budget: Duration::from_mins(14),
                     tests: Tests::Program("plane", Part::WithoutMatrices),
                     charm: Charm::Dev,
                 },
