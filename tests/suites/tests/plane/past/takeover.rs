@@ -171,7 +171,7 @@ async fn a_backup_in_flight_outlives_the_refresh() {
 
     refresh(&mut world).await;
 
-    let held = "waiting: change held back until Backup `slow` has ended";
+    let held = "waiting: waiting for Backup `slow` to end: a change is held back";
     world.expect_status(held).unwrap();
     assert_eq!(servers(&world).await, server, "the pod that works on it");
     world.update_status().await.unwrap();
