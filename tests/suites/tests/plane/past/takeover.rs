@@ -45,7 +45,7 @@ async fn a_refresh_makes_all_of_it_ours_and_restarts_velero_once() {
     assert!(objects.contains_key("DaemonSet/node-agent"));
     assert!(
         objects.contains_key("Service/velero-metrics"),
-        "whoever scrapes it goes on"
+        "what scrapes it still can"
     );
     assert_eq!(new_servers(&world, &history).await, 1);
     assert_eq!(servers(&world).await.len(), 1);
