@@ -155,7 +155,7 @@ impl RelationData {
     fn lacks(&self, name: &str, hint: &str) -> Problem {
         match self.unreadable(name) {
             Some(reason) => {
-                let hint = "if it stays so, remove the relation and integrate again";
+                let hint = "if this persists, remove the relation and integrate again";
                 Problem::unreadable(name, reason, hint)
             }
             None => Problem::missing(name, hint),

@@ -8,11 +8,13 @@ pub(crate) mod env;
 pub(crate) mod log;
 pub(crate) mod secret;
 mod secrets;
+mod status;
 mod text;
 mod tools;
 
 pub(crate) use self::{
     env::{Event, News, Unit},
     secrets::Secrets,
-    tools::{Fate, JujuError, Leadership, Level, Status, Tools},
+    status::{Clause, Level, Status, more},
+    tools::{Fate, JujuError, Leadership, Tools},
 };
