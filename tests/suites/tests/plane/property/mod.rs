@@ -25,8 +25,8 @@ async fn one_undisturbed_hook_converges_from_any_state() {
     let began = Instant::now();
     let (mut hooks, mut killed) = (0, 0);
     for seed in seeds.clone() {
-        let begin = Scene::set(&plane, seed);
-        let scene = dice::sequence("PROPERTY", seed, STEPS, begin).await;
+        let scene = Scene::set(&plane, seed);
+        let scene = dice::sequence("PROPERTY", seed, STEPS, scene).await;
         let runs = scene.world.juju.hook_runs();
         hooks += runs.len();
         killed += runs.iter().filter(|run| run.exit.is_terminated()).count();

@@ -87,8 +87,8 @@ async fn the_newest_key_is_in_force_after_its_hook_or_a_day() {
     let plane = Plane::start().await.unwrap();
     let (mut hooks, mut questions) = (0, 0);
     for seed in seeds.clone() {
-        let begin = Scene::set(&plane, seed);
-        let scene = dice::sequence("PROPERTY", seed, STEPS, begin).await;
+        let scene = Scene::set(&plane, seed);
+        let scene = dice::sequence("PROPERTY", seed, STEPS, scene).await;
         let runs = scene.world.juju.hook_runs();
         hooks += runs.len();
         questions += runs.iter().map(asked).sum::<usize>();
