@@ -28,6 +28,7 @@ use crate::{
         Owner,
         location::{self, Rank},
     },
+    relations::applications::Applications,
     velero::{self, companion::Companion},
 };
 
@@ -122,7 +123,7 @@ fn render(wanted: Render, secrets: &Secrets) -> anyhow::Result<String> {
         .with_context(|| format!("there is no provider `{name}`; there are {}", known()))?;
     let descriptor = provider.descriptor();
     let inputs = inputs(wanted, descriptor, secrets)?;
-    let storage = match provider.resolve(&inputs)? {
+    let storage = match Applications::default().resolve(provider, &inputs)? {
         Answer::Ready(storage) => storage,
         Answer::Waiting(what) => return Ok(format!("waiting for {what}")),
     };

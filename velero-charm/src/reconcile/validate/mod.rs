@@ -15,7 +15,7 @@ use self::image::check_image;
 use super::observe::Observed;
 use crate::{
     ours::Owner,
-    relations::storage::Relation,
+    relations::applications::Applications,
     velero::{
         DEFAULT_IMAGE,
         install::{NodeAgent, VolumeBackups},
@@ -31,6 +31,8 @@ const FS_BACKUP: &str = "default-volumes-to-fs-backup";
 pub(super) struct Desired {
     pub(super) core: Result<Core, Problems>,
     pub(super) storage: Intent,
+    /// Who is related.
+    pub(super) applications: Applications,
 }
 
 /// Velero without any store.
@@ -50,8 +52,6 @@ pub(super) enum Intent {
         /// What the user set for the image of its plugin, or its default.
         plugin_image: String,
         storage: Box<Storage>,
-        /// Who has sent it.
-        integrators: Vec<String>,
     },
     /// Leave what is there as it is.
     Keep(Why),
@@ -65,10 +65,7 @@ pub(super) enum Why {
     /// The integrator has not answered.
     Waiting(String),
     /// What it and the optional relations sent cannot work.
-    Invalid {
-        integrators: Vec<String>,
-        problems: Problems,
-    },
+    Invalid(Problems),
     /// More than one integrator is related.
     Several(Vec<String>),
 }
@@ -85,9 +82,12 @@ impl Desired {
 
 /// Checks config and relations.
 pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) -> Desired {
+    let applications = Applications::related(&observed.relations);
+    let storage = storage(observed, &applications);
     Desired {
         core: core(&observed.config, registry),
-        storage: carry::over(storage(observed), &observed.live, owner),
+        storage: carry::over(storage, &observed.live, owner),
+        applications,
     }
 }
 
@@ -147,7 +147,7 @@ fn flag(config: &Map<String, Value>, option: &str) -> bool {
         .unwrap_or_default()
 }
 
-fn storage(observed: &Observed) -> Intent {
+fn storage(observed: &Observed, applications: &Applications) -> Intent {
     let Observed {
         config,
         relations,
@@ -159,7 +159,7 @@ fn storage(observed: &Observed) -> Intent {
         [first, others @ ..] => (first, others),
     };
     if !others.is_empty() {
-        let integrators = relations.iter().map(|relation| integrator(&relation.own));
+        let integrators = relations.iter().map(|relation| relation.own.integrator());
         return Intent::Keep(Why::Several(integrators.collect()));
     }
     let descriptor = first.provider.descriptor();
@@ -172,27 +172,15 @@ fn storage(observed: &Observed) -> Intent {
         optional.collect(),
         facts.clone(),
     );
-    match first.provider.resolve(&inputs) {
+    match applications.resolve(first.provider, &inputs) {
         Ok(Answer::Ready(storage)) => Intent::Set {
             descriptor,
             plugin_image: text(config, descriptor.plugin.option, descriptor.plugin.default),
             storage,
-            integrators: first.all().map(integrator).collect(),
         },
         Ok(Answer::Waiting(what)) => Intent::Keep(Why::Waiting(what)),
-        Err(problems) => Intent::Keep(Why::Invalid {
-            integrators: first.all().map(integrator).collect(),
-            problems,
-        }),
+        Err(problems) => Intent::Keep(Why::Invalid(problems)),
     }
-}
-
-/// The other end as the user knows it.
-fn integrator(relation: &Relation) -> String {
-    relation
-        .remote_app
-        .clone()
-        .unwrap_or_else(|| relation.id.clone())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use provider_testkit::TAPE as PLAIN;
 use serde_json::json;
 
 use super::*;
+use crate::relations::storage::Relation;
 use crate::{
     context::Role,
     reconcile::observe::Live,
@@ -201,7 +202,7 @@ fn unreadable_field_is_refused_without_a_live_value() {
         beside(there("BackupStorageLocation", &owner(), "disk")),
     ] {
         let scratched = vec![relation("tape:1", &[("reel", "scratched")])];
-        let Intent::Keep(Why::Invalid { problems, .. }) =
+        let Intent::Keep(Why::Invalid(problems)) =
             check_beside(&json!({}), scratched, live).storage
         else {
             panic!("it is taken");
@@ -245,14 +246,10 @@ fn bad_relation_data_leaves_core_alone_and_storage_as_it_is() {
     let desired = check(&json!({}), vec![relation("tape:1", &[("reel", "x")])]);
 
     assert!(desired.core.is_ok());
-    let Intent::Keep(Why::Invalid {
-        integrators,
-        problems,
-    }) = desired.storage
-    else {
+    let Intent::Keep(Why::Invalid(problems)) = desired.storage else {
         panic!("{:?}", desired.storage);
     };
-    assert_eq!(integrators, ["app-of-tape:1"]);
+    assert_eq!(desired.applications.list(), "`app-of-tape:1`");
     assert!(problems.to_string().contains("is torn"));
 }
 
