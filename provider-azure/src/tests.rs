@@ -47,6 +47,7 @@ fn with_principal(changes: &[(&str, &str)]) -> Inputs {
         BTreeMap::from([(PRINCIPAL_ENDPOINT.into(), fields.into_iter().collect())]),
         Facts {
             provider_ids: vec![NODE.into()],
+            ..Facts::default()
         },
     )
 }
@@ -160,6 +161,7 @@ fn provider_holds_the_contract() {
                 decisive: &[ENDPOINT],
                 facts: Facts {
                     provider_ids: vec![NODE.into()],
+                    ..Facts::default()
                 },
                 ..Example::default()
             },

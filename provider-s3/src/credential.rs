@@ -8,6 +8,8 @@ use provider_api::{
     secrecy::{ExposeSecret, SecretString},
 };
 
+const QUOTES: [char; 2] = ['\'', '"'];
+
 /// One half of the credentials.
 pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretString, Problem> {
     let key = data.required_secret(field, "set the credentials in the S3 integrator")?;
@@ -21,6 +23,14 @@ pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretStri
             field,
             "contains white space or control characters",
             "set the credentials in the S3 integrator again",
+        ));
+    }
+    // The reader takes quotes for its own, and panics at one alone.
+    if key.expose_secret().starts_with(QUOTES) || key.expose_secret().ends_with(QUOTES) {
+        return Err(Problem::invalid(
+            field,
+            "begins or ends with a quote",
+            "set the credentials in the S3 integrator again, without quotes",
         ));
     }
     Ok(key)
