@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use provider_api::{
     Advice, Answer, Descriptor, Endpoint, Fact, Gap, Handshake, ImageOption, Inputs, Location,
     Part, Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider, Version,
-    all,
+    all, secrecy::SecretString,
 };
 
 use crate::{
@@ -186,6 +186,10 @@ impl StorageProvider for Azure {
         };
         Ok(Answer::Ready(Box::new(render(settings, &access, data))))
     }
+
+    fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+        dotenv::values_of(&access::SECRETS, text)
+    }
 }
 
 /// What the storage integrator has yet to send. Without a key, what else there is may be left over from
@@ -291,7 +295,6 @@ fn render(settings: Settings, access: &Access, data: &RelationData) -> Storage {
     };
     Storage {
         credential: access.file(address.cloud),
-        extra_redactions: Vec::new(),
         location: Location {
             bucket: container,
             prefix,

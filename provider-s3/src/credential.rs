@@ -8,6 +8,9 @@ use provider_api::{
     secrecy::{ExposeSecret, SecretString},
 };
 
+/// What the keys are called in the file.
+pub(crate) const NAMES: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
+
 /// One half of the credentials.
 pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretString, Problem> {
     let key = data.required_secret(field, "set the credentials in the S3 integrator")?;
@@ -28,8 +31,9 @@ pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretStri
 
 /// The file's content.
 pub(crate) fn file(access_key: &SecretString, secret_key: &SecretString) -> SecretString {
+    let [id, secret] = NAMES;
     SecretString::from(format!(
-        "[default]\naws_access_key_id={}\naws_secret_access_key={}\n",
+        "[default]\n{id}={}\n{secret}={}\n",
         access_key.expose_secret(),
         secret_key.expose_secret(),
     ))

@@ -135,6 +135,10 @@ impl StorageProvider for S3 {
         }
         Ok(Answer::Ready(Box::new(render(read(data)?))))
     }
+
+    fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+        provider_api::values_of(&credential::NAMES, text)
+    }
 }
 
 fn read(data: &RelationData) -> Result<Settings, Problems> {
@@ -262,7 +266,6 @@ fn render(settings: Settings) -> Storage {
     });
     Storage {
         credential: credential::file(&access_key, &secret_key),
-        extra_redactions: Vec::new(),
         location: Location {
             bucket,
             prefix,

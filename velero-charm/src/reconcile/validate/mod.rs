@@ -6,9 +6,7 @@
 mod carry;
 mod image;
 
-use provider_api::{
-    Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage, secrecy::SecretString,
-};
+use provider_api::{Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage};
 use serde_json::{Map, Value};
 
 use self::image::check_image;
@@ -68,16 +66,6 @@ pub(super) enum Why {
     Invalid(Problems),
     /// More than one integrator is related.
     Several(Vec<String>),
-}
-
-impl Desired {
-    /// What a provider found to be secret inside of what it was given.
-    pub(super) fn secrets(&self) -> &[SecretString] {
-        match &self.storage {
-            Intent::Set { storage, .. } => &storage.extra_redactions,
-            Intent::Keep(_) | Intent::None => &[],
-        }
-    }
 }
 
 /// Checks config and relations.
