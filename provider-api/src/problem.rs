@@ -111,7 +111,7 @@ impl Problems {
         }
     }
 
-    /// Goes on only if nothing was wrong.
+    /// Continues only if nothing was wrong.
     ///
     /// # Errors
     /// If `problems` holds anything.

@@ -27,10 +27,10 @@ pub(crate) const SECRETS: [&str; 3] = [KEY_VARIABLE, CLIENT_ID_VARIABLE, CLIENT_
 
 /// A blank key is what the integrator sends of a secret that it may not read, and it looks again only when its
 /// configuration changes.
-const KEY_HINT: &str = "grant the secret in `credentials` to the Azure storage integrator (`juju grant-secret`), \
+const KEY_HINT: &str = "grant the secret in `credentials` to {azure-storage} (`juju grant-secret`), \
                         then reset `credentials` and set it again";
 
-const PRINCIPAL_HINT: &str = "grant the secret in `credentials` to the Azure auth integrator (`juju grant-secret`), \
+const PRINCIPAL_HINT: &str = "grant the secret in `credentials` to {azure-service-principal} (`juju grant-secret`), \
                               with `client-id` and `client-secret` in it";
 
 /// The one or the other.
@@ -106,21 +106,17 @@ impl Access {
 fn secret(data: &RelationData, field: &str, hint: &str) -> Result<Quoted, Problem> {
     let secret = data.required_secret(field, hint)?;
     Quoted::new(secret.expose_secret().trim()).ok_or_else(|| {
-        let reason = "is nothing that a credential file of Velero's can hold (quotes beside other \
-                      quotes, `#`, `$`, backslashes or line ends, or too long)";
-        Problem::invalid(field, reason, "have Azure make a new one and set that")
+        let reason = "cannot be written to Velero's credential file (it mixes quotes with other quotes, `#`, \
+                      `$`, backslashes or line ends, or is too long)";
+        Problem::invalid(field, reason, "regenerate it in Azure")
     })
 }
 
 fn tenant(data: &RelationData) -> Result<String, Problem> {
-    let hint = "set `tenant-id` in the Azure auth integrator";
+    let hint = "set `tenant-id` in {azure-service-principal}";
     let name = data.required(TENANT_ID, hint)?;
     if !is_name(name) {
-        return Err(Problem::invalid(
-            TENANT_ID,
-            "is not an identifier of Azure's",
-            hint,
-        ));
+        return Err(Problem::invalid(TENANT_ID, "is not an Azure ID", hint));
     }
     Ok(name.into())
 }

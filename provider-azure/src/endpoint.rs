@@ -63,7 +63,7 @@ const ROUTES: [&str; 2] = ["microsoftrouting", "internetrouting"];
 const SECOND: &str = "secondary";
 
 /// What to do about an address that cannot work.
-pub(crate) const HINT: &str = "set `endpoint` in the Azure storage integrator to a URL such as \
+pub(crate) const HINT: &str = "set `endpoint` in {azure-storage} to a URL such as \
                                `https://account.blob.core.windows.net`, or reset it";
 
 /// What the other fields say, as far as they are sound.
@@ -287,7 +287,7 @@ impl<'a> Parts<'a> {
             return Err(invalid("holds a password"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(invalid("has a query or fragment"));
+            return Err(invalid("contains a query or fragment"));
         }
         let (scheme, container) = match url.scheme() {
             "http" if user.is_none() => ("http", None),
@@ -295,7 +295,11 @@ impl<'a> Parts<'a> {
             "http" | "https" => return Err(invalid("holds a user name")),
             // Those without `s` are for plain HTTP, which accounts refuse unless told otherwise.
             "abfs" | "abfss" | "wasb" | "wasbs" => ("https", user),
-            _ => return Err(invalid("is none of `https`, `http`, `abfss` and `wasbs`")),
+            _ => {
+                return Err(invalid(
+                    "must begin with `https`, `http`, `abfss` or `wasbs`",
+                ));
+            }
         };
         let host = url.host_str().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| invalid("names no host"))?;
@@ -321,24 +325,20 @@ fn invalid(reason: &str) -> Problem {
 }
 
 fn other_account() -> Problem {
-    let hint = "correct one of the two in the Azure storage integrator";
+    let hint = "correct `endpoint` or `storage-account` in {azure-storage}";
     Problem::invalid(
         ENDPOINT,
-        "is that of another account than `storage-account`",
+        "names another account than `storage-account`",
         hint,
     )
 }
 
 fn other_container() -> Problem {
-    let hint = "correct one of the two in the Azure storage integrator";
-    Problem::invalid(
-        ENDPOINT,
-        "is that of another container than `container`",
-        hint,
-    )
+    let hint = "correct `endpoint` or `container` in {azure-storage}";
+    Problem::invalid(ENDPOINT, "names another container than `container`", hint)
 }
 
 fn folder() -> Problem {
-    let hint = "put the folder into `path` of the Azure storage integrator";
+    let hint = "put the folder into `path` of {azure-storage}";
     Problem::invalid(ENDPOINT, "names a folder", hint)
 }

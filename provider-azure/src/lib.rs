@@ -85,15 +85,15 @@ static DESCRIPTOR: Descriptor = Descriptor {
     advice: &[
         Advice {
             when: "Server failed to authenticate the request",
-            then: "correct the account's key in the Azure storage integrator",
+            then: "correct the account key in {azure-storage}",
         },
         Advice {
             when: "illegal base64 data",
-            then: "set the account's key in the Azure storage integrator, all of it",
+            then: "set the complete account key in {azure-storage}",
         },
         Advice {
             when: "no storage account access key",
-            then: "set the account's key in the Azure storage integrator",
+            then: "set the account key in {azure-storage}",
         },
         Advice {
             when: "KeyBasedAuthenticationNotPermitted",
@@ -106,43 +106,43 @@ static DESCRIPTOR: Descriptor = Descriptor {
         },
         Advice {
             when: "AuthorizationFailure",
-            then: "let the cluster in by the storage account's network rules",
+            then: "allow the cluster in the storage account's network rules",
         },
         Advice {
             when: "AADSTS7000215",
-            then: "correct the client secret in the Azure auth integrator",
+            then: "correct the client secret in {azure-service-principal}",
         },
         Advice {
             when: "AADSTS7000222",
-            then: "renew the client secret, and set it in the Azure auth integrator",
+            then: "renew the client secret and set it in {azure-service-principal}",
         },
         Advice {
             when: "AADSTS",
-            then: "correct the service principal in the Azure auth integrator",
+            then: "correct the service principal in {azure-service-principal}",
         },
         Advice {
             when: "ContainerNotFound",
-            then: "create the container or correct `container` in the Azure storage integrator",
+            then: "create the container or correct `container` in {azure-storage}",
         },
         Advice {
             when: "invalid top-level directories",
-            then: "give Velero a folder of its own with `path` in the Azure storage integrator",
+            then: "give Velero a folder of its own with `path` in {azure-storage}",
         },
         Advice {
             when: "server gave HTTP response to HTTPS client",
-            then: "use `http://` in `endpoint` of the Azure storage integrator",
+            then: "use `http://` in `endpoint` of {azure-storage}",
         },
         Advice {
             when: "certificate signed by unknown authority",
-            then: "give the store a certificate of a public authority",
+            then: "give the store a certificate from a public authority",
         },
         Advice {
             when: "connection refused",
-            then: "correct `endpoint` in the Azure storage integrator or start the store",
+            then: "correct `endpoint` in {azure-storage} or start the store",
         },
         Advice {
             when: "no such host",
-            then: "correct `storage-account` or `endpoint` in the Azure storage integrator",
+            then: "correct `storage-account` or `endpoint` in {azure-storage}",
         },
     ],
 };
@@ -175,7 +175,7 @@ impl StorageProvider for Azure {
             Some(principal) if is_unanswered(principal) => {
                 settings?;
                 return Ok(Answer::Waiting(
-                    "the Azure auth integrator to send a service principal".into(),
+                    "{azure-service-principal} to send a service principal".into(),
                 ));
             }
             Some(principal) => {
@@ -199,10 +199,10 @@ fn awaited(data: &RelationData, principal: Option<&RelationData>) -> Option<&'st
     let has_come = !data.lacks_all(&[SECRET_KEY]);
     match principal {
         None if has_come => None,
-        None if names_nothing => Some("the Azure storage integrator to send a container and a key"),
-        None => Some("the Azure storage integrator to send the account's key (`secret-key`)"),
+        None if names_nothing => Some("{azure-storage} to send a container and a key"),
+        None => Some("{azure-storage} to send the account's key (`secret-key`)"),
         Some(_) if !has_come && (names_nothing || data.echo(CONTAINER).is_some()) => {
-            Some("the Azure storage integrator to send a container")
+            Some("{azure-storage} to send a container")
         }
         Some(_) => None,
     }
@@ -219,7 +219,7 @@ fn for_tokens(settings: Settings) -> Result<Settings, Problems> {
         return Ok(settings);
     }
     let reason =
-        "is no `https` address of Azure's own, and a service principal's token goes to no other";
+        "is not an `https` address in Azure, and a service principal's token is sent to no other";
     let hint = format!(
         "{}, or remove the relation `{PRINCIPAL_ENDPOINT}`",
         endpoint::HINT

@@ -15,31 +15,30 @@ const CONTAINER_NAME: std::ops::RangeInclusive<usize> = 3..=63;
 const LONGEST_FOLDER: usize = 400;
 
 pub(crate) fn container(data: &RelationData) -> Result<String, Problem> {
-    let container = data.required(CONTAINER, "set `container` in the Azure storage integrator")?;
+    let container = data.required(CONTAINER, "set `container` in {azure-storage}")?;
     let invalid = |reason: &str, hint: &str| Err(Problem::invalid(CONTAINER, reason, hint));
     if container.starts_with('$') {
-        let reason = "is one that Azure keeps for purposes of its own";
-        let hint = "create a container for Velero and set that in the Azure storage integrator";
+        let reason = "is reserved by Azure";
+        let hint = "create a container for Velero and set that in {azure-storage}";
         return invalid(reason, hint);
     }
     if container.contains('/') {
-        let hint = "put the folder into `path` of the Azure storage integrator";
+        let hint = "put the folder into `path` of {azure-storage}";
         return invalid("contains a `/`", hint);
     }
     let is_part = |part: &str| !part.is_empty() && part.chars().all(is_of_names);
     if !CONTAINER_NAME.contains(&container.len()) || !container.split('-').all(is_part) {
-        let reason =
-            "is not of 3 to 63 lower-case letters and digits, with single `-` between them";
-        return invalid(reason, "correct it in the Azure storage integrator");
+        let reason = "must be 3 to 63 lower-case letters and digits, with single `-` between them";
+        return invalid(reason, "correct `container` in {azure-storage}");
     }
     Ok(container.into())
 }
 
 pub(crate) fn account(data: &RelationData) -> Result<String, Problem> {
-    let hint = "set `storage-account` in the Azure storage integrator to the account's name";
+    let hint = "set `storage-account` in {azure-storage} to the account's name";
     let account = data.required(STORAGE_ACCOUNT, hint)?;
     if !ACCOUNT.contains(&account.len()) || !account.chars().all(is_of_names) {
-        let reason = "is not of 3 to 24 lower-case letters and digits";
+        let reason = "must be 3 to 24 lower-case letters and digits";
         return Err(Problem::invalid(STORAGE_ACCOUNT, reason, hint));
     }
     Ok(account.into())
@@ -48,7 +47,7 @@ pub(crate) fn account(data: &RelationData) -> Result<String, Problem> {
 /// Velero puts names together as paths are, which takes `..`, `.` and double slashes out, and lists by the folder
 /// as it stands. It would not find what it has written. Azure has `\` for `/` and drops a dot that ends a part.
 pub(crate) fn folder(data: &RelationData) -> Result<Option<String>, Problem> {
-    let hint = "correct `path` in the Azure storage integrator";
+    let hint = "correct `path` in {azure-storage}";
     let Some(folder) = data.folder(PATH, hint)? else {
         return Ok(None);
     };
@@ -63,25 +62,25 @@ pub(crate) fn folder(data: &RelationData) -> Result<Option<String>, Problem> {
         .split('/')
         .any(|part| part.is_empty() || part.ends_with('.'))
     {
-        return invalid("has a part that is empty or ends with a dot");
+        return invalid("contains a part that is empty or ends with a dot");
     }
     Ok(Some(folder))
 }
 
 pub(crate) fn resource_group(data: &RelationData) -> Result<Option<String>, Problem> {
-    let hint = "correct it in the Azure storage integrator";
-    optional(data, RESOURCE_GROUP, "is not a group's name", hint)
+    let hint = "correct `resource-group` in {azure-storage}";
+    optional(
+        data,
+        RESOURCE_GROUP,
+        "is not the name of a resource group",
+        hint,
+    )
 }
 
 /// Of a service principal.
 pub(crate) fn subscription(data: &RelationData) -> Result<Option<String>, Problem> {
-    let hint = "correct it in the Azure auth integrator";
-    optional(
-        data,
-        SUBSCRIPTION_ID,
-        "is not an identifier of Azure's",
-        hint,
-    )
+    let hint = "correct `subscription-id` in {azure-service-principal}";
+    optional(data, SUBSCRIPTION_ID, "is not an Azure ID", hint)
 }
 
 fn optional(

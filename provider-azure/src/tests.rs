@@ -369,13 +369,13 @@ fn folder_is_one_that_velero_finds_again() {
 fn blank_key_comes_with_the_grant_it_lacks() {
     let mut without_id = with_principal(&[(CLIENT_ID, "")]);
     without_id.own = self::inputs(&[(SECRET_KEY, "")]).own;
-    for (inputs, integrator) in [
-        (self::inputs(&[(SECRET_KEY, " ")]), "storage"),
-        (without_id, "auth"),
+    for (inputs, endpoint) in [
+        (self::inputs(&[(SECRET_KEY, " ")]), "azure-storage"),
+        (without_id, PRINCIPAL_ENDPOINT),
     ] {
         let problems = PROVIDER.resolve(&inputs).unwrap_err();
         let hint = &problems.first().hint;
-        let to = format!("to the Azure {integrator} integrator (`juju grant-secret`)");
+        let to = format!("to {{{endpoint}}} (`juju grant-secret`)");
         assert!(hint.contains(&to), "{hint}");
     }
 }
@@ -386,17 +386,17 @@ fn verdict_on_a_location_comes_with_advice() {
         (
             "AuthorizationFailure: Server failed to authenticate the request. Make sure the value \
              of the Authorization header is formed correctly including the signature.",
-            "correct the account's key",
+            "correct the account key",
         ),
         (
             "failed to create storage account access key credential: decode account key: illegal \
              base64 data at input byte 3",
-            "all of it",
+            "set the complete account key",
         ),
         (
             "no storage account access key with key AZURE_STORAGE_ACCOUNT_ACCESS_KEY found in \
              credential",
-            "set the account's key",
+            "set the account key",
         ),
         (
             "ContainerNotFound: The specified container does not exist.",

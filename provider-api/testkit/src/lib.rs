@@ -108,7 +108,8 @@ pub enum Rule {
     Facts,
     /// What else is in a data bag changes nothing, a hostile address of a secret included.
     Bag,
-    /// What a person reads has a cause and a next step, as clauses without a full stop.
+    /// What a person reads has a cause and a next step, as clauses without a full stop. A name in braces is that
+    /// of an endpoint, for whose application it stands.
     Wording,
     /// `charmcraft.yaml` declares what the descriptor says.
     Declared,

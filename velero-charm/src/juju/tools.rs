@@ -1,7 +1,7 @@
 //! The hook tools, typed.
 //!
 //! **Invariant:** one call at a time (Juju serves no more), and a failure names the tool. No secret that is
-//! known is in anything that is told to people.
+//! known is in anything that people read.
 
 #![expect(clippy::disallowed_methods, reason = "this starts the hook tools")]
 

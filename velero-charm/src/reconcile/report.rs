@@ -244,7 +244,7 @@ fn unreadable(problem: &Problem, known: &Known<'_>) -> Finding {
     Finding::new(
         Severity::Awaited,
         Clause::new(
-            format!("waiting for {integrators}, {hint}"),
+            format!("waiting for {integrators} ({hint})"),
             format!("`{field}` {reason}"),
         ),
     )

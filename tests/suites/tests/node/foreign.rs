@@ -134,7 +134,10 @@ async fn a_velero_of_somebody_else_is_left_alone() {
     world
         .expect_in_status(
             "blocked: ",
-            &["has a Velero that is not this charm's, Deployment `shop-velero`"],
+            &[
+                "remove Deployment `shop-velero`",
+                "a Velero that this charm did not install",
+            ],
         )
         .unwrap();
     assert_eq!(writes(&world, &mark).await, Vec::<String>::new());

@@ -71,11 +71,11 @@ async fn a_service_principal_is_used_as_a_whole_and_given_back() {
     world.juju.deploy_azure_auth_integrator(AUTH).unwrap();
     world.juju.integrate(APP, AUTH).unwrap();
     world.settle().await.unwrap();
-    let waits = "waiting: waiting for the Azure auth integrator to send a service principal";
+    let waits = "waiting: waiting for `azure-auth-integrator` to send a service principal";
     world.expect_status(waits).unwrap();
     world.juju.config(AUTH, &PRINCIPAL[..2]).unwrap();
     world.settle().await.unwrap();
-    let lacks = [STORE, AUTH, "`tenant-id` is missing"];
+    let lacks = [AUTH, "`tenant-id` is missing"];
     world.expect_in_status("blocked: ", &lacks).unwrap();
     let now = (world.location().await.unwrap(), files(&world).await);
     assert_eq!(now, before, "what worked is touched");

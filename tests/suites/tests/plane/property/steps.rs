@@ -24,7 +24,7 @@ const FLAGS: [&str; 2] = ["true", "false"];
 const COURSES: [Echo; 2] = [Echo::Once, Echo::Twice];
 /// The user's secret that the integrator takes its keys from.
 const KEYS: &str = "store-keys";
-/// What a store is told, whatever its integrator calls it.
+/// A setting of a store, under any name that its integrator has for it.
 pub(crate) const BUCKET: &str = "bucket";
 pub(crate) const PATH: &str = "path";
 pub(crate) const KEY: &str = "secret-key";
@@ -117,7 +117,7 @@ impl Scene {
         scene
     }
 
-    /// An integrator that is told what the last one was.
+    /// An integrator with the settings of the last one.
     fn deploy_integrator(&mut self) {
         self.store.deploy(&mut self.world).unwrap();
         let (juju, integrator) = (&mut self.world.juju, self.store.integrator());
