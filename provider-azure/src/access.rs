@@ -102,10 +102,9 @@ impl Access {
     }
 }
 
-/// Neither a key nor anything of a principal begins or ends with white space; files that they are read from do.
 fn secret(data: &RelationData, field: &str, hint: &str) -> Result<Quoted, Problem> {
     let secret = data.required_secret(field, hint)?;
-    Quoted::new(secret.expose_secret().trim()).ok_or_else(|| {
+    Quoted::new(secret.expose_secret()).ok_or_else(|| {
         let reason = "cannot be written to Velero's credential file (it mixes quotes with other quotes, `#`, \
                       `$`, backslashes or line ends, or is too long)";
         Problem::invalid(field, reason, "regenerate it in Azure")

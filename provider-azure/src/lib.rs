@@ -82,6 +82,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
         option: "velero-azure-plugin-image",
         default: "velero/velero-plugin-for-microsoft-azure:v1.14.3",
     },
+    options: &[],
     advice: &[
         Advice {
             when: "Server failed to authenticate the request",

@@ -65,6 +65,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
         option: "velero-aws-plugin-image",
         default: "velero/velero-plugin-for-aws:v1.14.3",
     },
+    options: &[],
     advice: &[
         Advice {
             when: "SignatureDoesNotMatch",

@@ -12,6 +12,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::SystemTime,
 };
 
 use anyhow::Context as _;
@@ -203,6 +204,7 @@ fn inputs(
     );
     let facts = Facts {
         provider_ids: wanted.node,
+        now: Some(SystemTime::now()),
     };
     Ok(Inputs::new(descriptor, own, others, facts))
 }

@@ -12,6 +12,7 @@ use super::{TAPE as PLAIN, *};
 
 mod address;
 mod documents;
+mod options;
 
 const ROBOT: Endpoint = Endpoint {
     name: "tape-robot",
@@ -511,6 +512,7 @@ fn a_declaration_that_differs_is_caught() {
             default: "tape/plugin:v2",
             ..TAPE.plugin
         },
+        options: &[],
         ..TAPE
     });
     assert_eq!(broken, only(Rule::Declared, &["velero-tape-plugin-image"]));

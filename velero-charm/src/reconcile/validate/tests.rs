@@ -111,6 +111,7 @@ fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> 
         relations,
         facts: Facts {
             provider_ids: vec!["shelf".into()],
+            ..Facts::default()
         },
         live,
     };
