@@ -425,7 +425,7 @@ mod tests {
         ] {
             let refused = folder(text).unwrap_err();
             assert!(
-                refused.starts_with("`path` ") && refused.len() < 200,
+                refused.contains(": `path` ") && refused.len() < 200,
                 "{refused}"
             );
         }

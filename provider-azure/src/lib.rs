@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use provider_api::{
     Advice, Answer, Descriptor, Endpoint, Fact, Gap, Handshake, ImageOption, Inputs, Location,
     Part, Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider, Version,
-    all,
+    all, secrecy::SecretString,
 };
 
 use crate::{
@@ -187,6 +187,10 @@ impl StorageProvider for Azure {
         };
         Ok(Answer::Ready(Box::new(render(settings, &access, data))))
     }
+
+    fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+        dotenv::values_of(&access::SECRETS, text)
+    }
 }
 
 /// What the storage integrator has yet to send. Without a key, what else there is may be left over from
@@ -292,7 +296,6 @@ fn render(settings: Settings, access: &Access, data: &RelationData) -> Storage {
     };
     Storage {
         credential: access.file(address.cloud),
-        extra_redactions: Vec::new(),
         location: Location {
             bucket: container,
             prefix,

@@ -9,6 +9,8 @@ use provider_api::{
 };
 
 const QUOTES: [char; 2] = ['\'', '"'];
+/// What the keys are called in the file.
+pub(crate) const NAMES: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
 
 /// One half of the credentials.
 pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretString, Problem> {
@@ -38,8 +40,9 @@ pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretStri
 
 /// The file's content.
 pub(crate) fn file(access_key: &SecretString, secret_key: &SecretString) -> SecretString {
+    let [id, secret] = NAMES;
     SecretString::from(format!(
-        "[default]\naws_access_key_id={}\naws_secret_access_key={}\n",
+        "[default]\n{id}={}\n{secret}={}\n",
         access_key.expose_secret(),
         secret_key.expose_secret(),
     ))

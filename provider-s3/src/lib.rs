@@ -185,6 +185,10 @@ impl StorageProvider for S3 {
         }
         Ok(Answer::Ready(Box::new(render(read(inputs)?, inputs))))
     }
+
+    fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+        provider_api::values_of(&credential::NAMES, text)
+    }
 }
 
 fn read(inputs: &Inputs) -> Result<Settings, Problems> {
@@ -327,7 +331,6 @@ fn render(settings: Settings, inputs: &Inputs) -> Storage {
     } = settings;
     Storage {
         credential: credential::file(&access_key, &secret_key),
-        extra_redactions: Vec::new(),
         location: Location {
             bucket,
             prefix,

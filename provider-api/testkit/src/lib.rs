@@ -104,7 +104,7 @@ pub enum Rule {
     Empty,
     /// A value gets through to the byte, or is refused by its field's name.
     Fidelity,
-    /// Each secret part of a document is masked by `extra_redactions`, which hold nothing else.
+    /// `secrets_inside` tells the secret parts of a document, and of the file each secret in it, and nothing else.
     Redaction,
     /// Facts are given to endpoints that ask for them, and come in any order.
     Facts,

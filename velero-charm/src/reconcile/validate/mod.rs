@@ -8,9 +8,7 @@ mod image;
 
 use std::collections::BTreeMap;
 
-use provider_api::{
-    Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage, secrecy::SecretString,
-};
+use provider_api::{Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage};
 use serde_json::{Map, Value};
 
 use self::image::check_image;
@@ -73,16 +71,6 @@ pub(super) enum Why {
     Several(Vec<String>),
     /// An option of its provider is wrong, which [`Desired::core`] says.
     Options,
-}
-
-impl Desired {
-    /// What a provider found to be secret inside of what it was given.
-    pub(super) fn secrets(&self) -> &[SecretString] {
-        match &self.storage {
-            Intent::Set { storage, .. } => &storage.extra_redactions,
-            Intent::Keep(_) | Intent::None => &[],
-        }
-    }
 }
 
 /// Checks config and relations.

@@ -1,7 +1,7 @@
 use kube::api::DynamicObject;
 use provider_api::{
     ConfigOption, Descriptor, Endpoint, Fact, Facts, Gap, Location, Part, RelationData,
-    SnapshotLocation, StorageProvider, Value as Field, secrecy::ExposeSecret,
+    SnapshotLocation, StorageProvider, Value as Field,
 };
 use provider_testkit::TAPE as PLAIN;
 use serde_json::json;
@@ -77,7 +77,6 @@ fn scratched() -> Storage {
     };
     Storage {
         credential: "file".into(),
-        extra_redactions: vec!["a part of the file".into()],
         location: Location {
             bucket: "new".into(),
             prefix: None,
@@ -167,24 +166,6 @@ fn beside(location: DynamicObject) -> Live {
         },
         ..Live::default()
     }
-}
-
-#[test]
-fn secrets_are_those_that_the_provider_found() {
-    let used = check_beside(
-        &json!({}),
-        vec![relation("tape:1", &[("reel", "scratched")])],
-        beside(there("BackupStorageLocation", &owner(), "tape")),
-    );
-    let found: Vec<_> = used
-        .secrets()
-        .iter()
-        .map(ExposeSecret::expose_secret)
-        .collect();
-    assert_eq!(found, ["a part of the file"]);
-
-    let unused = check(&json!({}), vec![relation("tape:1", &[("reel", "torn")])]);
-    assert!(unused.secrets().is_empty());
 }
 
 #[test]
