@@ -103,8 +103,17 @@ pub struct ConfigOption {
 pub struct Advice {
     /// What Velero's message contains.
     pub when: &'static str,
-    /// What the user can do, as a clause without a full stop.
+    /// What the user can do, as a clause without a full stop; [`Endpoint::in_texts`] for an application.
     pub then: &'static str,
+}
+
+impl Endpoint {
+    /// What stands in a provider's texts (advice, hints, remarks, what is awaited) for the application that the
+    /// user has integrated here, for example `{s3-credentials}`. The charm puts its name there, in backticks.
+    #[must_use]
+    pub fn in_texts(&self) -> String {
+        format!("{{{}}}", self.name)
+    }
 }
 
 impl Descriptor {

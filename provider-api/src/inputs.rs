@@ -182,7 +182,7 @@ impl RelationData {
     fn lacks(&self, name: &str, hint: &str) -> Problem {
         match self.unreadable(name) {
             Some(reason) => {
-                let hint = "if it stays so, remove the relation and integrate again";
+                let hint = "if this persists, remove the relation and integrate again";
                 Problem::unreadable(name, reason, hint)
             }
             None => Problem::missing(name, hint),
@@ -200,12 +200,12 @@ impl RelationData {
             return Ok(None);
         }
         let reason = if folder.contains(char::is_control) {
-            "has control characters"
+            "contains control characters"
         } else if folder
             .split('/')
             .any(|part| matches!(part, "" | "." | ".."))
         {
-            "has a part that is empty, `.` or `..`"
+            "contains a part that is empty, `.` or `..`"
         } else if folder.len() > LONGEST_FOLDER {
             "is too long: with the names of backups behind it, 450 bytes fit"
         } else {
@@ -240,7 +240,7 @@ impl RelationData {
         if !text.chars().all(is_of_urls) {
             return Err(Problem::invalid(
                 name,
-                "has characters that no URL has",
+                "contains characters not allowed in a URL",
                 hint,
             ));
         }
@@ -425,7 +425,7 @@ mod tests {
         ] {
             let refused = folder(text).unwrap_err();
             assert!(
-                refused.starts_with("`path` ") && refused.len() < 200,
+                refused.contains(": `path` ") && refused.len() < 200,
                 "{refused}"
             );
         }

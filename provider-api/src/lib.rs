@@ -7,7 +7,7 @@
 //! | duty | where |
 //! | --- | --- |
 //! | **credentials from relation data** | [`StorageProvider::resolve`], from the fields in [`Inputs`] |
-//! | **secret rendering** | [`Storage::credential`], the file that the plugin reads |
+//! | **secret rendering** | [`Storage::credential`], the file that the plugin reads; [`StorageProvider::secrets_inside`] tells what must not be shown of it |
 //! | **plugin image** | [`Descriptor::plugin`], the option and its default; the charm checks what the user sets, its minor version too |
 //! | **backup-location arguments** | [`Storage::location`], and [`Storage::snapshots`] |
 //!
@@ -80,7 +80,6 @@
 //!         )?;
 //!         Ok(Answer::Ready(Box::new(Storage {
 //!             credential: format!("PIN={}\n", pin.expose_secret()).into(),
-//!             extra_redactions: Vec::new(),
 //!             location: Location {
 //!                 bucket: reel.into(),
 //!                 prefix,
@@ -91,6 +90,10 @@
 //!             remarks: Vec::new(),
 //!             gaps,
 //!         })))
+//!     }
+//!
+//!     fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+//!         provider_api::values_of(&["PIN"], text)
 //!     }
 //! }
 //!
@@ -124,6 +127,7 @@ mod storage;
 #[doc(hidden)]
 pub use inventory;
 pub use secrecy;
+use secrecy::{ExposeSecret as _, SecretString};
 
 pub use self::{
     certificates::{Certificates, NotCertificates},
@@ -166,4 +170,25 @@ pub trait StorageProvider: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// Everything that is wrong with the data, at once: see [`all!`].
     fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems>;
+
+    /// What is secret *inside* of a credential file that this provider has made, or of a document that its
+    /// integrator sends: the values of keys, the private key of a JSON key. Nothing of any other text.
+    ///
+    /// The charm masks what integrators have sent as it stands. It asks this of every secret that it comes across,
+    /// be it used, refused, or left over in the cluster, and masks each of these too, as a whole and line by
+    /// line. In fewer than eight bytes it would find ordinary words.
+    fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+        values_of(&[], text)
+    }
+}
+
+/// The values that a file gives these names to, in lines of the form `name=value`.
+#[must_use]
+pub fn values_of(names: &[&str], file: &SecretString) -> Vec<SecretString> {
+    let lines = file.expose_secret().lines();
+    let values = lines.filter_map(|line| line.split_once('='));
+    values
+        .filter(|(name, _)| names.contains(&name.trim()))
+        .map(|(_, value)| value.trim().into())
+        .collect()
 }

@@ -312,7 +312,7 @@ fn an_echo_is_a_bucket_only_where_a_store_may_have_made_it() {
     let amazon = answer(&[&keys[..], std::slice::from_ref(&echo)].concat()).unwrap_err();
     assert_eq!(
         amazon.to_string(),
-        "`bucket` is missing: set `bucket` in the S3 integrator"
+        "set `bucket` in {s3-credentials}: `bucket` is missing"
     );
     match answer(&[&keys[..], &[echo, endpoint]].concat()).unwrap() {
         Answer::Ready(storage) => assert_eq!(storage.location.bucket, "relation-7"),
@@ -394,7 +394,8 @@ proptest! {
         let answer = PROVIDER.resolve(&inputs(&[(ACCESS_KEY, &access), (SECRET_KEY, &secret)]));
         if let Ok(Answer::Ready(storage)) = answer {
             let read = credential_values(storage.credential.expose_secret());
-            prop_assert_eq!(read, [access.trim(), secret.trim()]);
+            let [access, secret] = [&access, &secret].map(|key| key.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}'));
+            prop_assert_eq!(read, [access, secret]);
         }
     }
 }

@@ -5,7 +5,10 @@
 use provider_api::{Advice, Descriptor, Endpoint, Fact, Value};
 use serde_json::{Value as Yaml, json};
 
-use super::{Breach, Example, Rule, Subject, ask::is_clause};
+use super::{
+    Breach, Example, Rule, Subject,
+    ask::{is_clause, no_endpoint},
+};
 
 /// Breaches of one descriptor.
 struct Judge<'a> {
@@ -194,6 +197,10 @@ impl Judge<'_> {
         for (index, Advice { when, then }) in table.iter().enumerate() {
             if when.is_empty() || !is_clause(then) {
                 self.breach(Rule::Advice, when, "says nothing, or ends with a full stop");
+            }
+            if let Some(unknown) = no_endpoint(then, self.descriptor) {
+                let what = format!("`{{{unknown}}}` stands for an application at no endpoint");
+                self.breach(Rule::Advice, when, &what);
             }
             let earlier = table.iter().take(index).find(|row| when.contains(row.when));
             if let Some(earlier) = earlier {

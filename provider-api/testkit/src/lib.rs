@@ -104,13 +104,14 @@ pub enum Rule {
     Empty,
     /// A value gets through to the byte, or is refused by its field's name.
     Fidelity,
-    /// Each secret part of a document is masked by `extra_redactions`, which hold nothing else.
+    /// `secrets_inside` tells the secret parts of a document, and of the file each secret in it, and nothing else.
     Redaction,
     /// Facts are given to endpoints that ask for them, and come in any order.
     Facts,
     /// What else is in a data bag changes nothing, a hostile address of a secret included.
     Bag,
-    /// What a person reads has a cause and a next step, as clauses without a full stop.
+    /// What a person reads has a cause and a next step, as clauses without a full stop. A name in braces is that
+    /// of an endpoint, for whose application it stands.
     Wording,
     /// An option's default passes its check; what passes is never refused afterwards, and what does not is
     /// refused by the option's name.

@@ -259,3 +259,6 @@ async fn list_definitions(
     });
     Ok(known.collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,6 +102,11 @@ impl StorageRelation {
 }
 
 impl Relation {
+    /// The application at the other end, as the user knows it.
+    pub(crate) fn integrator(&self) -> String {
+        self.remote_app.clone().unwrap_or_else(|| self.id.clone())
+    }
+
     #[cfg(test)]
     pub(crate) fn opened_with(id: &str, remote_app: &str, data: RelationData) -> Self {
         Self {

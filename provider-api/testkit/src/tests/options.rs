@@ -52,6 +52,7 @@ fn found_with(
             Tape {
                 descriptor,
                 resolve,
+                inside: listed,
             },
             vec![example],
         )

@@ -17,7 +17,7 @@ pub(super) fn check_image(option: &str, image: &str, example: &str) -> Result<()
     Err(Problem::invalid(
         option,
         reason,
-        format!("set it to an image such as `{example}`"),
+        format!("set `{option}` to an image such as `{example}`"),
     ))
 }
 
@@ -35,7 +35,7 @@ pub(super) fn check_minor(option: &str, image: &str) -> Result<(), Problem> {
     Err(Problem::invalid(
         option,
         reason,
-        format!("set it to `{DEFAULT_IMAGE}`"),
+        format!("set `{option}` to `{DEFAULT_IMAGE}`"),
     ))
 }
 

@@ -8,16 +8,14 @@ mod image;
 
 use std::collections::BTreeMap;
 
-use provider_api::{
-    Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage, secrecy::SecretString,
-};
+use provider_api::{Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage};
 use serde_json::{Map, Value};
 
 use self::image::check_image;
 use super::observe::Observed;
 use crate::{
     ours::Owner,
-    relations::storage::Relation,
+    relations::applications::Applications,
     velero::{
         DEFAULT_IMAGE,
         install::{NodeAgent, VolumeBackups},
@@ -34,6 +32,8 @@ const VOLUME_SNAPSHOTS: &str = "volume-snapshots";
 pub(super) struct Desired {
     pub(super) core: Result<Core, Problems>,
     pub(super) storage: Intent,
+    /// Who is related.
+    pub(super) applications: Applications,
 }
 
 /// Velero without any store.
@@ -53,8 +53,6 @@ pub(super) enum Intent {
         /// What the user set for the image of its plugin, or its default.
         plugin_image: String,
         storage: Box<Storage>,
-        /// Who has sent it.
-        integrators: Vec<String>,
     },
     /// Leave what is there as it is.
     Keep(Why),
@@ -68,34 +66,24 @@ pub(super) enum Why {
     /// The integrator has not answered.
     Waiting(String),
     /// What it and the optional relations sent cannot work.
-    Invalid {
-        integrators: Vec<String>,
-        problems: Problems,
-    },
+    Invalid(Problems),
     /// More than one integrator is related.
     Several(Vec<String>),
     /// An option of its provider is wrong, which [`Desired::core`] says.
     Options,
 }
 
-impl Desired {
-    /// What a provider found to be secret inside of what it was given.
-    pub(super) fn secrets(&self) -> &[SecretString] {
-        match &self.storage {
-            Intent::Set { storage, .. } => &storage.extra_redactions,
-            Intent::Keep(_) | Intent::None => &[],
-        }
-    }
-}
-
 /// Checks config and relations.
 pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) -> Desired {
+    let applications = Applications::related(&observed.relations);
+    let storage = storage(observed, &applications);
     Desired {
         core: core(&observed.config, registry),
         storage: snapshots(
-            carry::over(storage(observed), &observed.live, owner),
+            carry::over(storage, &observed.live, owner),
             &observed.config,
         ),
+        applications,
     }
 }
 
@@ -174,7 +162,6 @@ fn snapshots(intent: Intent, config: &Map<String, Value>) -> Intent {
             descriptor,
             plugin_image,
             storage,
-            integrators,
         } if config.get(VOLUME_SNAPSHOTS) == Some(&Value::Bool(false)) => Intent::Set {
             descriptor,
             plugin_image,
@@ -182,7 +169,6 @@ fn snapshots(intent: Intent, config: &Map<String, Value>) -> Intent {
                 snapshots: None,
                 ..*storage
             }),
-            integrators,
         },
         other => other,
     }
@@ -195,7 +181,7 @@ fn flag(config: &Map<String, Value>, option: &str) -> bool {
         .unwrap_or_default()
 }
 
-fn storage(observed: &Observed) -> Intent {
+fn storage(observed: &Observed, applications: &Applications) -> Intent {
     let Observed {
         config,
         relations,
@@ -207,7 +193,7 @@ fn storage(observed: &Observed) -> Intent {
         [first, others @ ..] => (first, others),
     };
     if !others.is_empty() {
-        let integrators = relations.iter().map(|relation| integrator(&relation.own));
+        let integrators = relations.iter().map(|relation| relation.own.integrator());
         return Intent::Keep(Why::Several(integrators.collect()));
     }
     let descriptor = first.provider.descriptor();
@@ -225,27 +211,15 @@ fn storage(observed: &Observed) -> Intent {
         facts.clone(),
     )
     .configured(options);
-    match first.provider.resolve(&inputs) {
+    match applications.resolve(first.provider, &inputs) {
         Ok(Answer::Ready(storage)) => Intent::Set {
             descriptor,
             plugin_image: text(config, descriptor.plugin.option, descriptor.plugin.default),
             storage,
-            integrators: first.all().map(integrator).collect(),
         },
         Ok(Answer::Waiting(what)) => Intent::Keep(Why::Waiting(what)),
-        Err(problems) => Intent::Keep(Why::Invalid {
-            integrators: first.all().map(integrator).collect(),
-            problems,
-        }),
+        Err(problems) => Intent::Keep(Why::Invalid(problems)),
     }
-}
-
-/// The other end as the user knows it.
-fn integrator(relation: &Relation) -> String {
-    relation
-        .remote_app
-        .clone()
-        .unwrap_or_else(|| relation.id.clone())
 }
 
 #[cfg(test)]

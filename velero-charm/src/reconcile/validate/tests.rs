@@ -1,12 +1,13 @@
 use kube::api::DynamicObject;
 use provider_api::{
     ConfigOption, Descriptor, Endpoint, Fact, Facts, Gap, Location, Part, RelationData,
-    SnapshotLocation, StorageProvider, Value as Field, secrecy::ExposeSecret,
+    SnapshotLocation, StorageProvider, Value as Field,
 };
 use provider_testkit::TAPE as PLAIN;
 use serde_json::json;
 
 use super::*;
+use crate::relations::storage::Relation;
 use crate::{
     context::Role,
     reconcile::observe::Live,
@@ -76,7 +77,6 @@ fn scratched() -> Storage {
     };
     Storage {
         credential: "file".into(),
-        extra_redactions: vec!["a part of the file".into()],
         location: Location {
             bucket: "new".into(),
             prefix: None,
@@ -169,24 +169,6 @@ fn beside(location: DynamicObject) -> Live {
 }
 
 #[test]
-fn secrets_are_those_that_the_provider_found() {
-    let used = check_beside(
-        &json!({}),
-        vec![relation("tape:1", &[("reel", "scratched")])],
-        beside(there("BackupStorageLocation", &owner(), "tape")),
-    );
-    let found: Vec<_> = used
-        .secrets()
-        .iter()
-        .map(ExposeSecret::expose_secret)
-        .collect();
-    assert_eq!(found, ["a part of the file"]);
-
-    let unused = check(&json!({}), vec![relation("tape:1", &[("reel", "torn")])]);
-    assert!(unused.secrets().is_empty());
-}
-
-#[test]
 fn unreadable_field_keeps_its_live_value() {
     let scratched = vec![relation("tape:1", &[("reel", "scratched")])];
     let live = beside(there("BackupStorageLocation", &owner(), "tape"));
@@ -229,7 +211,7 @@ fn unreadable_field_is_refused_without_a_live_value() {
         beside(there("BackupStorageLocation", &owner(), "disk")),
     ] {
         let scratched = vec![relation("tape:1", &[("reel", "scratched")])];
-        let Intent::Keep(Why::Invalid { problems, .. }) =
+        let Intent::Keep(Why::Invalid(problems)) =
             check_beside(&json!({}), scratched, live).storage
         else {
             panic!("it is taken");
@@ -356,14 +338,10 @@ fn bad_relation_data_leaves_core_alone_and_storage_as_it_is() {
     let desired = check(&json!({}), vec![relation("tape:1", &[("reel", "x")])]);
 
     assert!(desired.core.is_ok());
-    let Intent::Keep(Why::Invalid {
-        integrators,
-        problems,
-    }) = desired.storage
-    else {
+    let Intent::Keep(Why::Invalid(problems)) = desired.storage else {
         panic!("{:?}", desired.storage);
     };
-    assert_eq!(integrators, ["app-of-tape:1"]);
+    assert_eq!(desired.applications.list(), "`app-of-tape:1`");
     assert!(problems.to_string().contains("is torn"));
 }
 

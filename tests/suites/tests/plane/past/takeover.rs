@@ -45,7 +45,7 @@ async fn a_refresh_makes_all_of_it_ours_and_restarts_velero_once() {
     assert!(objects.contains_key("DaemonSet/node-agent"));
     assert!(
         objects.contains_key("Service/velero-metrics"),
-        "whoever scrapes it goes on"
+        "what scrapes it still can"
     );
     assert_eq!(new_servers(&world, &history).await, 1);
     assert_eq!(servers(&world).await.len(), 1);
@@ -171,7 +171,7 @@ async fn a_backup_in_flight_outlives_the_refresh() {
 
     refresh(&mut world).await;
 
-    let held = "waiting: change held back until Backup `slow` has ended";
+    let held = "waiting: waiting for Backup `slow` to end: a change is held back";
     world.expect_status(held).unwrap();
     assert_eq!(servers(&world).await, server, "the pod that works on it");
     world.update_status().await.unwrap();
