@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod reasons;
+
 const STARTED: &str = "2026-01-01T10:00:00Z";
 const NOW: &str = "2026-01-01T10:00:05Z";
 

@@ -54,7 +54,6 @@ pub(in crate::reconcile) fn core() -> Core {
 pub(in crate::reconcile) fn storage(prefix: Option<&str>, credential: &str) -> Storage {
     Storage {
         credential: credential.to_owned().into(),
-        extra_redactions: vec![],
         location: Location {
             bucket: "reel".into(),
             prefix: prefix.map(Into::into),
