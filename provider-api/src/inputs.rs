@@ -205,7 +205,7 @@ impl RelationData {
             .split('/')
             .any(|part| matches!(part, "" | "." | ".."))
         {
-            "has a part that is empty, `.` or `..`"
+            "contains a part that is empty, `.` or `..`"
         } else if folder.len() > LONGEST_FOLDER {
             "is too long: with the names of backups behind it, 450 bytes fit"
         } else {

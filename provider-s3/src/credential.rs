@@ -8,6 +8,7 @@ use provider_api::{
     secrecy::{ExposeSecret, SecretString},
 };
 
+const QUOTES: [char; 2] = ['\'', '"'];
 /// What the keys are called in the file.
 pub(crate) const NAMES: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
 
@@ -24,6 +25,14 @@ pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretStri
             field,
             "contains white space or control characters",
             "set the credentials in the S3 integrator again",
+        ));
+    }
+    // The reader takes quotes for its own, and panics at one alone.
+    if key.expose_secret().starts_with(QUOTES) || key.expose_secret().ends_with(QUOTES) {
+        return Err(Problem::invalid(
+            field,
+            "begins or ends with a quote",
+            "set the credentials in the S3 integrator again, without quotes",
         ));
     }
     Ok(key)

@@ -200,6 +200,7 @@ fn of_intent(known: &Known<'_>) -> Option<Finding> {
                 invalid(problems)
             })
         }
+        Intent::Keep(Why::Options) => None,
         Intent::Keep(Why::Several(integrators)) => {
             let last = integrators.last()?;
             let integrators = integrators.join("`, `");

@@ -6,6 +6,8 @@
 mod carry;
 mod image;
 
+use std::collections::BTreeMap;
+
 use provider_api::{Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage};
 use serde_json::{Map, Value};
 
@@ -23,6 +25,7 @@ use crate::{
 const VELERO_IMAGE: &str = "velero-image";
 const USE_NODE_AGENT: &str = "use-node-agent";
 const FS_BACKUP: &str = "default-volumes-to-fs-backup";
+const VOLUME_SNAPSHOTS: &str = "volume-snapshots";
 
 /// What is asked for.
 #[derive(Debug)]
@@ -66,6 +69,8 @@ pub(super) enum Why {
     Invalid(Problems),
     /// More than one integrator is related.
     Several(Vec<String>),
+    /// An option of its provider is wrong, which [`Desired::core`] says.
+    Options,
 }
 
 /// Checks config and relations.
@@ -74,7 +79,10 @@ pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) 
     let storage = storage(observed, &applications);
     Desired {
         core: core(&observed.config, registry),
-        storage: carry::over(storage, &observed.live, owner),
+        storage: snapshots(
+            carry::over(storage, &observed.live, owner),
+            &observed.config,
+        ),
         applications,
     }
 }
@@ -84,9 +92,12 @@ fn core(config: &Map<String, Value>, registry: &Registry) -> Result<Core, Proble
     let velero_image = text(config, VELERO_IMAGE, DEFAULT_IMAGE);
     problems.extend(check_image(VELERO_IMAGE, &velero_image, DEFAULT_IMAGE).err());
     problems.extend(image::check_minor(VELERO_IMAGE, &velero_image).err());
-    for plugin in registry.descriptors().map(|descriptor| descriptor.plugin) {
+    for descriptor in registry.descriptors() {
+        let plugin = descriptor.plugin;
         let image = text(config, plugin.option, plugin.default);
         problems.extend(check_image(plugin.option, &image, plugin.default).err());
+        problems.extend(image::check_plugin(plugin, &image).err());
+        problems.extend(options(config, descriptor).1);
     }
     let node_agent = node_agent(config);
     let volume_backups = if flag(config, FS_BACKUP) {
@@ -128,6 +139,41 @@ pub(super) fn text(config: &Map<String, Value>, option: &str, default: &str) -> 
         .to_owned()
 }
 
+/// What is set for the options of a provider, and what is wrong with it.
+fn options(
+    config: &Map<String, Value>,
+    descriptor: &Descriptor,
+) -> (BTreeMap<&'static str, String>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let options = descriptor.options.iter().map(|option| {
+        let text = text(config, option.name, option.default);
+        if let Err(found) = (option.check)(&text) {
+            problems.extend(found.iter().cloned());
+        }
+        (option.name, text)
+    });
+    (options.collect(), problems)
+}
+
+/// The store without snapshots, if the user wants none.
+fn snapshots(intent: Intent, config: &Map<String, Value>) -> Intent {
+    match intent {
+        Intent::Set {
+            descriptor,
+            plugin_image,
+            storage,
+        } if config.get(VOLUME_SNAPSHOTS) == Some(&Value::Bool(false)) => Intent::Set {
+            descriptor,
+            plugin_image,
+            storage: Box::new(Storage {
+                snapshots: None,
+                ..*storage
+            }),
+        },
+        other => other,
+    }
+}
+
 fn flag(config: &Map<String, Value>, option: &str) -> bool {
     config
         .get(option)
@@ -151,6 +197,10 @@ fn storage(observed: &Observed, applications: &Applications) -> Intent {
         return Intent::Keep(Why::Several(integrators.collect()));
     }
     let descriptor = first.provider.descriptor();
+    let (options, problems) = options(config, descriptor);
+    if !problems.is_empty() {
+        return Intent::Keep(Why::Options);
+    }
     let optional = first.further.iter();
     let optional =
         optional.map(|(endpoint, relation)| (endpoint.name.to_owned(), relation.data.clone()));
@@ -159,7 +209,8 @@ fn storage(observed: &Observed, applications: &Applications) -> Intent {
         first.own.data.clone(),
         optional.collect(),
         facts.clone(),
-    );
+    )
+    .configured(options);
     match applications.resolve(first.provider, &inputs) {
         Ok(Answer::Ready(storage)) => Intent::Set {
             descriptor,
