@@ -26,22 +26,15 @@ fn image_of_another_minor_version_is_refused() {
 fn store_is_served_by_the_plugin_that_is_set() {
     let used = |config: &Value| {
         let live = beside(there("BackupStorageLocation", &owner(), "tape"));
-        let mut relation = relation("tape:1", &[("reel", "scratched")]);
-        relation.further = vec![];
+        let relation = relation("tape:1", &[("reel", "scratched")]);
         match check_beside(config, vec![relation], live).storage {
-            Intent::Set {
-                plugin_image,
-                integrators,
-                ..
-            } => (plugin_image, integrators),
+            Intent::Set { plugin_image, .. } => plugin_image,
             other => panic!("{other:?}"),
         }
     };
-    let (image, integrators) = used(&json!({}));
-    assert_eq!(image, TAPE.plugin.default);
-    assert_eq!(integrators, ["app-of-tape:1"]);
+    assert_eq!(used(&json!({})), TAPE.plugin.default);
     let set = json!({"velero-tape-plugin-image": "mirror.example/tape:v1"});
-    assert_eq!(used(&set).0, "mirror.example/tape:v1");
+    assert_eq!(used(&set), "mirror.example/tape:v1");
 }
 
 #[test]
