@@ -121,7 +121,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
+    use secrecy::ExposeSecret;
 
     use super::*;
     use crate::{Answer, Endpoint, Handshake, ImageOption, Inputs, Problems, Version};
