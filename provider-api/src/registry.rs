@@ -121,7 +121,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
+    use secrecy::ExposeSecret;
 
     use super::*;
     use crate::{Answer, Endpoint, Handshake, ImageOption, Inputs, Problems, Version};
@@ -214,7 +214,7 @@ mod tests {
             ("drum=three", ""),
         ] {
             let inside = registry.secrets_inside(&file.into());
-            let inside: String = inside.iter().map(|one| one.expose_secret()).collect();
+            let inside: String = inside.iter().map(SecretString::expose_secret).collect();
             assert_eq!(inside, known);
         }
     }

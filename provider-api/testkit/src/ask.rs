@@ -148,8 +148,8 @@ impl Asker<'_> {
             );
         }
         let descriptor = self.subject.provider.descriptor();
-        let all = clauses.into_iter().chain(sentences);
-        if let Some(unknown) = all.filter_map(|text| no_endpoint(text, descriptor)).next() {
+        let mut all = clauses.into_iter().chain(sentences);
+        if let Some(unknown) = all.find_map(|text| no_endpoint(text, descriptor)) {
             let what = format!("`{{{unknown}}}` stands for an application at no endpoint");
             self.breach(Rule::Wording, field, what);
         }

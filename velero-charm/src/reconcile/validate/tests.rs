@@ -15,6 +15,8 @@ use crate::{
     velero::{self, running::Running},
 };
 
+mod options;
+
 static TAPE: Descriptor = Descriptor {
     optional_endpoints: &[ROBOT],
     options: &[TENSION],
