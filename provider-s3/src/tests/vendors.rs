@@ -112,6 +112,10 @@ fn region_and_style_are_told_by_the_host() {
         let expected = (Some(region.to_owned()), is_path, is_checked);
         assert_eq!(gets(&format!("https://{host}")), expected, "{host}");
     }
+}
+
+#[test]
+fn region_that_was_sent_comes_before_that_of_the_host() {
     let sent = ready(&[
         (ENDPOINT, "https://s3.us-west-004.backblazeb2.com"),
         (REGION, "other"),

@@ -180,7 +180,7 @@ fn an_hour_is_waited(world: &mut LightWorld, integrator: &str) {
     let since = (Timestamp::now() - 1.hour()).to_string();
     let relations = &mut world.juju.model_mut().relations;
     let between = |relation: &&mut Relation| relation.sides.iter().any(|one| one.app == integrator);
-    let relation = relations.values_mut().filter(between).next_back().unwrap();
+    let relation = relations.values_mut().rfind(between).unwrap();
     let ours = relation
         .sides
         .iter_mut()

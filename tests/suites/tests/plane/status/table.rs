@@ -172,16 +172,14 @@ fn timeless(message: &str) -> String {
     let mut kept = String::new();
     let mut rest = message;
     while let Some(first) = rest.chars().next() {
-        match rest.get(..SHAPE.len()).filter(|text| is_moment(text)) {
-            Some(moment) => {
-                kept.push_str(MOMENT);
-                rest = &rest[moment.len()..];
-            }
-            None => {
-                kept.push(first);
-                rest = &rest[first.len_utf8()..];
-            }
-        }
+        let moment = rest.split_at_checked(SHAPE.len());
+        let moment = moment.filter(|(text, _)| is_moment(text));
+        let (text, after) = moment.map_or_else(
+            || rest.split_at(first.len_utf8()),
+            |(_, after)| (MOMENT, after),
+        );
+        kept.push_str(text);
+        rest = after;
     }
     kept
 }
