@@ -103,6 +103,6 @@ fn check_that_is_not_that_of_the_provider_is_caught() {
         let broken = found_with(option, Some("high"), DECLARED, tense);
         assert_eq!(broken, only(Rule::Options, &["tape-tension"]));
     }
-    let broken = found_with(OPTION, Some("1"), DECLARED, |inputs| good(inputs));
+    let broken = found_with(OPTION, Some("1"), DECLARED, good);
     assert_eq!(broken, only(Rule::Options, &["tape-tension"]));
 }
