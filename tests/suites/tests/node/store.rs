@@ -42,7 +42,7 @@ async fn a_store_that_does_not_work_is_explained_and_heals() {
     let store = world.stack.s3();
     let reason = [
         "SignatureDoesNotMatch",
-        "correct the secret key in the S3 integrator",
+        "correct the secret key, or `region`, in `s3-integrator`",
     ];
     let key = Fault::new(
         "secret-key",
@@ -54,7 +54,7 @@ async fn a_store_that_does_not_work_is_explained_and_heals() {
     let bucket = Fault::new("bucket", "no-such-bucket", &world.bucket, reason);
     let reason = [
         "connection refused",
-        "correct `endpoint` in the S3 integrator",
+        "correct `endpoint` in `s3-integrator`",
     ];
     let endpoint = Fault::new("endpoint", &dead(&world), &store.endpoint, reason);
     let faults = [key, bucket, endpoint];

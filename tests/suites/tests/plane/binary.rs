@@ -233,7 +233,7 @@ async fn rendered_storage_is_shown_whole_but_for_its_credential() {
         shown["remarks"],
         json!(["No `region` was sent: `us-east-1` is used."])
     );
-    let gaps = "`path` has control characters: correct `path` in the S3 integrator";
+    let gaps = "correct `path` in `s3-integrator`: `path` contains control characters";
     assert_eq!(shown["gaps"], json!([gaps]));
     assert_eq!(shown["snapshotLocation"], Value::Null);
 
