@@ -42,7 +42,7 @@ async fn a_store_that_does_not_work_is_explained_and_heals() {
     let store = world.stack.s3();
     let reason = [
         "SignatureDoesNotMatch",
-        "correct the secret key in `s3-integrator`",
+        "correct the secret key, or `region`, in `s3-integrator`",
     ];
     let key = Fault::new(
         "secret-key",

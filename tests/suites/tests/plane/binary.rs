@@ -231,7 +231,11 @@ async fn rendered_storage_is_shown_whole_but_for_its_credential() {
     );
     assert_eq!(
         shown["remarks"],
-        json!(["No `region` was sent: `us-east-1` is used."])
+        json!([
+            "Nothing is known of the store at `endpoint`: it is asked in path style and without \
+             checksums, unless `s3-uri-style` or `s3-config` say otherwise.",
+            "No `region` was sent, and `endpoint` does not tell it: `us-east-1` is used.",
+        ])
     );
     let gaps = "correct `path` in `s3-integrator`: `path` contains control characters";
     assert_eq!(shown["gaps"], json!([gaps]));
