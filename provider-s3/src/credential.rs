@@ -14,7 +14,7 @@ pub(crate) const NAMES: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key
 
 /// One half of the credentials.
 pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretString, Problem> {
-    let key = data.required_secret(field, "set the credentials in the S3 integrator")?;
+    let key = data.required_secret(field, "set the credentials in {s3-credentials}")?;
     // The file is an INI file: a line ends a value, white space at the ends is lost, and white
     // space before `#` or `;` starts a comment. No store gives out keys with any of these.
     if key
@@ -24,7 +24,7 @@ pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretStri
         return Err(Problem::invalid(
             field,
             "contains white space or control characters",
-            "set the credentials in the S3 integrator again",
+            "set the credentials in {s3-credentials} again",
         ));
     }
     // The reader takes quotes for its own, and panics at one alone.
@@ -32,7 +32,7 @@ pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretStri
         return Err(Problem::invalid(
             field,
             "begins or ends with a quote",
-            "set the credentials in the S3 integrator again, without quotes",
+            "set the credentials in {s3-credentials} again, without quotes",
         ));
     }
     Ok(key)

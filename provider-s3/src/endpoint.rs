@@ -10,7 +10,7 @@ use crate::{
 
 /// What to do about an address that cannot work.
 pub(crate) const HINT: &str =
-    "set `endpoint` in the S3 integrator to a URL such as `https://s3.example.com`";
+    "set `endpoint` in {s3-credentials} to a URL such as `https://s3.example.com`";
 
 /// The address of a store.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl Addressing {
             _ => Err(Problem::invalid(
                 URI_STYLE,
                 "is none of `path`, `host`, `virtual`",
-                "correct it in the S3 integrator",
+                "correct it in {s3-credentials}",
             )),
         }
     }
@@ -67,7 +67,7 @@ impl StoreUrl {
             return Err(invalid("has a query or fragment"));
         }
         if url.path().chars().any(|c| c != '/') {
-            let hint = "leave the path out of `endpoint` in the S3 integrator, and set `bucket` and `path` \
+            let hint = "leave the path out of `endpoint` in {s3-credentials}, and set `bucket` and `path` \
                         instead";
             let reason = "has a path, with which every file-system backup fails";
             return Err(Problem::invalid(ENDPOINT, reason, hint));
@@ -102,7 +102,7 @@ impl StoreUrl {
                     "names a bucket of `{}` that is not `bucket`",
                     self.vendor.name
                 );
-                let hint = "leave the bucket out of `endpoint` in the S3 integrator";
+                let hint = "leave the bucket out of `endpoint` in {s3-credentials}";
                 return Err(Problem::invalid(ENDPOINT, reason, hint));
             }
             (None, Some(rest)) if self.is_unlisted() && rest.contains('.') => {

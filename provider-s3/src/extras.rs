@@ -53,7 +53,7 @@ pub(crate) fn attributes(data: &RelationData) -> Result<Option<Attributes>, Prob
         };
         if !is_valid(setting, value) {
             let reason = format!("has a value for `{header}` that Velero's plugin does not take");
-            let hint = format!("correct `{ATTRIBUTES}` in the S3 integrator");
+            let hint = format!("correct `{ATTRIBUTES}` in {{s3-credentials}}");
             return Err(Problem::invalid(ATTRIBUTES, reason, hint));
         }
         attributes.settings.insert(setting, value.to_owned());

@@ -82,23 +82,23 @@ static DESCRIPTOR: Descriptor = Descriptor {
     advice: &[
         Advice {
             when: "SignatureDoesNotMatch",
-            then: "correct the secret key, or `region`, in the S3 integrator",
+            then: "correct the secret key, or `region`, in {s3-credentials}",
         },
         Advice {
             when: "AuthorizationHeaderMalformed",
-            then: "correct `region` in the S3 integrator",
+            then: "correct `region` in {s3-credentials}",
         },
         Advice {
             when: "PathStyleDomainForbidden",
-            then: "set `s3-uri-style=host` in the S3 integrator",
+            then: "set `s3-uri-style=host` in {s3-credentials}",
         },
         Advice {
             when: "VirtualHostDomainRequired",
-            then: "set `s3-uri-style=host` in the S3 integrator",
+            then: "set `s3-uri-style=host` in {s3-credentials}",
         },
         Advice {
             when: "SecondLevelDomainForbidden",
-            then: "set `s3-uri-style=host` in the S3 integrator",
+            then: "set `s3-uri-style=host` in {s3-credentials}",
         },
         Advice {
             when: "Content-MD5 OR x-amz-checksum-",
@@ -110,11 +110,11 @@ static DESCRIPTOR: Descriptor = Descriptor {
         },
         Advice {
             when: "InvalidAccessKeyId",
-            then: "correct the access key in the S3 integrator",
+            then: "correct the access key in {s3-credentials}",
         },
         Advice {
             when: "NoSuchBucket",
-            then: "create the bucket or correct `bucket` in the S3 integrator",
+            then: "create the bucket or correct `bucket` in {s3-credentials}",
         },
         Advice {
             when: "AccessDenied",
@@ -122,23 +122,23 @@ static DESCRIPTOR: Descriptor = Descriptor {
         },
         Advice {
             when: "invalid top-level directories",
-            then: "give Velero a folder of its own with `path` in the S3 integrator",
+            then: "give Velero a folder of its own with `path` in {s3-credentials}",
         },
         Advice {
             when: "server gave HTTP response to HTTPS client",
-            then: "use `http://` in `endpoint` of the S3 integrator",
+            then: "use `http://` in `endpoint` of {s3-credentials}",
         },
         Advice {
             when: "certificate signed by unknown authority",
-            then: "set `tls-ca-chain` in the S3 integrator",
+            then: "set `tls-ca-chain` in {s3-credentials}",
         },
         Advice {
             when: "connection refused",
-            then: "correct `endpoint` in the S3 integrator or start the store",
+            then: "correct `endpoint` in {s3-credentials} or start the store",
         },
         Advice {
             when: "no such host",
-            then: "correct `endpoint` in the S3 integrator",
+            then: "correct `endpoint` in {s3-credentials}",
         },
     ],
 };
@@ -178,8 +178,8 @@ impl StorageProvider for S3 {
         // What else there is may be left over from before, or be on its way too.
         if data.lacks_all(&[ACCESS_KEY, SECRET_KEY]) {
             let what = match data.plain(BUCKET) {
-                Some(_) => "the S3 integrator to send keys",
-                None => "the S3 integrator to send a bucket and keys",
+                Some(_) => "{s3-credentials} to send keys",
+                None => "{s3-credentials} to send a bucket and keys",
             };
             return Ok(Answer::Waiting(what.into()));
         }
@@ -244,13 +244,13 @@ fn is_amazon(store: Option<&StoreUrl>) -> bool {
 }
 
 fn bucket(data: &RelationData) -> Result<String, Problem> {
-    let hint = "set `bucket` in the S3 integrator";
+    let hint = "set `bucket` in {s3-credentials}";
     // A store of one's own may have made the bucket that it was asked for. Amazon has not, and a bucket of
     // that name there is somebody else's.
     let made = data.echo(BUCKET).filter(|_| data.plain(ENDPOINT).is_some());
     let bucket = made.map_or_else(|| data.required(BUCKET, hint), Ok)?;
     if bucket.contains('/') {
-        let hint = "put the folder into `path` of the S3 integrator";
+        let hint = "put the folder into `path` of {s3-credentials}";
         return Err(Problem::invalid(BUCKET, "contains a `/`", hint));
     }
     // Tenants of Ceph stand before a colon.
@@ -277,7 +277,7 @@ fn sized(bucket: &str, store: Option<&StoreUrl>) -> Result<(), Problem> {
     Err(Problem::invalid(
         BUCKET,
         reason,
-        "set `bucket` in the S3 integrator",
+        "set `bucket` in {s3-credentials}",
     ))
 }
 
@@ -291,7 +291,7 @@ fn region(data: &RelationData) -> Result<Option<String>, Problem> {
         return Ok(None);
     };
     if !is_region(region) {
-        let hint = "set `region` in the S3 integrator to a name such as `eu-central-1`";
+        let hint = "set `region` in {s3-credentials} to a name such as `eu-central-1`";
         return Err(Problem::invalid(REGION, "is not a region's name", hint));
     }
     Ok(Some(region.into()))
@@ -307,11 +307,11 @@ fn addressing(data: &RelationData) -> Result<Option<Addressing>, Problem> {
 }
 
 fn prefix(data: &RelationData) -> Result<Option<String>, Problem> {
-    data.folder(PATH, "correct `path` in the S3 integrator")
+    data.folder(PATH, "correct `path` in {s3-credentials}")
 }
 
 fn certificates(data: &RelationData) -> Result<Option<Certificates>, Problem> {
-    let hint = "set `tls-ca-chain` in the S3 integrator to PEM certificates and nothing else";
+    let hint = "set `tls-ca-chain` in {s3-credentials} to PEM certificates and nothing else";
     data.certificates(CA_CHAIN, hint)
 }
 

@@ -33,7 +33,7 @@ enum Allowed {
 
 const NO_FILE: (&str, &str) = (
     "names a file or a profile in Velero's pod, where there is only the credential file that the charm makes",
-    "leave it out and give the keys to the S3 integrator",
+    "leave it out and give the keys to the store's integrator",
 );
 
 /// Every name that the plugin knows (`Init` in `object_store.go` of v1.14.3).
@@ -56,22 +56,28 @@ const SETTINGS: &[(&str, Allowed)] = &[
         "s3Url",
         Allowed::Nothing(
             "says where keys are sent",
-            "set `endpoint` in the S3 integrator",
+            "set `endpoint` in the store's integrator",
         ),
     ),
     (
         "bucket",
-        Allowed::Nothing("says where backups go", "set `bucket` in the S3 integrator"),
+        Allowed::Nothing(
+            "says where backups go",
+            "set `bucket` in the store's integrator",
+        ),
     ),
     (
         "prefix",
-        Allowed::Nothing("says where backups go", "set `path` in the S3 integrator"),
+        Allowed::Nothing(
+            "says where backups go",
+            "set `path` in the store's integrator",
+        ),
     ),
     (
         "caCert",
         Allowed::Nothing(
             "is no setting of this kind",
-            "set `tls-ca-chain` in the S3 integrator",
+            "set `tls-ca-chain` in the store's integrator",
         ),
     ),
     ("credentialsFile", Allowed::Nothing(NO_FILE.0, NO_FILE.1)),

@@ -312,7 +312,7 @@ fn an_echo_is_a_bucket_only_where_a_store_may_have_made_it() {
     let amazon = answer(&[&keys[..], std::slice::from_ref(&echo)].concat()).unwrap_err();
     assert_eq!(
         amazon.to_string(),
-        "set `bucket` in the S3 integrator: `bucket` is missing"
+        "set `bucket` in {s3-credentials}: `bucket` is missing"
     );
     match answer(&[&keys[..], &[echo, endpoint]].concat()).unwrap() {
         Answer::Ready(storage) => assert_eq!(storage.location.bucket, "relation-7"),

@@ -476,7 +476,7 @@ impl Host {
             let (front, label) = rest.rsplit_once('.').unwrap_or(("", rest));
             let filled = fill(wanted, label)?;
             if self.region == Region::InHost && wanted.contains("{region}") {
-                region = filled;
+                region = Some(filled);
             }
             rest = front;
         }
@@ -487,12 +487,12 @@ impl Host {
     }
 }
 
-/// The text that stands in a label for the part in braces; `Some(None)` if there is no such part.
-fn fill<'a>(pattern: &str, label: &'a str) -> Option<Option<&'a str>> {
+/// The text that stands in a label for the part in braces, or the label itself if there is no such part.
+fn fill<'a>(pattern: &str, label: &'a str) -> Option<&'a str> {
     let Some((before, rest)) = pattern.split_once('{') else {
-        return (pattern == label).then_some(None);
+        return (pattern == label).then_some(label);
     };
     let (_, after) = rest.split_once('}')?;
     let filled = label.strip_prefix(before)?.strip_suffix(after)?;
-    (!filled.is_empty()).then_some(Some(filled))
+    (!filled.is_empty()).then_some(filled)
 }

@@ -358,7 +358,7 @@ mod page {
 What is known of stores, by the host of `endpoint`. A test makes this page from the table that the charm uses:
 `UPDATE_DOCS=1 cargo test -p provider-s3 page`.
 
-Each column can be set by hand: the region by `region`, the style by `s3-uri-style` in the S3 integrator, all of
+Each column can be set by hand: the region by `region`, the style by `s3-uri-style` in the integrator, all of
 them by the option `s3-config` (`region=`, `s3ForcePathStyle=`, `checksumAlgorithm=`). Signatures are of version 4
 with every store: the plugin has no other.
 

@@ -16,6 +16,7 @@ mod experiments;
 mod foreign;
 mod in_flight;
 mod past;
+mod pod_security;
 mod quiet;
 mod removal;
 mod stack;

@@ -8,6 +8,7 @@ mod image;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use provider_api::{Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage};
 use serde_json::{Map, Value};
 
@@ -34,6 +35,8 @@ pub(super) struct Desired {
     pub(super) storage: Intent,
     /// Who is related.
     pub(super) applications: Applications,
+    /// Since when the one integrator has been waited for, as far as it was noted.
+    pub(super) waiting_since: Option<Timestamp>,
 }
 
 /// Velero without any store.
@@ -73,6 +76,24 @@ pub(super) enum Why {
     Options,
 }
 
+impl Why {
+    /// The integrator may yet send what is missing, without the user doing anything.
+    pub(super) fn is_awaited(&self) -> bool {
+        match self {
+            Self::Waiting(_) => true,
+            Self::Invalid(problems) => problems.iter().all(Problem::is_retryable),
+            Self::Several(_) | Self::Options => false,
+        }
+    }
+}
+
+impl Desired {
+    /// The integrator is waited for.
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(&self.storage, Intent::Keep(why) if why.is_awaited())
+    }
+}
+
 /// Checks config and relations.
 pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) -> Desired {
     let applications = Applications::related(&observed.relations);
@@ -84,6 +105,10 @@ pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) 
             &observed.config,
         ),
         applications,
+        waiting_since: match observed.relations.as_slice() {
+            [only] => only.own.waiting_since,
+            _ => None,
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use worlds::plane::{LightWorld, Plane};
 
 use super::{in_force, said, say, with_silent_integrator};
 
-const PEM: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----";
+const PEM: &str = include_str!("../../../../../provider-api/testkit/src/certificate.pem");
 
 #[tokio::test]
 async fn an_option_that_was_reset_is_unset() {
