@@ -47,7 +47,7 @@ impl Addressing {
             _ => Err(Problem::invalid(
                 URI_STYLE,
                 "is none of `path`, `host`, `virtual`",
-                "correct it in {s3-credentials}",
+                "correct `s3-uri-style` in {s3-credentials}",
             )),
         }
     }

@@ -15,7 +15,6 @@ fn gets(endpoint: &str) -> (Option<String>, bool, bool) {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a row for each kind of host")]
 fn region_and_style_are_told_by_the_host() {
     for (host, region, is_path, is_checked) in [
         ("s3.eu-central-1.amazonaws.com", "eu-central-1", false, true),
