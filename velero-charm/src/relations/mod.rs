@@ -1,6 +1,6 @@
 //! The protocols of the charms at the other end of a relation.
 
 pub(crate) mod facts;
-mod handshake;
+pub(crate) mod handshake;
 pub(crate) mod secret;
 pub(crate) mod storage;
