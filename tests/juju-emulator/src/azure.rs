@@ -1,4 +1,4 @@
-//! `azure-storage-integrator`, speaking one of the dialects of the `azure_storage` interface.
+//! `azure-storage-integrator`, speaking one of the protocol versions of the `azure_storage` interface.
 //!
 //! Invariant: a requirer that asks for a secret gets the key as one. Where the integrator may not read the user's
 //! secret, it sends a blank key.
@@ -20,7 +20,7 @@ pub struct AzureSettings {
     /// The account's key.
     pub secret_key: String,
     /// `container`, `storage-account`, `connection-protocol`, `endpoint`, `path`, `resource-group`, as
-    /// they go into the bag; the endpoint is derived from the others unless it is told.
+    /// they go into the bag; the endpoint is derived from the others unless it is set.
     pub options: BTreeMap<String, String>,
 }
 

@@ -1,7 +1,7 @@
 //! The charm's log.
 //!
 //! A line at `info` or above goes to `juju-log` at once, so that a crash loses none; a
-//! line below costs no hook tool, since Juju records standard output at `debug` by itself. In an
+//! line below costs no hook tool, since Juju records standard output at `debug` on its own. In an
 //! action standard output is part of the result, so there nothing is written to it. A line that
 //! `juju-log` does not take in time goes to standard error, which Juju records as well. Wherever a line
 //! goes, no secret is in it, and it is of bounded length.

@@ -72,7 +72,6 @@ async fn stages(ctx: &Context) -> Result<Status, StageError> {
 
     // The last stage that sees text.
     let desired = validate(&observed, &ctx.registry, &ctx.owner);
-    ctx.keep_secrets(desired.secrets());
 
     // Steps, and what is to be seen afterwards.
     let fresh_name = credential::fresh_name(&ctx.owner);

@@ -91,7 +91,7 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         let config = tools.config().await?;
         let mut found = storage::read(tools, &ctx.registry, unit, leadership).await?;
         storage::mark_unread(tools, &mut found.storage, means(role, ctx)).await?;
-        let wanted = || found.storage.iter().flat_map(StorageRelation::facts);
+        let wanted = || found.storage.iter().flat_map(|relation| relation.facts());
         let facts = || facts::read(cluster, wanted());
         let facts = patiently(facts, ClusterError::is_forbidden).await?;
         Ok::<_, Error>((role, config, found, facts))
@@ -265,3 +265,6 @@ async fn list_definitions(
     });
     Ok(known.collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The protocols of the charms at the other end of a relation.
 
+pub(crate) mod applications;
 pub(crate) mod facts;
 pub(crate) mod handshake;
 pub(crate) mod secret;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    cluster::Kind,
     ours::{
         Owner,
         credential::{self, Note, Reading},
@@ -53,7 +54,6 @@ pub(in crate::reconcile) fn core() -> Core {
 pub(in crate::reconcile) fn storage(prefix: Option<&str>, credential: &str) -> Storage {
     Storage {
         credential: credential.to_owned().into(),
-        extra_redactions: vec![],
         location: Location {
             bucket: "reel".into(),
             prefix: prefix.map(Into::into),
@@ -75,15 +75,11 @@ pub(in crate::reconcile) fn set_with(plugin_image: &str, storage: Storage) -> In
         descriptor: &TAPE,
         plugin_image: plugin_image.into(),
         storage: Box::new(storage),
-        integrators: vec![],
     }
 }
 
 pub(in crate::reconcile) fn kept() -> Intent {
-    Intent::Keep(Why::Invalid {
-        integrators: vec!["tape".into()],
-        problems: Problem::missing("reel", "insert one").into(),
-    })
+    Intent::Keep(Why::Invalid(Problem::missing("reel", "insert one").into()))
 }
 
 fn planned(core: Core, storage: Intent, live: &Live) -> Steps {
@@ -105,7 +101,11 @@ pub(in crate::reconcile) fn drafted(
     readings: &Readings,
     live: &Live,
 ) -> Plan<Draft> {
-    let desired = Desired { core, storage };
+    let desired = Desired {
+        core,
+        storage,
+        applications: crate::relations::applications::Applications::default(),
+    };
     // A fresh name is one that nothing has yet.
     let fresh_name = format!("fresh-{}", fresh_number(live));
     draft(
