@@ -271,16 +271,16 @@ impl Tools {
         self.run(tool, &arguments, Some(&text)).await.map(drop)
     }
 
-    /// Takes a field out of our unit's data bag.
-    pub(crate) async fn clear_unit_field(
+    /// Takes fields out of our unit's data bag.
+    pub(crate) async fn clear_unit_fields(
         &self,
         relation: &str,
-        field: &str,
+        fields: &[&str],
     ) -> Result<(), JujuError> {
-        let field = format!("{field}=");
-        self.run("relation-set", &["-r", relation, &field], None)
-            .await
-            .map(drop)
+        let cleared: Vec<_> = fields.iter().map(|field| format!("{field}=")).collect();
+        let mut arguments = vec!["-r", relation];
+        arguments.extend(cleared.iter().map(String::as_str));
+        self.run("relation-set", &arguments, None).await.map(drop)
     }
 
     /// The newest content of a secret; from now on Juju tells us when it changes.

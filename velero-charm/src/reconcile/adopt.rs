@@ -80,7 +80,7 @@ pub(super) async fn adopt(
         }
         (Standing::Predecessors(objects), Role::Leads) => {
             for relation in observed.relations.iter().flat_map(StorageRelation::all) {
-                relation.forget_copy(&ctx.tools).await?;
+                relation.forget_leftovers(&ctx.tools).await?;
             }
             let plugins = plugins(config, &ctx.registry);
             take_over(objects, plugins, cluster, &ctx.owner).await?;

@@ -35,6 +35,7 @@ use crate::{
     },
     relations::{
         facts,
+        handshake::Greeting,
         secret::Means,
         storage::{self, Relation, Sealed, StorageRelation},
     },
@@ -47,6 +48,8 @@ pub(super) struct Observed<R = Relation> {
     pub(super) role: Role,
     pub(super) config: Map<String, Value>,
     pub(super) relations: Vec<StorageRelation<R>>,
+    /// What is to be said to integrators whose relation is of no use yet.
+    pub(super) greetings: Vec<Greeting>,
     /// What the relations' providers ask to know of the cluster.
     pub(super) facts: Facts,
     pub(super) live: Live,
@@ -86,23 +89,27 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         let leadership = tools.leadership().await?;
         let role = ctx.role(leadership);
         let config = tools.config().await?;
-        let mut relations = storage::read(tools, &ctx.registry, unit, leadership).await?;
-        storage::mark_unread(tools, &mut relations, means(role, ctx)).await?;
-        let wanted = || relations.iter().flat_map(StorageRelation::<Sealed>::facts);
+        let mut found = storage::read(tools, &ctx.registry, unit, leadership).await?;
+        storage::mark_unread(tools, &mut found.storage, means(role, ctx)).await?;
+        let wanted = || {
+            let relations = found.storage.iter();
+            relations.flat_map(StorageRelation::<Sealed>::facts)
+        };
         let facts = || facts::read(cluster, wanted());
         let facts = patiently(facts, ClusterError::is_forbidden).await?;
-        Ok::<_, Error>((role, config, relations, facts))
+        Ok::<_, Error>((role, config, found, facts))
     };
     let live = patiently(|| Live::read(cluster, &ctx.owner), Error::is_refusal);
     let (juju, live) = tokio::join!(juju, live);
     // First what tells that the charm is not trusted: without trust there are no facts either.
     let live = live?;
     ctx.keep_credentials(&live.credentials);
-    let (role, config, relations, facts) = juju?;
+    let (role, config, found, facts) = juju?;
     Ok(Observed {
         role,
         config,
-        relations,
+        relations: found.storage,
+        greetings: found.greetings,
         facts,
         live,
     })
@@ -126,6 +133,7 @@ impl Observed<Sealed> {
             role,
             config,
             relations,
+            greetings,
             facts,
             live,
         } = self;
@@ -139,6 +147,7 @@ impl Observed<Sealed> {
             role,
             config,
             relations,
+            greetings,
             facts,
             live,
         })

@@ -92,10 +92,9 @@ pub(super) async fn apply(
 /// Says what makes integrators send their data, where it was not yet said.
 async fn shake_hands(observed: &Observed, ctx: &Context) -> Result<(), Error> {
     let relations = observed.relations.iter().flat_map(StorageRelation::all);
-    for relation in relations.filter(|relation| !relation.handshake.is_empty()) {
-        ctx.tools
-            .set_data_bag(&relation.id, &relation.handshake)
-            .await?;
+    let greetings = relations.map(|relation| &relation.greeting);
+    for greeting in greetings.chain(&observed.greetings) {
+        greeting.say(&ctx.tools).await?;
     }
     Ok(())
 }

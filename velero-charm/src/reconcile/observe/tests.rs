@@ -54,6 +54,7 @@ fn reading_of_every_relation_is_kept() {
         role: Role::Leads,
         config: Map::new(),
         relations: vec![storage, unread],
+        greetings: Vec::new(),
         facts: Facts::default(),
         live: Live::default(),
     };
@@ -75,6 +76,7 @@ fn unit_that_may_not_keep_a_secret_asks_for_none() {
         application: "velero".into(),
         model_uuid: "m".into(),
         charm_dir: "/charm".into(),
+        endpoint: None,
         broken_relation: None,
     };
     let ctx = Context::new(unit, News::OfSecrets, Secrets::default()).unwrap();

@@ -138,6 +138,7 @@ fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> 
         role: Role::Leads,
         config: config.as_object().unwrap().clone(),
         relations,
+        greetings: Vec::new(),
         facts: Facts {
             provider_ids: vec!["shelf".into()],
             ..Facts::default()
