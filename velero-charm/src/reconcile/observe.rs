@@ -249,7 +249,7 @@ async fn list_definitions(
         .list_metadata(&api, "CustomResourceDefinition", labels)
         .await?;
     let names = velero::definition_names();
-    found.retain(|crd| names.contains(&crd.name_any()));
+    found.retain(|crd| names.contains_key(&crd.name_any()));
     let known = found.iter().map(|crd| {
         let definition = Definition {
             velero: crd.annotations().get(ours::CRD_VERSION).cloned(),
