@@ -14,5 +14,6 @@ mod tools;
 pub(crate) use self::{
     env::{Event, News, Unit},
     secrets::Secrets,
+    text::printable,
     tools::{Fate, JujuError, Leadership, Level, Status, Tools},
 };
