@@ -23,6 +23,18 @@ pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretStri
             "set the credentials in the S3 integrator again",
         ));
     }
+    // The SDK strips a pair of quotes around a value, and takes one quote alone for a pair.
+    let key_text = key.expose_secret();
+    if ['\'', '"']
+        .iter()
+        .any(|quote| key_text.starts_with(*quote) && key_text.ends_with(*quote))
+    {
+        return Err(Problem::invalid(
+            field,
+            "begins and ends with a quote",
+            "set it without quotes in the S3 integrator",
+        ));
+    }
     Ok(key)
 }
 
