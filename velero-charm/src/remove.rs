@@ -19,6 +19,7 @@ use k8s_openapi::{
 use kube::{
     Api, ResourceExt as _,
     api::{ListParams, NotUsed, Object},
+    core::PartialObjectMeta,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -26,7 +27,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::{
-    cluster::{Cluster, ClusterError, Kind, follow::until_none, present},
+    cluster::{Cluster, ClusterError, Kind, follow::until_none, present, those},
     context::Context,
     error::Error,
     ours::Owner,
@@ -239,7 +240,7 @@ async fn unused_definitions(ctx: &Context, cluster: &Cluster) -> Result<(), Erro
     let names = velero::definition_names();
     let is_veleros = |one: &Definition| names.contains_key(&one.name_any());
     for definition in cluster
-        .sift(&definitions, ListParams::default(), is_veleros)
+        .sift(&definitions, ListParams::default(), those(is_veleros))
         .await?
     {
         if let Some(why) = use_of(&definition, cluster).await? {
@@ -332,11 +333,11 @@ async fn remaining_custom_resources(cluster: &Cluster) -> Result<(), Error> {
         let kind = velero::kind(kind);
         cluster.delete_all(&kind, "").await?;
         let api = cluster.dynamic(&kind);
-        for object in cluster.list(&api, &ListParams::default()).await? {
-            if object.finalizers().is_empty() {
-                continue;
-            }
-            let (name, none) = (object.name_any(), json!({"metadata": {"finalizers": null}}));
+        let held = |object: PartialObjectMeta<_>| {
+            (!object.finalizers().is_empty()).then(|| object.name_any())
+        };
+        for name in cluster.sift_metadata(&api, &kind.kind, "", held).await? {
+            let none = json!({"metadata": {"finalizers": null}});
             present(cluster.merge(&kind, &name, "let go of", none).await)?;
         }
     }

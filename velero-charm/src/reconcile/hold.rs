@@ -9,7 +9,10 @@
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::{ResourceExt as _, api::ListParams};
+use kube::{
+    ResourceExt as _,
+    api::{DynamicObject, ListParams},
+};
 use tracing::{debug, info};
 
 use super::{
@@ -87,12 +90,11 @@ async fn in_the_way(
 async fn in_flight(kinds: &[&str], cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
     let of_kind = async |kind: &&str| {
         let api = cluster.dynamic(&velero::kind(kind));
-        let mut found = cluster.list(&api, &ListParams::default()).await?;
-        found.retain(|object| work::is_in_flight(object, Timestamp::now()));
-        let names = found
-            .iter()
-            .map(|object| format!("{kind} `{}`", object.name_any()));
-        Ok::<_, ClusterError>(names.collect::<Vec<_>>())
+        let name = |object: DynamicObject| {
+            let is_in_flight = work::is_in_flight(&object, Timestamp::now());
+            is_in_flight.then(|| format!("{kind} `{}`", object.name_any()))
+        };
+        cluster.sift(&api, ListParams::default(), name).await
     };
     let all = try_join_all(kinds.iter().map(of_kind)).await?;
     Ok(all.into_iter().flatten().collect())

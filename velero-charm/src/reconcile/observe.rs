@@ -174,10 +174,7 @@ impl Live {
         };
         let record_name = record::name(owner);
         let record = cluster.read::<ConfigMap>(&record_name);
-        let credentials = async {
-            let select = ListParams::default().labels(&credential::selector(owner));
-            cluster.list(&cluster.api::<Secret>(), &select).await
-        };
+        let credentials = credential::read(cluster, owner);
         let snapshot_locations = async {
             let api = cluster.dynamic(&velero::kind("VolumeSnapshotLocation"));
             cluster.list(&api, &ListParams::default()).await
