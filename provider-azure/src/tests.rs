@@ -97,8 +97,7 @@ fn credential_values(file: &str) -> Vec<String> {
     values.map(|(_, value)| unquoted(value)).collect()
 }
 
-#[test]
-fn provider_holds_the_contract() {
+fn subject() -> Subject {
     let relation = |more: &[(&'static str, &str)]| {
         let names = [(CONTAINER, "backups"), (STORAGE_ACCOUNT, "acct")];
         let fields = names.iter().chain(more);
@@ -121,7 +120,7 @@ fn provider_holds_the_contract() {
             ("connection-protocol", "https"),
         ]
     };
-    provider_testkit::check(&Subject {
+    Subject {
         provider: &PROVIDER,
         charmcraft: include_str!("../../charmcraft.yaml"),
         examples: vec![
@@ -166,8 +165,17 @@ fn provider_holds_the_contract() {
             },
         ],
         credential_values,
-    })
-    .unwrap();
+    }
+}
+
+#[test]
+fn provider_holds_the_contract() {
+    provider_testkit::check(&subject()).unwrap();
+}
+
+#[test]
+fn provider_answers_whatever_is_sent() {
+    provider_testkit::fuzz(&subject()).unwrap();
 }
 
 #[test]

@@ -73,8 +73,7 @@ fn credential_values(file: &str) -> Vec<String> {
     values.map(|(_, value)| cut(value)).collect()
 }
 
-#[test]
-fn provider_holds_the_contract() {
+fn subject() -> Subject {
     let keys = [
         (ACCESS_KEY, canary(ACCESS_KEY)),
         (SECRET_KEY, canary(SECRET_KEY)),
@@ -99,7 +98,7 @@ fn provider_holds_the_contract() {
             ..Example::default()
         }
     };
-    provider_testkit::check(&Subject {
+    Subject {
         provider: &PROVIDER,
         charmcraft: include_str!("../../charmcraft.yaml"),
         examples: vec![
@@ -110,8 +109,17 @@ fn provider_holds_the_contract() {
             },
         ],
         credential_values,
-    })
-    .unwrap();
+    }
+}
+
+#[test]
+fn provider_holds_the_contract() {
+    provider_testkit::check(&subject()).unwrap();
+}
+
+#[test]
+fn provider_answers_whatever_is_sent() {
+    provider_testkit::fuzz(&subject()).unwrap();
 }
 
 #[test]
