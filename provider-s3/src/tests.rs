@@ -119,7 +119,8 @@ fn provider_holds_the_contract() {
 
 #[test]
 fn provider_answers_whatever_is_sent() {
-    provider_testkit::fuzz(&subject()).unwrap();
+    let tried = provider_testkit::fuzz(&subject()).unwrap();
+    println!("{tried} made-up inputs are answered");
 }
 
 #[test]

@@ -31,10 +31,14 @@ enum Spoiling {
     Appended(String),
 }
 
+/// How many inputs are tried of each example.
+pub(super) fn cases() -> u32 {
+    let asked = std::env::var(CASES).ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(USUAL)
+}
+
 /// Tries so many made-up inputs; the same ones each time.
-pub(super) fn breaches(subject: &Subject, example: &Example) -> Vec<Breach> {
-    let cases = std::env::var(CASES).ok();
-    let cases = cases.and_then(|text| text.parse().ok()).unwrap_or(USUAL);
+pub(super) fn breaches(subject: &Subject, example: &Example, cases: u32) -> Vec<Breach> {
     let config = Config {
         cases,
         failure_persistence: None,
@@ -52,10 +56,6 @@ pub(super) fn breaches(subject: &Subject, example: &Example) -> Vec<Breach> {
         }
     });
     let name = subject.provider.descriptor().name;
-    println!(
-        "provider `{name}`, example `{}`: {cases} made-up inputs",
-        example.name
-    );
     let what = match outcome {
         Ok(()) => return Vec::new(),
         Err(TestError::Fail(reason, input)) => format!("{reason}, of {input:?}"),
