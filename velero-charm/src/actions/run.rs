@@ -6,6 +6,7 @@
 use std::{process::ExitStatus, time::Duration};
 
 use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use nix::{
     sys::signal::{Signal, killpg},
@@ -76,6 +77,8 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     // The CLI may print what a store has repeated of them.
     let secrets = credential::read(&cluster, &ctx.owner).await?;
     ctx.keep_credentials(&secrets);
+    let password = cluster.read::<Secret>(velero::REPOSITORY_PASSWORD).await?;
+    ctx.keep_credentials(password.as_slice());
 
     let cli = Cli::new(&ctx.unit.charm_dir, cluster.namespace(), in_cluster());
     let mut prepared = cli.prepare(&command.arguments())?;

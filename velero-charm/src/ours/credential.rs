@@ -37,7 +37,7 @@ pub(crate) const KEY: &str = "cloud";
 /// The key with what was read.
 const READ: &str = "read";
 /// The annotation that tells of it.
-const NOTES: &str = "velero-operator/read";
+pub(super) const NOTES: &str = "velero-operator/read";
 /// As many are held at once while they are read.
 const AT_ONCE: u32 = 10;
 /// What is no larger is kept, whoever has made it: it may be what the store repeats.

@@ -167,6 +167,7 @@ fn put_off(steps: Steps, expected: Expected, server: Option<&Deployment>) -> (St
     // What was read is kept all the same, or each hook would ask for it.
     let steps = Steps {
         credentials: steps.credentials,
+        password: steps.password,
         ..Steps::default()
     };
     (steps, unchanged(expected))

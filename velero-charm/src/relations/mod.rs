@@ -2,5 +2,6 @@
 
 pub(crate) mod facts;
 mod handshake;
+pub(crate) mod password;
 pub(crate) mod secret;
 pub(crate) mod storage;

@@ -45,13 +45,17 @@ const GROUP: &str = "velero.io";
 /// The Secret with the password of the volumes' files in the store. Velero makes it if it is not there.
 pub(crate) const REPOSITORY_PASSWORD: &str = "velero-repo-credentials";
 
+/// The key in it.
+pub(crate) const REPOSITORY_PASSWORD_KEY: &str = "repository-password";
+
+pub(crate) fn repository_password(secret: &Secret) -> Option<&[u8]> {
+    let password = secret.data.as_ref()?.get(REPOSITORY_PASSWORD_KEY)?;
+    Some(&password.0)
+}
+
 /// It holds what Velero puts there on its own, which is the same everywhere.
 pub(crate) fn is_built_in_password(secret: &Secret) -> bool {
-    let password = secret
-        .data
-        .as_ref()
-        .and_then(|data| data.get("repository-password"));
-    password.is_some_and(|password| password.0 == b"static-passw0rd")
+    repository_password(secret) == Some(b"static-passw0rd")
 }
 
 /// Velero's custom resources that live in a namespace, as `(version, kind)`.

@@ -22,6 +22,7 @@ use crate::{
     context::Place,
     ours::{
         credential::Readings,
+        password::{Password, Step},
         record::{Basis, Seen},
     },
 };
@@ -38,7 +39,8 @@ pub(super) struct Plan<S> {
 #[derive(Debug)]
 pub(super) struct Draft(pub(super) Steps);
 
-/// What has to be done, in this order: labels, CRDs, RBAC, repositories, Secrets, locations, workloads, and at
+/// What has to be done, in this order: labels, CRDs, RBAC, repositories, Secrets (the
+/// password before the first server, which else makes one that everybody knows), locations, workloads, and at
 /// last the deletions.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
@@ -51,6 +53,7 @@ pub(super) struct Steps {
     /// Known to be in a store that the location leaves. Velero takes them for being in the next one too,
     /// unless it sees the location change; and once that has changed, nothing tells where they were.
     pub(super) repositories: Option<Deletion>,
+    pub(super) password: Option<Step>,
     pub(super) credentials: Vec<Credential>,
     pub(super) locations: Vec<DynamicObject>,
     pub(super) deletions: Vec<Deletion>,
@@ -130,6 +133,7 @@ struct World<'a> {
     live: &'a Live,
     /// What was read of relations' secrets.
     readings: &'a Readings,
+    password: Option<&'a Password>,
     place: Place<'a>,
     /// For a Secret, if a new one is needed.
     fresh_name: &'a str,
@@ -145,6 +149,7 @@ pub(super) fn plan(
     let world = World {
         live: &observed.live,
         readings: &observed.readings(),
+        password: observed.password.as_ref(),
         place,
         fresh_name,
     };
@@ -160,14 +165,21 @@ fn draft(desired: &Desired, world: World<'_>) -> Plan<Draft> {
     }
 }
 
-/// Without a valid config nothing is done but to keep what was read.
+/// Without a valid config nothing is done but to keep what was read, or to doubt it.
 fn steps(desired: &Desired, world: World<'_>) -> Steps {
-    let World { live, place, .. } = world;
+    let World {
+        live,
+        place,
+        password,
+        ..
+    } = world;
     let mut steps = Steps::default();
     let Ok(core) = &desired.core else {
+        steps.password = password.and_then(Password::doubt);
         storage::keep(&mut steps, &desired.storage, world);
         return steps;
     };
+    steps.password = password.and_then(Password::step);
     steps.install = install::install(core, &desired.storage, live, place);
     match &desired.storage {
         Intent::Set {
@@ -186,7 +198,7 @@ fn steps(desired: &Desired, world: World<'_>) -> Steps {
 impl Steps {
     /// Nothing is to be done.
     pub(super) fn is_empty(&self) -> bool {
-        self.is_only_secrets() && self.credentials.is_empty()
+        self.is_only_secrets() && self.credentials.is_empty() && self.password.is_none()
     }
 
     /// Nothing in it concerns Velero: it keeps what was read, no more.
@@ -197,6 +209,7 @@ impl Steps {
             remarks: _,
             install,
             repositories,
+            password: _,
             credentials: _,
             locations,
             deletions,

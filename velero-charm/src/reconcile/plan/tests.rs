@@ -111,6 +111,7 @@ pub(in crate::reconcile) fn drafted(
     draft(
         &desired,
         World {
+            password: None,
             live,
             readings,
             place: place(&owner()),
