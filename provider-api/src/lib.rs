@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | **credentials from relation data** | [`StorageProvider::resolve`], from the fields in [`Inputs`] |
 //! | **secret rendering** | [`Storage::credential`], the file that the plugin reads |
-//! | **plugin image** | [`Descriptor::plugin`], the option and its default; the charm checks what the user sets |
+//! | **plugin image** | [`Descriptor::plugin`], the option and its default; the charm checks what the user sets, its minor version too |
 //! | **backup-location arguments** | [`Storage::location`], and [`Storage::snapshots`] |
 //!
 //! `provider-testkit` holds a provider to all of it, and `CONTRIBUTING.md` has the steps of adding one.
@@ -43,6 +43,7 @@
 //!         option: "velero-tape-plugin-image",
 //!         default: "tape/velero-plugin:v1.0.0",
 //!     },
+//!     options: &[], // config options of the charm that only this provider reads
 //!     advice: &[Advice {
 //!         when: "tape is torn", // words of the real plugin
 //!         then: "replace the tape",
@@ -113,6 +114,7 @@
 //! # Ok::<(), Problems>(())
 //! ```
 
+mod certificates;
 mod descriptor;
 mod inputs;
 mod problem;
@@ -124,7 +126,10 @@ pub use inventory;
 pub use secrecy;
 
 pub use self::{
-    descriptor::{Advice, Descriptor, Endpoint, Fact, Handshake, ImageOption, Version},
+    certificates::{Certificates, NotCertificates},
+    descriptor::{
+        Advice, ConfigOption, Descriptor, Endpoint, Fact, Handshake, ImageOption, Version,
+    },
     inputs::{Facts, Inputs, RelationData, Value},
     problem::{AllOf, Problem, ProblemKind, Problems},
     registry::{Registration, Registry, RegistryError},
@@ -144,6 +149,14 @@ pub enum Answer {
 pub trait StorageProvider: std::fmt::Debug + Send + Sync {
     /// The fixed facts about this provider.
     fn descriptor(&self) -> &'static Descriptor;
+
+    /// Whether a fact that the endpoints declare is of use with this data of the own relation, as far as it is
+    /// readable without its secret. For a fact that costs a request and is rarely needed; what is not needed may
+    /// be missing from [`Inputs::facts`].
+    fn needs(&self, fact: Fact, own: &RelationData) -> bool {
+        let _ = (fact, own);
+        true
+    }
 
     /// Turns relation data into what Velero needs.
     ///

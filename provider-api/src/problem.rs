@@ -4,9 +4,9 @@
 
 use std::fmt;
 
-/// One thing that is wrong, and what to do about it.
+/// One thing that is wrong, and what to do about it, which is said first.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("`{field}` {reason}: {hint}")]
+#[error("{hint}: `{field}` {reason}")]
 pub struct Problem {
     /// The field or option, as the user knows it.
     pub field: String,
@@ -14,7 +14,7 @@ pub struct Problem {
     pub kind: ProblemKind,
     /// What is wrong, to be read after the field's name.
     pub reason: String,
-    /// What the user can do.
+    /// What the user can do; [`Endpoint::in_texts`](crate::Endpoint::in_texts) for an application.
     pub hint: String,
 }
 
@@ -102,7 +102,16 @@ impl Problems {
         self
     }
 
-    /// Goes on only if nothing was wrong.
+    /// Each of them as the function makes it.
+    #[must_use]
+    pub fn map(self, mut change: impl FnMut(Problem) -> Problem) -> Self {
+        Self {
+            first: change(self.first),
+            others: self.others.into_iter().map(change).collect(),
+        }
+    }
+
+    /// Continues only if nothing was wrong.
     ///
     /// # Errors
     /// If `problems` holds anything.
@@ -166,7 +175,7 @@ impl std::error::Error for Problems {}
 /// let bucket: Result<u8, _> = Err(Problem::missing("bucket", "set it"));
 /// let region: Result<u8, _> = Err(Problem::invalid("region", "is blue", "change it"));
 /// let both = all!(bucket, Ok::<_, Problem>(1), region).unwrap_err();
-/// assert_eq!(both.to_string(), "`bucket` is missing: set it; `region` is blue: change it");
+/// assert_eq!(both.to_string(), "set it: `bucket` is missing; change it: `region` is blue");
 /// # Ok::<(), Problems>(())
 /// ```
 #[macro_export]
@@ -234,7 +243,7 @@ mod tests {
 
         assert_eq!(
             problems.to_string(),
-            "`bucket` is missing: set it; `endpoint` is not a URL: use `https://host`"
+            "set it: `bucket` is missing; use `https://host`: `endpoint` is not a URL"
         );
         assert!(Problems::from_vec(Vec::new()).is_none());
     }

@@ -147,6 +147,7 @@ mod tests {
             option: "velero-tape-plugin-image",
             default: "tape/plugin:v1",
         },
+        options: &[],
         advice: &[],
     };
     const DISK_CREDENTIALS: Endpoint = Endpoint {

@@ -8,6 +8,10 @@ use provider_api::{
     secrecy::{ExposeSecret, SecretString},
 };
 
+const QUOTES: [char; 2] = ['\'', '"'];
+/// What the keys are called in the file.
+pub(crate) const NAMES: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
+
 /// One half of the credentials.
 pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretString, Problem> {
     let key = data.required_secret(field, "set the credentials in the S3 integrator")?;
@@ -23,16 +27,12 @@ pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretStri
             "set the credentials in the S3 integrator again",
         ));
     }
-    // The SDK strips a pair of quotes around a value, and takes one quote alone for a pair.
-    let key_text = key.expose_secret();
-    if ['\'', '"']
-        .iter()
-        .any(|quote| key_text.starts_with(*quote) && key_text.ends_with(*quote))
-    {
+    // The reader takes quotes for its own, and panics at one alone.
+    if key.expose_secret().starts_with(QUOTES) || key.expose_secret().ends_with(QUOTES) {
         return Err(Problem::invalid(
             field,
-            "begins and ends with a quote",
-            "set it without quotes in the S3 integrator",
+            "begins or ends with a quote",
+            "set the credentials in the S3 integrator again, without quotes",
         ));
     }
     Ok(key)
@@ -40,8 +40,9 @@ pub(crate) fn key(data: &RelationData, field: &'static str) -> Result<SecretStri
 
 /// The file's content.
 pub(crate) fn file(access_key: &SecretString, secret_key: &SecretString) -> SecretString {
+    let [id, secret] = NAMES;
     SecretString::from(format!(
-        "[default]\naws_access_key_id={}\naws_secret_access_key={}\n",
+        "[default]\n{id}={}\n{secret}={}\n",
         access_key.expose_secret(),
         secret_key.expose_secret(),
     ))

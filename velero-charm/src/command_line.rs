@@ -12,6 +12,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::SystemTime,
 };
 
 use anyhow::Context as _;
@@ -28,6 +29,7 @@ use crate::{
         Owner,
         location::{self, Rank},
     },
+    relations::applications::Applications,
     velero::{self, companion::Companion},
 };
 
@@ -122,7 +124,7 @@ fn render(wanted: Render, secrets: &Secrets) -> anyhow::Result<String> {
         .with_context(|| format!("there is no provider `{name}`; there are {}", known()))?;
     let descriptor = provider.descriptor();
     let inputs = inputs(wanted, descriptor, secrets)?;
-    let storage = match provider.resolve(&inputs)? {
+    let storage = match Applications::default().resolve(provider, &inputs)? {
         Answer::Ready(storage) => storage,
         Answer::Waiting(what) => return Ok(format!("waiting for {what}")),
     };
@@ -202,6 +204,7 @@ fn inputs(wanted: Render, descriptor: &Descriptor, secrets: &Secrets) -> anyhow:
     );
     let facts = Facts {
         provider_ids: wanted.node,
+        now: Some(SystemTime::now()),
     };
     Ok(Inputs::new(descriptor, own, others, facts))
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{ResourceExt, api::DynamicObject};
 
-use crate::{cluster::Kind, ours::Owner};
+use crate::{cluster::Kind, juju::Clause, ours::Owner};
 
 /// An object that is neither ours nor our predecessor's.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,30 +61,26 @@ impl Stranger {
         Kind::of_object(object).kind == self.kind && object.name_any() == self.name
     }
 
-    /// What is wrong and what to do.
-    pub(crate) fn advice(&self) -> String {
-        let namespace = self.namespace.as_deref();
-        let place = namespace.map_or_else(
-            || "the cluster".to_owned(),
-            |name| format!("namespace `{name}`"),
-        );
-        let (what, remedy) = match &self.whose {
+    /// What to do about it, and why.
+    pub(crate) fn clause(&self) -> Clause {
+        let place = self.place();
+        let (remedy, cause) = match &self.whose {
             Whose::Velero => (
-                format!("has a Velero that is not this charm's, {self}"),
-                "remove it".to_owned(),
+                format!("remove {place}"),
+                "it is a Velero that this charm did not install".to_owned(),
             ),
             Whose::Namesake => (
-                format!("has a {self} that is not this charm's"),
-                "delete it".to_owned(),
+                format!("delete {place}"),
+                "it has a name that this charm needs, and is not this charm's".to_owned(),
             ),
             Whose::Application(name) => (
-                format!("has the Velero of application `{name}` ({self})"),
                 format!(
                     "remove `{name}` (if Juju has lost it, deploy this charm as `{name}` first)"
                 ),
+                format!("{place} belongs to application `{name}`"),
             ),
         };
-        format!("{place} {what}: {remedy}, or deploy into another model")
+        Clause::new(format!("{remedy}, or deploy into another model"), cause)
     }
 
     fn place(&self) -> String {

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use provider_api::{
-    Answer, Gap, Location, Problems, SnapshotLocation, Storage, Value,
+    Answer, Descriptor, Gap, Location, Problems, SnapshotLocation, Storage, Value,
     secrecy::{ExposeSecret as _, SecretString},
 };
 
@@ -144,6 +144,12 @@ impl Asker<'_> {
                 format!("the remark `{text}` has no full stop"),
             );
         }
+        let descriptor = self.subject.provider.descriptor();
+        let all = clauses.into_iter().chain(sentences);
+        if let Some(unknown) = all.filter_map(|text| no_endpoint(text, descriptor)).next() {
+            let what = format!("`{{{unknown}}}` stands for an application at no endpoint");
+            self.breach(Rule::Wording, field, what);
+        }
     }
 }
 
@@ -176,6 +182,16 @@ pub(super) fn texts<'a>(
         .chain(ca_certificates)
         .chain(config.values())
         .chain(snapshots.into_iter().flat_map(|at| at.config.values()))
+}
+
+/// A name in braces that is none of the provider's endpoints, for which the charm could put no application.
+pub(super) fn no_endpoint<'a>(text: &'a str, descriptor: &Descriptor) -> Option<&'a str> {
+    let in_braces = text.split('{').skip(1);
+    let mut names = in_braces.filter_map(|rest| Some(rest.split_once('}')?.0));
+    names.find(|name| {
+        let is_name = |c: char| c.is_ascii_lowercase() || c == '-';
+        name.chars().all(is_name) && !descriptor.endpoints().any(|at| at.name == *name)
+    })
 }
 
 /// Something that other words can follow.

@@ -50,6 +50,8 @@ pub struct Example {
     pub echo: Echo,
     /// What is known of the cluster. Only what the example's endpoints ask for.
     pub facts: Facts,
+    /// What the user has set for options of the provider.
+    pub options: Vec<(&'static str, &'static str)>,
 }
 
 /// What a placeholder means that comes back.
@@ -111,8 +113,12 @@ pub enum Rule {
     Facts,
     /// What else is in a data bag changes nothing, a hostile address of a secret included.
     Bag,
-    /// What a person reads has a cause and a next step, as clauses without a full stop.
+    /// What a person reads has a cause and a next step, as clauses without a full stop. A name in braces is that
+    /// of an endpoint, for whose application it stands.
     Wording,
+    /// An option's default passes its check; what passes is never refused afterwards, and what does not is
+    /// refused by the option's name.
+    Options,
     /// `charmcraft.yaml` declares what the descriptor says.
     Declared,
     /// A handshake asks for the secrets that there are, by fields that there are.
@@ -127,6 +133,9 @@ pub fn canary(field: &str) -> Value {
     let field: String = field.chars().rev().collect();
     Value::Secret(format!("canary-{field}-4711").into())
 }
+
+/// A certificate, in PEM, for fields that hold some. It is valid from 2020 to 2039.
+pub const CERTIFICATE: &str = include_str!("certificate.pem");
 
 /// A descriptor for tests that need any.
 pub const TAPE: Descriptor = Descriptor {
@@ -148,6 +157,7 @@ pub const TAPE: Descriptor = Descriptor {
         option: "velero-tape-plugin-image",
         default: "tape/plugin:v1",
     },
+    options: &[],
     advice: &[provider_api::Advice {
         when: "torn",
         then: "replace the tape",
@@ -198,7 +208,9 @@ impl Example {
         let descriptor = provider.descriptor();
         let own = relations.remove(descriptor.endpoint.name);
         let own = own.unwrap_or_default();
-        Inputs::new(descriptor, own, relations, self.facts.clone())
+        let options = self.options.iter();
+        let options = options.map(|(name, text)| (*name, (*text).to_owned()));
+        Inputs::new(descriptor, own, relations, self.facts.clone()).configured(options.collect())
     }
 
     /// Each field with its value.

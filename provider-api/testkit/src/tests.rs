@@ -12,6 +12,7 @@ use super::{TAPE as PLAIN, *};
 
 mod address;
 mod documents;
+mod options;
 
 const ROBOT: Endpoint = Endpoint {
     name: "tape-robot",
@@ -246,7 +247,7 @@ fn a_breach_says_where_it_is() {
     assert_eq!(
         breaches.0[0].to_string(),
         "provider `tape`, rule Required, field `speed`, example `pin and robot`: it is not required, \
-         and \"absent\": it says `speed` is missing: set it"
+         and \"absent\": it says set it: `speed` is missing"
     );
     assert_eq!(
         format!("{breaches:?}").lines().count(),
@@ -454,7 +455,13 @@ fn a_value_that_is_bent_on_its_way_is_caught() {
 
 #[test]
 fn words_that_do_not_fit_together_are_caught() {
-    let stops: [Resolve; 3] = [
+    let stops: [Resolve; 4] = [
+        |inputs| {
+            reworded(inputs, |mut problem, _| {
+                problem.hint = "ask {the-robot}".into();
+                problem
+            })
+        },
         |inputs| {
             reworded(inputs, |mut problem, _| {
                 problem.hint.push('.');
@@ -479,6 +486,7 @@ fn a_declaration_that_differs_is_caught() {
             default: "tape/plugin:v2",
             ..TAPE.plugin
         },
+        options: &[],
         ..TAPE
     });
     assert_eq!(broken, only(Rule::Declared, &["velero-tape-plugin-image"]));
@@ -530,7 +538,7 @@ fn a_handshake_that_asks_for_the_wrong_things_is_caught() {
 }
 
 #[test]
-fn advice_that_is_no_clause_or_never_reached_is_caught() {
+fn advice_that_cannot_be_said_or_reached_is_caught() {
     const TORN: Advice = Advice {
         when: "torn",
         then: "replace the tape",
@@ -541,6 +549,16 @@ fn advice_that_is_no_clause_or_never_reached_is_caught() {
         ..TORN
     }]);
     assert_eq!(stop, only(Rule::Advice, &["torn"]));
+    let nobody = advice(&[Advice {
+        then: "replace the tape in {tape-drive}",
+        ..TORN
+    }]);
+    assert_eq!(nobody, only(Rule::Advice, &["torn"]));
+    let somebody = advice(&[Advice {
+        then: "replace the tape in {tape-credentials}",
+        ..TORN
+    }]);
+    assert_eq!(somebody, []);
     let silent = advice(&[Advice { then: "", ..TORN }]);
     assert_eq!(silent, only(Rule::Advice, &["torn"]));
     let late = advice(&[

@@ -48,7 +48,7 @@ pub(super) async fn measure(
     one(site, &programs, turns, "update-status, steady", sheet).await?;
     crowd(site).await?;
     let title = format!(
-        "update-status, steady, beside {OTHERS} other labelled objects and {BACKUPS} Backups"
+        "update-status, steady, with {OTHERS} other labelled objects and {BACKUPS} Backups"
     );
     one(site, &programs, turns, &title, sheet).await
 }

@@ -1,4 +1,4 @@
-//! `azure-storage-integrator`, speaking the v1 dialect of the `azure_storage` interface.
+//! `azure-storage-integrator`, speaking protocol version 1 of the `azure_storage` interface.
 //!
 //! Invariant: the key leaves it only as a secret. Where it may not read the user's secret, it sends a blank key.
 
@@ -17,7 +17,7 @@ pub struct AzureSettings {
     /// The account's key.
     pub secret_key: String,
     /// `container`, `storage-account`, `connection-protocol`, `endpoint`, `path`, `resource-group`, as
-    /// they go into the bag; the endpoint is derived from the others unless it is told.
+    /// they go into the bag; the endpoint is derived from the others unless it is set.
     pub options: BTreeMap<String, String>,
 }
 

@@ -50,7 +50,7 @@ pub struct Report {
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// By itself, with this code.
+    /// On its own, with this code.
     Exited(i32),
     /// By this signal.
     Signalled(i32),

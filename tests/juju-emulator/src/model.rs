@@ -200,7 +200,7 @@ pub struct Unit {
 /// What a unit's agent has told the charm so far.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each hook has run or not, by itself"
+    reason = "each hook has run or not, on its own"
 )]
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Agent {

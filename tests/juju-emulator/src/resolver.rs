@@ -130,7 +130,7 @@ fn departure(model: &Model, name: &str, unit: &Unit) -> Event {
         "remove"
     };
     let forced = model.app_of(name).is_some_and(|app| app.forced);
-    // To a unit that goes by force nothing is told of relations: they are gone before it.
+    // To a unit that goes by force nothing is said of relations: they are gone before it.
     let parting = (!forced)
         .then(|| relation_event(model, name, unit))
         .flatten();
@@ -244,7 +244,7 @@ pub(crate) fn news(model: &Model, name: &str) -> Option<News> {
     has_news(Some(seen), &config_now(app, unit)).then_some(News::Settings)
 }
 
-/// An agent that is told of a setting compares all of them with what it knows.
+/// An agent that hears of a setting compares all of them with what it knows.
 fn has_news(seen: Option<&ConfigSeen>, now: &ConfigSeen) -> bool {
     seen.is_none_or(|seen| {
         let told = seen.version != now.version;

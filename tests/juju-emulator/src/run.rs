@@ -38,13 +38,13 @@ pub struct HookRun {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// By itself.
+    /// On its own.
     Code(i32),
     /// By a signal, as Go calls it.
     Signal(String),
     /// The agent could not start it.
     NotStarted(String),
-    /// By itself and well, but the controller refused what it had asked for.
+    /// On its own and well, but the controller refused what it had asked for.
     NotCommitted(String),
     /// By what the test wanted to happen.
     Interrupted(Interruption),

@@ -57,7 +57,7 @@ impl Juju {
         let application = self.application_mut(app)?;
         let changes = application.trusted != (trust == Trust::Given);
         application.trusted = trust == Trust::Given;
-        // A unit that is still starting has it among what it is told anyway, and hears no more of it.
+        // A unit that is still starting has it among what it hears anyway, and hears no more of it.
         for unit in application.units.values_mut() {
             let agent = &mut unit.agent;
             if let Some(seen) = agent.config.as_mut().filter(|_| !agent.started) {

@@ -1,6 +1,6 @@
 //! Secrets that a user keeps and grants to applications, whose options name them.
 //!
-//! Invariant: an application reads one only while it is granted; a new revision is told to the units that
+//! Invariant: an application reads one only while it is granted; a new revision is announced to the units that
 //! have read it, and to no others.
 
 use std::collections::BTreeMap;

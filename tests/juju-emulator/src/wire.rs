@@ -1,7 +1,7 @@
 //! What a hook tool and the agent say to each other.
 //!
 //! Invariant: one connection carries one request and one reply, so nobody holds the agent while
-//! waiting for standard input; a tool that needs it is told so and asks again with it, as Juju does.
+//! waiting for standard input; a tool that needs it gets that answer and asks again with it, as Juju does.
 
 use std::io::{self, Read, Write};
 

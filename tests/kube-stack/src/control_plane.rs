@@ -1,7 +1,7 @@
 //! etcd, API server, controller manager and scheduler.
 //!
 //! Invariant: everything a control plane has is in its folder and on its ports, so several run at once.
-//! Where its API server is reached is told by [`Reach`], and nothing else differs between them.
+//! [`Reach`] says where its API server is reached, and nothing else differs between them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

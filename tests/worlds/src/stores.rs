@@ -24,19 +24,12 @@ pub fn integrators() -> Vec<&'static str> {
 /// The status of a unit without a storage relation.
 #[must_use]
 pub fn no_store() -> String {
-    let integrators = integrators().join("` or `");
-    format!("blocked: no object store: run `juju integrate {APP} {integrators}`")
+    format!("blocked: {}", no_store_for_actions())
 }
 
 /// Why an action is refused that needs a store.
 #[must_use]
 pub fn no_store_for_actions() -> String {
-    let integrators = integrators().into_iter();
-    let commands: Vec<_> = integrators
-        .map(|integrator| format!("`juju integrate {APP} {integrator}`"))
-        .collect();
-    format!(
-        "no object store is configured: run {} first",
-        commands.join(" or ")
-    )
+    let integrators = integrators().join("` or `");
+    format!("run `juju integrate {APP} {integrators}`: no object store")
 }

@@ -42,7 +42,7 @@ pub(crate) async fn run(ctx: &Context, name: &str) -> Result<(), Error> {
         Failure::Refused(text) => text,
         Failure::Charm(error) => {
             if let Some(status) = report::of_error(&error, &ctx.unit) {
-                status.message
+                ctx.tools.presentable(&status).message
             } else {
                 warn!("{error}");
                 error.to_string()

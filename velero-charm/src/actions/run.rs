@@ -32,7 +32,7 @@ use crate::{
     error::Error,
     juju::env::in_cluster,
     ours::credential,
-    reconcile::trust,
+    reconcile::{report, trust},
     velero::{
         self,
         cli::{Cli, CliError},
@@ -220,15 +220,8 @@ async fn storage_is_configured(cluster: &Cluster, ctx: &Context) -> Result<(), F
             Ok(())
         }
         _ => {
-            let integrators: Vec<_> = ctx
-                .registry
-                .descriptors()
-                .map(|d| format!("`juju integrate {} {}`", ctx.unit.application, d.integrator))
-                .collect();
-            Err(Failure::Refused(format!(
-                "no object store is configured: run {} first",
-                integrators.join(" or ")
-            )))
+            let clause = report::no_store(&ctx.registry, &ctx.unit.application);
+            Err(Failure::Refused(clause.to_string()))
         }
     }
 }

@@ -18,7 +18,7 @@ enum Cause {
     Silent,
     #[error("{}", status_text(.0))]
     Refused(Box<kube::core::Status>),
-    #[error("the API server's certificate is not accepted ({0}); have it renewed")]
+    #[error("the API server's certificate is not accepted ({0})")]
     Distrusted(String),
     #[error("no answer from the API server: {0}")]
     Unreachable(String),
@@ -35,6 +35,8 @@ pub(crate) enum Remedy {
     Quota,
     /// Somebody's rule for objects of the cluster forbids this one.
     Policy,
+    /// The API server needs another certificate.
+    Certificate,
     /// Nothing: the namespace is being deleted.
     None,
     Unknown,
@@ -87,7 +89,8 @@ impl ClusterError {
         match &self.cause {
             Cause::Refused(status) => remedy(status, self.is_retryable()),
             Cause::Silent | Cause::Unreachable(_) => Remedy::Time,
-            Cause::NoAccount(_) | Cause::Distrusted(_) => Remedy::Unknown,
+            Cause::Distrusted(_) => Remedy::Certificate,
+            Cause::NoAccount(_) => Remedy::Unknown,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The charm's log.
 //!
 //! A line at `info` or above goes to `juju-log` at once, so that a crash loses none; a
-//! line below costs no hook tool, since Juju records standard output at `debug` by itself. In an
+//! line below costs no hook tool, since Juju records standard output at `debug` on its own. In an
 //! action standard output is part of the result, so there nothing is written to it. A line that
 //! `juju-log` does not take in time goes to standard error, which Juju records as well. Wherever a line
 //! goes, it is one line, so that nothing in it passes for another; no secret is in it, and it is of bounded length.
@@ -145,7 +145,8 @@ impl io::Write for Line<'_> {
 impl Drop for Line<'_> {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.text);
-        let text = text::one_line(&self.secrets.presentable(&text), LONGEST);
+        let text =
+            text::cut(&text::one_line(&self.secrets.presentable(&text)), LONGEST).into_owned();
         let text = match self.place {
             Place::Nowhere => return,
             Place::Tool { level: FATAL } => text,

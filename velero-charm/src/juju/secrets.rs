@@ -65,7 +65,7 @@ impl Secrets {
     }
 
     /// The text with a mask in place of every secret.
-    fn redact(&self, text: &str) -> String {
+    pub(super) fn redact(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.iter().fold(text.to_owned(), |text, secret| {
             let secret = secret.expose_secret();

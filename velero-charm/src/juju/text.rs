@@ -1,14 +1,12 @@
 //! What a text has to be to be shown by Juju.
-//!
-//! **Invariant:** what is cut is cut in the middle: a message ends with what to do.
 
 /// Stands for what was cut.
-const CUT: &str = "…";
+const CUT: &str = " … ";
 
-/// On one line, of at most this many bytes.
-pub(super) fn one_line(text: &str, longest: usize) -> String {
+/// On one line.
+pub(super) fn one_line(text: &str) -> String {
     let words: Vec<_> = text.split_whitespace().collect();
-    cut(&words.join(" "), longest).into_owned()
+    printable(&words.join(" "))
 }
 
 /// Without characters that a terminal obeys instead of showing them: a store's message may hold any.
@@ -50,15 +48,15 @@ mod tests {
 
     #[test]
     fn a_long_text_keeps_its_beginning_and_its_end() {
-        let text = format!("cause {} what to do", "ä".repeat(1000));
-        let short = one_line(&text, 100);
+        let text = format!("first {} last", "ä".repeat(1000));
+        let short = cut(&text, 100);
 
         assert!(short.len() <= 100 && short.len() >= 95, "{short}");
         assert!(
-            short.starts_with("cause ä") && short.ends_with("ä what to do"),
+            short.starts_with("first ä") && short.ends_with("ä last"),
             "{short}"
         );
-        assert_eq!(one_line("one\n two", 100), "one two");
+        assert_eq!(one_line("one\n two"), "one two");
     }
 
     #[test]

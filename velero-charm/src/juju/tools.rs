@@ -1,11 +1,11 @@
 //! The hook tools, typed.
 //!
 //! **Invariant:** one call at a time (Juju serves no more), and a failure names the tool. No secret that is
-//! known is in anything that is told to people.
+//! known is in anything that people read.
 
 #![expect(clippy::disallowed_methods, reason = "this starts the hook tools")]
 
-use std::{collections::BTreeMap, fmt, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
 use secrecy::SecretString;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -15,14 +15,12 @@ use tokio::{io::AsyncWriteExt as _, process::Command, sync::Mutex};
 use super::{
     Event, Secrets,
     secret::{Address, Content},
+    status::{Shown, Status},
     text,
 };
 
 /// Linux takes no longer argument; Juju's own client library cuts at the same length.
 const LONGEST_ARGUMENT: usize = 131_071;
-
-/// Of a status; longer ones are cut, and the log has more.
-const LONGEST_STATUS: usize = 500;
 
 /// Juju answers in milliseconds. Its controller may be away for a while.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,6 +41,12 @@ const TROUBLES: [&str; 12] = [
     "try again",
     "cannot connect",
 ];
+
+/// Why a secret is not given that this application may not see.
+const NOT_GRANTED: &str = "the secret is not granted to this application";
+
+/// Why a secret is not given that there is no more.
+const GONE: &str = "the secret is gone";
 
 /// The hook tools of the running hook.
 #[derive(Debug)]
@@ -84,28 +88,6 @@ pub(crate) enum JujuError {
 pub(crate) enum Leadership {
     Leader,
     Follower,
-}
-
-/// The levels that a charm may set.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Level {
-    Active,
-    Waiting,
-    Maintenance,
-    Blocked,
-    /// What Juju shows before a charm has said anything.
-    #[serde(other)]
-    Unset,
-}
-
-/// A unit's status.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-pub(crate) struct Status {
-    #[serde(rename = "status")]
-    pub(crate) level: Level,
-    #[serde(default)]
-    pub(crate) message: String,
 }
 
 /// What Juju plans for this application.
@@ -173,13 +155,13 @@ impl JujuError {
     pub(crate) fn refusal(&self) -> Option<&str> {
         match self {
             Self::Failed { message, .. } if is_trouble(message) => None,
-            Self::Failed { .. } if self.is_not_found() => Some("it is gone"),
-            Self::Failed { .. } if self.is_denied() => Some("not granted to us"),
+            Self::Failed { .. } if self.is_not_found() => Some(GONE),
+            Self::Failed { .. } if self.is_denied() => Some(NOT_GRANTED),
             Self::Failed { message, .. } => message.lines().next(),
             Self::Answer {
                 category: Category::Data,
                 ..
-            } => Some("its content is not text"),
+            } => Some("the secret is not text"),
             Self::Answer { .. } | Self::Input { .. } | Self::Start { .. } | Self::Silent { .. } => {
                 None
             }
@@ -316,26 +298,20 @@ impl Tools {
         Ok(content)
     }
 
-    pub(crate) async fn status(&self) -> Result<Status, JujuError> {
-        let shown: Option<Status> = self.json("status-get", &["--include-data"]).await?;
-        Ok(shown.unwrap_or(Status {
-            level: Level::Unset,
-            message: String::new(),
-        }))
+    /// The unit's status as Juju has it.
+    pub(crate) async fn status(&self) -> Result<Shown, JujuError> {
+        let shown: Option<Shown> = self.json("status-get", &["--include-data"]).await?;
+        Ok(shown.unwrap_or_default())
     }
 
-    /// A status as it is shown: one line of bounded length, without secrets.
-    pub(crate) fn presentable(&self, status: &Status) -> Status {
-        let message = self.secrets.presentable(&status.message);
-        Status {
-            level: status.level,
-            message: text::one_line(&message, LONGEST_STATUS),
-        }
+    /// A status as it is shown: without secrets, on one line of bounded length.
+    pub(crate) fn presentable(&self, status: &Status) -> Shown {
+        status.shown(|text| self.secrets.redact(text))
     }
 
     pub(crate) async fn set_status(&self, status: &Status) -> Result<(), JujuError> {
-        let Status { level, message } = self.presentable(status);
-        let arguments = [&level.to_string(), "--", &message];
+        let Shown { level, message } = self.presentable(status);
+        let arguments = [level.as_str(), "--", &message];
         self.run("status-set", &arguments, None).await.map(drop)
     }
 
@@ -428,18 +404,6 @@ impl Tools {
     }
 }
 
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Active => "active",
-            Self::Waiting => "waiting",
-            Self::Maintenance => "maintenance",
-            Self::Blocked => "blocked",
-            Self::Unset => "unknown",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -477,27 +441,6 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_one_bounded_line_without_secrets() {
-        let tools = Tools::new(Secrets::default());
-        tools.keep_secret(&"canary-4711".into());
-        let long = format!("by canary-4711\n{}; do this", "ä".repeat(LONGEST_STATUS));
-        let status = |message: &str| Status {
-            level: Level::Blocked,
-            message: message.into(),
-        };
-
-        let shown = tools.presentable(&status(&long));
-        assert!(shown.message.starts_with("by *** ä"), "{}", shown.message);
-        assert!(shown.message.ends_with("; do this"), "{}", shown.message);
-        assert!(shown.message.len() <= LONGEST_STATUS);
-        assert_eq!(tools.presentable(&shown), shown, "shown again");
-        // Cut in the middle of a key, half of it would be left.
-        let astride = format!("{}canary-4711{}", "x".repeat(240), "y".repeat(300));
-        let shown = tools.presentable(&status(&astride)).message;
-        assert!(!shown.contains("can") && !shown.contains("711"), "{shown}");
-    }
-
-    #[test]
     fn an_answer_that_is_not_understood_is_not_repeated() {
         let error = serde_json::from_str::<BTreeMap<String, String>>("\"canary\"").unwrap_err();
         let text = JujuError::answer("secret-get", &error).to_string();
@@ -532,13 +475,13 @@ mod tests {
         for (message, refusal) in [
             (
                 "getting latest secret revision: secret not found",
-                Some("it is gone"),
+                Some(GONE),
             ),
-            ("secret \"9m4e\" not found", Some("it is gone")),
-            ("permission denied", Some("not granted to us")),
+            ("secret \"9m4e\" not found", Some(GONE)),
+            ("permission denied", Some(NOT_GRANTED)),
             (
                 "\"v/0\" is not allowed to read this secret",
-                Some("not granted to us"),
+                Some(NOT_GRANTED),
             ),
             (
                 "secret URI \"9m4e\" not valid\nmore",
@@ -561,7 +504,7 @@ mod tests {
             JujuError::answer("secret-get", &error)
         };
         for text in ["{\"key\": 1}", "{\"key\": {}}", "[]", "7"] {
-            assert_eq!(answer(text).refusal(), Some("its content is not text"));
+            assert_eq!(answer(text).refusal(), Some("the secret is not text"));
         }
         for text in ["{\"half", "perhaps"] {
             assert_eq!(answer(text).refusal(), None);

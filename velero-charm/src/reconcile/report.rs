@@ -1,7 +1,7 @@
 //! Last stage: what the user reads in `juju status`.
 //!
-//! **Invariant:** every Juju status is made and set here (`statuses_are_made_in_one_place`). A message names the cause
-//! and ends with the next step; [`Tools`](crate::juju::Tools) makes one line of it, without secrets.
+//! **Invariant:** every Juju status is made and set here (`statuses_are_made_in_one_place`). A message says what to do
+//! and then why; [`Tools`](crate::juju::Tools) makes one line of it, without secrets.
 
 use provider_api::{Descriptor, Problem, Problems, Registry, StorageProvider};
 use tracing::{debug, info, warn};
@@ -14,7 +14,7 @@ use crate::{
     cluster::{ClusterError, error::Remedy},
     context::Context,
     error::Error,
-    juju::{JujuError, Level, Status, Unit},
+    juju::{Clause, JujuError, Level, Status, Unit, more},
     velero::{location, running::Running},
 };
 
@@ -22,7 +22,8 @@ use crate::{
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Finding {
     severity: Severity,
-    text: String,
+    /// At least one.
+    clauses: Vec<Clause>,
 }
 
 /// How bad a finding is, the worst first.
@@ -80,22 +81,24 @@ pub(super) fn report(
         provider: provider.map(StorageProvider::descriptor),
     });
     for finding in &findings {
-        debug!("{}", finding.text);
+        for clause in &finding.clauses {
+            debug!("{clause}");
+        }
     }
     status(&findings)
 }
 
 /// Sets the status, unless it is shown already.
 pub(super) async fn show(status: &Status, ctx: &Context) -> Result<(), JujuError> {
-    let status = ctx.tools.presentable(status);
-    if ctx.tools.status().await? == status {
+    let shown = ctx.tools.presentable(status);
+    if ctx.tools.status().await? == shown {
         return Ok(());
     }
     match status.level {
-        Level::Blocked => warn!("Blocked: {}.", status.message.trim_end_matches('.')),
-        level => info!("Now {level}: {}.", or_all_well(&status.message)),
+        Level::Blocked => warn!("Blocked: {}.", shown.message.trim_end_matches('.')),
+        level => info!("Now {level}: {}.", or_all_well(&shown.message)),
     }
-    ctx.tools.set_status(&status).await
+    ctx.tools.set_status(status).await
 }
 
 /// Tells what is being done.
@@ -106,10 +109,7 @@ pub(crate) async fn announce(what: Undertaking, ctx: &Context) -> Result<(), Juj
         Undertaking::Configure => "configuring the object store",
         Undertaking::Remove => "removing Velero",
     };
-    let status = Status {
-        level: Level::Maintenance,
-        message: message.into(),
-    };
+    let status = Status::new(Level::Maintenance, Clause::of_cause(message));
     ctx.tools.set_status(&status).await
 }
 
@@ -129,24 +129,22 @@ fn findings(known: &Known<'_>) -> Vec<Finding> {
         location,
     } = known.health;
     let config = known.desired.core.as_ref().err();
-    let config = config.map(|problems| {
-        let text = format!("invalid config: {problems}");
-        Finding::new(Severity::InvalidConfig, text)
+    let config = config.map(|problems| Finding {
+        severity: Severity::InvalidConfig,
+        clauses: clauses(problems),
     });
     let held = known.held_by.first().map(|first| {
-        let more = count(known.held_by.len());
-        let text = format!("change held back until {first}{more} has ended");
-        Finding::new(Severity::Awaited, text)
+        let more = more(known.held_by.len() - 1);
+        let advice = format!("waiting for {first}{more} to end");
+        Finding::new(
+            Severity::Awaited,
+            Clause::new(advice, "a change is held back"),
+        )
     });
-    let location = of_part(location, Severity::NoStorage).map(|mut finding| {
-        let provider = known
-            .provider
-            .filter(|_| finding.severity == Severity::NoStorage);
-        if let Some(advice) = provider.and_then(|provider| provider.advice_for(&finding.text)) {
-            finding.text = format!("{}; {advice}", finding.text.trim_end_matches('.'));
-        }
-        finding
-    });
+    let location = match location {
+        Part::Bad(clause) => Some(Finding::new(Severity::NoStorage, advised(clause, known))),
+        other => of_part(other, Severity::NoStorage),
+    };
     let all = [
         config,
         held,
@@ -165,78 +163,121 @@ fn of_part(part: &Part, bad: Severity) -> Option<Finding> {
         Part::Good => None,
         // Something else says why there is nothing to say.
         Part::Pending(what) if what.is_empty() => None,
-        Part::Pending(what) => Some(Finding::new(
-            Severity::Awaited,
-            format!("waiting for {what}"),
-        )),
-        Part::Bad(cause) => Some(Finding::new(bad, cause.clone())),
+        Part::Pending(what) => Some(awaited(what)),
+        Part::Bad(clause) => Some(Finding::new(bad, clause.clone())),
+    }
+}
+
+/// What Velero says of the store, with what the provider knows about it.
+fn advised(said: &Clause, known: &Known<'_>) -> Clause {
+    let applications = &known.desired.applications;
+    let advice = known
+        .provider
+        .and_then(|provider| applications.advice(provider, &said.cause));
+    Clause {
+        advice: advice.unwrap_or_else(|| said.advice.clone()),
+        cause: said.cause.clone(),
     }
 }
 
 fn of_intent(known: &Known<'_>) -> Option<Finding> {
     let Unit { application, .. } = known.unit;
     match &known.desired.storage {
-        Intent::Set {
-            storage,
-            integrators,
-            ..
-        } => {
+        Intent::Set { storage, .. } => {
             let problems = storage.gaps.iter().map(|gap| gap.problem.clone());
             let problems = Problems::from_vec(problems.collect())?;
-            Some(invalid(integrators, &problems))
+            Some(invalid(&problems))
         }
-        Intent::None => {
-            let integrators: Vec<_> = known
-                .registry
-                .descriptors()
-                .map(|descriptor| descriptor.integrator)
-                .collect();
-            let integrators = integrators.join("` or `");
-            let text = format!("no object store: run `juju integrate {application} {integrators}`");
-            Some(Finding::new(Severity::NoStorage, text))
-        }
-        Intent::Keep(Why::Waiting(what)) => Some(Finding::new(
-            Severity::Awaited,
-            format!("waiting for {what}"),
+        Intent::None => Some(Finding::new(
+            Severity::NoStorage,
+            no_store(known.registry, application),
         )),
-        Intent::Keep(Why::Invalid {
-            integrators,
-            problems,
-        }) => {
+        Intent::Keep(Why::Waiting(what)) => Some(awaited(what)),
+        Intent::Keep(Why::Invalid(problems)) => {
             Some(if problems.iter().all(Problem::is_retryable) {
-                // They share their cause.
-                let problem = problems.first();
-                let integrators = integrators.join("`, `");
-                let text = format!("waiting for `{integrators}`: {problem}");
-                Finding::new(Severity::Awaited, text)
+                unreadable(problems.first(), known)
             } else {
-                invalid(integrators, problems)
+                invalid(problems)
             })
         }
+        Intent::Keep(Why::Options) => None,
         Intent::Keep(Why::Several(integrators)) => {
             let last = integrators.last()?;
             let integrators = integrators.join("`, `");
-            let text = format!(
-                "more than one object store (`{integrators}`): run `juju remove-relation \
-                 {application} {last}` or remove another"
-            );
-            Some(Finding::new(Severity::NoStorage, text))
+            Some(Finding::new(
+                Severity::NoStorage,
+                Clause::new(
+                    format!(
+                        "run `juju remove-relation {application} {last}` or remove another relation"
+                    ),
+                    format!("more than one object store (`{integrators}`)"),
+                ),
+            ))
         }
     }
 }
 
-fn invalid(integrators: &[String], problems: &Problems) -> Finding {
-    let integrators = integrators.join("`, `");
-    let text = format!("data from `{integrators}` is invalid: {problems}");
-    Finding::new(Severity::NoStorage, text)
+/// What to do where no store is integrated.
+pub(crate) fn no_store(registry: &Registry, application: &str) -> Clause {
+    let integrators = registry.descriptors();
+    let integrators: Vec<_> = integrators.map(|one| one.integrator).collect();
+    let integrators = integrators.join("` or `");
+    Clause::new(
+        format!("run `juju integrate {application} {integrators}`"),
+        "no object store",
+    )
+}
+
+fn awaited(what: &str) -> Finding {
+    let advice = Clause::of_advice(format!("waiting for {what}"));
+    Finding::new(Severity::Awaited, advice)
+}
+
+/// All that cannot be read shares its cause.
+fn unreadable(problem: &Problem, known: &Known<'_>) -> Finding {
+    let Problem {
+        field,
+        reason,
+        hint,
+        ..
+    } = problem;
+    let integrators = known.desired.applications.list();
+    Finding::new(
+        Severity::Awaited,
+        Clause::new(
+            format!("waiting for {integrators} ({hint})"),
+            format!("`{field}` {reason}"),
+        ),
+    )
+}
+
+fn invalid(problems: &Problems) -> Finding {
+    Finding {
+        severity: Severity::NoStorage,
+        clauses: clauses(problems),
+    }
+}
+
+fn clauses(problems: &Problems) -> Vec<Clause> {
+    let clause = |problem: &Problem| {
+        let Problem {
+            field,
+            reason,
+            hint,
+            ..
+        } = problem;
+        Clause::new(hint, format!("`{field}` {reason}"))
+    };
+    problems.iter().map(clause).collect()
 }
 
 /// The status for all that was found: the worst decides, the others are counted.
 fn status(findings: &[Finding]) -> Status {
-    let Some(worst) = findings.first() else {
+    let Some((worst, others)) = findings.split_first() else {
         return Status {
             level: Level::Active,
-            message: String::new(),
+            clauses: Vec::new(),
+            others: 0,
         };
     };
     Status {
@@ -244,86 +285,89 @@ fn status(findings: &[Finding]) -> Status {
             Severity::InvalidConfig | Severity::Down | Severity::NoStorage => Level::Blocked,
             Severity::Awaited => Level::Waiting,
         },
-        message: format!("{}{}", worst.text, count(findings.len())),
+        clauses: worst.clauses.clone(),
+        others: others.len(),
     }
 }
 
 /// The status for a hook that could not be finished; `None` if Juju should run it again.
 pub(crate) fn of_error(error: &Error, unit: &Unit) -> Option<Status> {
-    let (level, message) = match error {
-        Error::NotTrusted => (Level::Blocked, not_trusted("", unit)),
+    let application = &unit.application;
+    let (level, clause) = match error {
+        Error::NotTrusted => (Level::Blocked, not_trusted("", application)),
         Error::Foreign(strangers) => {
-            let advice = strangers.first()?.advice();
-            (
-                Level::Blocked,
-                format!("{advice}{}", count(strangers.len())),
-            )
+            let (first, others) = strangers.split_first()?;
+            return Some(Status {
+                others: others.len(),
+                ..Status::new(Level::Blocked, first.clause())
+            });
         }
-        Error::Cluster(error) => of_cluster(error, unit),
+        Error::Cluster(error) => of_cluster(error, application),
         Error::Cli(error) => (
             Level::Blocked,
-            format!("{error}; run `juju refresh {}`", unit.application),
+            Clause::new(
+                format!("run `juju refresh {application}`"),
+                error.to_string(),
+            ),
         ),
         Error::Deadline => (
             Level::Waiting,
-            "the hook ran out of time; the next one goes on".into(),
+            Clause::new("waiting for the next hook", "this one ran out of time"),
         ),
         Error::Juju(_) | Error::Registry(_) | Error::Internal(_) => return None,
     };
-    Some(Status { level, message })
+    Some(Status::new(level, clause))
 }
 
-fn of_cluster(error: &ClusterError, unit: &Unit) -> (Level, String) {
+fn of_cluster(error: &ClusterError, application: &str) -> (Level, Clause) {
     match error.remedy() {
         Remedy::Trust => {
             let lacking = match error.lacking() {
                 Some(lacking) => format!(" to {lacking}"),
                 None => String::new(),
             };
-            (Level::Blocked, not_trusted(&lacking, unit))
+            (Level::Blocked, not_trusted(&lacking, application))
         }
         Remedy::Time => (
             Level::Waiting,
-            format!("{error}; the next hook tries again"),
+            Clause::new("waiting for the API server", error.to_string()),
         ),
         Remedy::None => (
             Level::Waiting,
-            "the model's namespace is being deleted: nothing more is done in it".into(),
+            Clause::new(
+                "waiting for the model to be destroyed",
+                "its namespace is being deleted",
+            ),
         ),
         Remedy::Quota => (
             Level::Blocked,
-            format!(
-                "{}; raise that quota or make room in it",
-                error.in_general()
-            ),
+            Clause::new("raise the quota or make room in it", error.in_general()),
         ),
         Remedy::Policy => (
             Level::Blocked,
-            format!(
-                "{}; have that rule of the cluster allow it",
-                error.in_general()
-            ),
+            Clause::new("allow it in the cluster's policy", error.in_general()),
         ),
-        Remedy::Unknown => (Level::Blocked, error.to_string()),
+        Remedy::Certificate => (
+            Level::Blocked,
+            Clause::new("renew the API server's certificate", error.to_string()),
+        ),
+        Remedy::Unknown => (Level::Blocked, Clause::of_cause(error.to_string())),
     }
 }
 
-fn not_trusted(lacking: &str, unit: &Unit) -> String {
-    let Unit { application, .. } = unit;
-    format!("not trusted{lacking}: run `juju trust {application} --scope=cluster`")
+fn not_trusted(lacking: &str, application: &str) -> Clause {
+    Clause::new(
+        format!("run `juju trust {application} --scope=cluster`"),
+        format!("not trusted{lacking}"),
+    )
 }
 
 impl Finding {
-    fn new(severity: Severity, text: String) -> Self {
-        Self { severity, text }
-    }
-}
-
-fn count(all: usize) -> String {
-    if all > 1 {
-        format!(" (and {} more)", all - 1)
-    } else {
-        String::new()
+    fn new(severity: Severity, clause: Clause) -> Self {
+        Self {
+            severity,
+            clauses: vec![clause],
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The protocols of the charms at the other end of a relation.
 
+pub(crate) mod applications;
 pub(crate) mod facts;
 mod handshake;
 pub(crate) mod password;

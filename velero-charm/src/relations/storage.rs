@@ -73,18 +73,40 @@ impl<R> StorageRelation<R> {
         std::iter::once(&self.own).chain(further)
     }
 
-    /// What has to be known of the cluster to make use of it.
-    pub(crate) fn facts(&self) -> Vec<Fact> {
+    /// What has to be known to make use of it, by what is readable of its own data.
+    fn facts_for(&self, own: &RelationData) -> Vec<Fact> {
         let related = |name: &str| {
             self.further
                 .iter()
                 .any(|(endpoint, _)| endpoint.name == name)
         };
-        self.provider.descriptor().facts(related)
+        let mut facts = self.provider.descriptor().facts(related);
+        facts.retain(|fact| self.provider.needs(*fact, own));
+        facts
+    }
+}
+
+impl StorageRelation<Sealed> {
+    /// What has to be known to make use of it.
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        self.facts_for(&self.own.fields.clone().into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+impl StorageRelation {
+    /// What has to be known to make use of it.
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        self.facts_for(&self.own.data)
     }
 }
 
 impl Relation {
+    /// The application at the other end, as the user knows it.
+    pub(crate) fn integrator(&self) -> String {
+        self.remote_app.clone().unwrap_or_else(|| self.id.clone())
+    }
+
     #[cfg(test)]
     pub(crate) fn opened_with(id: &str, remote_app: &str, data: RelationData) -> Self {
         Self {

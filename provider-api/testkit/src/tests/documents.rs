@@ -51,6 +51,7 @@ fn example() -> Example {
         secret_parts: vec![("card", KEY.into())],
         facts: Facts {
             provider_ids: vec!["shelf-2".into(), "shelf-1".into()],
+            ..Facts::default()
         },
         ..Example::default()
     }

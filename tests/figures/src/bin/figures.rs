@@ -69,11 +69,11 @@ async fn tell(ground: &Ground, against: Option<&Path>, progress: &Progress) -> R
         load()
     );
     print!("{sheet}");
-    println!("\n{PREDECESSOR}");
+    println!("\n{PREVIOUS_CHARM}");
     Ok(())
 }
 
-const PREDECESSOR: &str = "For orientation, the Python charm on the same stack: install 11.8 s, \
+const PREVIOUS_CHARM: &str = "For orientation, the Python charm on the same stack: install 11.8 s, \
                            relation-changed 16.6 s,\nsteady update-status 16.1 s, config-changed without \
                            a change 18.3 s.";
 

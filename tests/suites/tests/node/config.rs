@@ -14,7 +14,7 @@ async fn an_image_that_cannot_be_pulled_is_named() {
         .unwrap();
     let reason = ["`ImagePullBackOff` of image `", "velero/velero:v1.18.99`"];
     world
-        .expect_in_status("blocked: the Velero server does not start: ", &reason)
+        .expect_in_status("blocked: set an image that the nodes can pull: ", &reason)
         .unwrap();
     world
         .config("velero-image", &versions::velero_image())
@@ -31,7 +31,7 @@ async fn an_image_that_cannot_be_pulled_is_named() {
     world.integrate(settings).await.unwrap();
     let reason = ["`ImagePullBackOff` of image `", plugin];
     world
-        .expect_in_status("blocked: the Velero server does not start: ", &reason)
+        .expect_in_status("blocked: set an image that the nodes can pull: ", &reason)
         .unwrap();
     world
         .config("velero-aws-plugin-image", &versions::plugin_aws_image())

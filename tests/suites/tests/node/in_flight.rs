@@ -53,7 +53,7 @@ async fn restart_of_velero_waits_for_the_backup_that_runs() {
     run_with(&mut world, "run", backup).await;
     evicted_beside(&world, &server_pod(&world).await).await;
     let pod = server_pod(&world).await;
-    let held = "waiting: change held back until Backup `slow` has ended";
+    let held = "waiting: waiting for Backup `slow` to end: a change is held back";
 
     let (image, plugin) = (versions::velero_image(), versions::plugin_aws_image());
     for (option, changed, original) in [
@@ -83,7 +83,7 @@ async fn restart_of_velero_waits_for_the_backup_that_runs() {
     world.juju.settle().await.unwrap();
     let message = [" (and 1 more)"];
     world
-        .expect_in_status("blocked: no object store", &message)
+        .expect_in_status("blocked: run `juju integrate ", &message)
         .unwrap();
     world.juju.integrate(APP, S3).unwrap();
     world.juju.settle().await.unwrap();

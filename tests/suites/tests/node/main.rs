@@ -3,8 +3,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     missing_docs,
-    reason = "a test may stop at the first surprise"
+    reason = "a test may stop at the first surprise, and shows what it has seen"
 )]
 
 mod actions;

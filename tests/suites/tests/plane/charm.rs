@@ -33,8 +33,8 @@ async fn states_of_the_cluster_can_be_brought_about() {
     world.update_status().await.unwrap();
     world
         .expect_status(&format!(
-            "blocked: the Velero server does not start: `CrashLoopBackOff` of image `{SERVER}`: no such \
-             flag; see `kubectl logs -n {} -l deploy=velero -c velero --previous`",
+            "blocked: see `kubectl logs -n {} -l deploy=velero -c velero --previous`: the Velero server \
+             does not start: `CrashLoopBackOff` of image `{SERVER}`: no such flag",
             world.namespace
         ))
         .unwrap();

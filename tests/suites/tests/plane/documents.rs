@@ -74,8 +74,8 @@ fn sources_named_in_documents_exist() {
                 continue;
             }
             seen += 1;
-            let beside = document.parent().unwrap().join(name);
-            if !beside.exists() && !sources.iter().any(|source| source.ends_with(name)) {
+            let next_to_it = document.parent().unwrap().join(name);
+            if !next_to_it.exists() && !sources.iter().any(|source| source.ends_with(name)) {
                 missing.push(format!("{}: `{name}`", document.display()));
             }
         }

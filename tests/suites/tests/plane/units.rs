@@ -124,7 +124,7 @@ async fn an_action_runs_on_any_unit_and_says_why_it_cannot() {
         .await
         .unwrap();
     world
-        .expect_in_status("blocked: invalid config", &[])
+        .expect_in_status("blocked: ", &["needs the node agent"])
         .unwrap();
     let outcome = run(&mut world, UNIT, "schedule get").await;
     assert_eq!(

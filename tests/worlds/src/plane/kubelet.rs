@@ -1,7 +1,7 @@
 //! A stand-in for the kubelet: pods of the node run without a container anywhere.
 //!
 //! Invariant: it writes the status of pods that are bound to a node, and finally deletes those that are to
-//! go; nothing else. A pod is told of once for each part that it is to play, so what a test writes over
+//! go; nothing else. A pod is reported once for each part that it is to play, so what a test writes over
 //! it stays. What is missing from the real one: time (images are pulled and containers started at once, and
 //! nobody is given a grace period), probes, and events.
 

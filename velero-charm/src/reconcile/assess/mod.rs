@@ -18,6 +18,7 @@ use self::pods::Pods;
 pub(super) use self::pods::has_running_container;
 use super::plan::{Expected, Judged, Presence};
 use crate::{
+    juju::Clause,
     ours::location::changed_at,
     velero::{
         self, LOCATION,
@@ -40,7 +41,7 @@ pub(super) enum Part {
     /// On its way; waiting can help.
     Pending(String),
     /// It will not recover on its own.
-    Bad(String),
+    Bad(Clause),
 }
 
 /// How Velero is doing.
@@ -94,7 +95,7 @@ fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Ti
         return Part::Pending("the leader to install Velero".into());
     };
     if let Some(reason) = refused(deployment) {
-        return Part::Bad(format!("the Velero server's pod is refused: {reason}"));
+        return Part::Bad(reason.prefix("the Velero server's pod is refused"));
     }
     let pods = Pods::select(pods, velero::SERVER_PODS);
     let status = deployment.status.clone().unwrap_or_default();
@@ -102,7 +103,7 @@ fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Ti
     let is_taken_up = status.observed_generation >= deployment.metadata.generation
         && status.updated_replicas.unwrap_or(0) == status.replicas.unwrap_or(0);
     if let Some(reason) = pods.hopeless().filter(|_| is_taken_up) {
-        return Part::Bad(format!("the Velero server does not start: {reason}"));
+        return Part::Bad(reason.prefix("the Velero server does not start"));
     }
     let wanted = deployment
         .spec
@@ -122,7 +123,7 @@ fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Ti
 }
 
 /// The API server's reason for not letting a pod be made at all.
-fn refused(deployment: &Deployment) -> Option<String> {
+fn refused(deployment: &Deployment) -> Option<Clause> {
     let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
     let failure = conditions
         .iter()
@@ -131,7 +132,7 @@ fn refused(deployment: &Deployment) -> Option<String> {
 }
 
 /// The same for the node agent, of which only events tell.
-fn refused_agent(daemon_set: &DaemonSet, events: &BTreeMap<String, Event>) -> Option<String> {
+fn refused_agent(daemon_set: &DaemonSet, events: &BTreeMap<String, Event>) -> Option<Clause> {
     let status = daemon_set.status.as_ref()?;
     if status.current_number_scheduled >= status.desired_number_scheduled {
         return None;
@@ -146,17 +147,15 @@ fn refused_agent(daemon_set: &DaemonSet, events: &BTreeMap<String, Event>) -> Op
 }
 
 /// The API server's words without the name of the pod, which is another one each time.
-fn plain_refusal(message: &str, level: &str) -> String {
+fn plain_refusal(message: &str, level: &str) -> Clause {
     let reason = message
         .split_once(" is forbidden: ")
         .map_or(message, |(_, reason)| reason);
     if reason.contains("PodSecurity") {
-        let reason = without_asides(reason);
-        return format!(
-            "{reason}; label the namespace `pod-security.kubernetes.io/enforce={level}`"
-        );
+        let advice = format!("label the namespace `pod-security.kubernetes.io/enforce={level}`");
+        return Clause::new(advice, without_asides(reason));
     }
-    reason.to_owned()
+    Clause::of_cause(reason)
 }
 
 /// The text without what stands in brackets: each container by name, with every setting it lacks, which
@@ -177,10 +176,10 @@ fn node_agent(live: Option<&DaemonSet>, running: &Running, now: Timestamp) -> Pa
     let status = daemon_set.status.clone().unwrap_or_default();
     let is_taken_up = status.observed_generation >= daemon_set.metadata.generation;
     if let Some(reason) = pods.hopeless().filter(|_| is_taken_up) {
-        return Part::Bad(format!("the node agent does not start: {reason}"));
+        return Part::Bad(reason.prefix("the node agent does not start"));
     }
     if let Some(reason) = refused_agent(daemon_set, &running.refusals) {
-        return Part::Bad(format!("the node agent's pods are refused: {reason}"));
+        return Part::Bad(reason.prefix("the node agent's pods are refused"));
     }
     let wanted = status.desired_number_scheduled;
     let ready = status.number_ready;
@@ -211,47 +210,47 @@ fn judged(
         let asked = changed.max(started);
         let is_overdue = asked.is_some_and(|asked| now.duration_since(asked) > PATIENCE);
         return if is_overdue {
-            Part::Bad(unavailable(&silence(running)))
+            Part::Bad(silence(running))
         } else {
             Part::Pending("Velero to check the object store".into())
         };
     }
     match &verdict.phase {
-        Some(Phase::Available) if is_stale(live, &verdict, now) => {
-            Part::Bad(unavailable(&silence(running)))
-        }
+        Some(Phase::Available) if is_stale(live, &verdict, now) => Part::Bad(silence(running)),
         Some(Phase::Available) => Part::Good,
         Some(Phase::Unavailable) if may_be_overtaken(&verdict, wanted, now) => {
             Part::Pending("Velero to check the object store".into())
         }
         Some(Phase::Unavailable) => {
-            Part::Bad(unavailable(&location::plain_message(&verdict.message)))
+            let cause = location::plain_message(&verdict.message);
+            let cause = cause.trim_end_matches('.');
+            Part::Bad(Clause::of_cause(format!(
+                "object store unavailable: {cause}"
+            )))
         }
         Some(Phase::Other(phase)) => Part::Bad(in_other_words(phase, &verdict, live)),
         None => Part::Pending("Velero to check the object store".into()),
     }
 }
 
-fn unavailable(cause: &str) -> String {
-    format!("object store unavailable: {cause}")
-}
-
 /// What this charm has no words for is passed on in Velero's own.
-fn in_other_words(phase: &str, verdict: &Verdict, location: &DynamicObject) -> String {
+fn in_other_words(phase: &str, verdict: &Verdict, location: &DynamicObject) -> Clause {
     let message = match location::plain_message(&verdict.message) {
         message if message.is_empty() => String::new(),
         message => format!(": {}", message.trim_end_matches('.')),
     };
     let namespace = location.metadata.namespace.as_deref().unwrap_or_default();
-    format!(
-        "Velero says `{phase}` of the object store{message}; see `kubectl describe \
-         backupstoragelocations.velero.io {LOCATION} -n {namespace}`"
+    Clause::new(
+        format!(
+            "see `kubectl describe backupstoragelocations.velero.io {LOCATION} -n {namespace}`"
+        ),
+        format!("Velero reports `{phase}` for the object store{message}"),
     )
 }
 
 /// Velero checks one location after the other: one whose store takes the connection and then says
 /// nothing keeps all of them waiting.
-fn silence(running: &Running) -> String {
+fn silence(running: &Running) -> Clause {
     let others: Vec<_> = running
         .locations
         .keys()
@@ -259,10 +258,11 @@ fn silence(running: &Running) -> String {
         .collect();
     let others = match others.as_slice() {
         [] => String::new(),
-        [first, ..] => format!(", nor perhaps the one of location `{first}`"),
+        [first, ..] => format!(" (or that of location `{first}` does not)"),
     };
-    format!(
-        "Velero gets no answer, though the connection is taken{others}; see that the store works"
+    Clause::new(
+        "check the object store",
+        format!("it accepts connections but does not respond{others}"),
     )
 }
 

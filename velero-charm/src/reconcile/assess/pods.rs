@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
-use crate::velero::server;
+use crate::{juju::Clause, velero::server};
 
 /// Waiting reasons that no waiting helps against. `ErrImagePull` is not among them: it is the first
 /// try, and turns into `ImagePullBackOff` if the second fails too.
@@ -49,8 +49,8 @@ impl<'a> Pods<'a> {
         }
     }
 
-    /// Why one of them will not run, with the image where that is the cause, and what to do.
-    pub(super) fn hopeless(&self) -> Option<String> {
+    /// What to do about one of them that will not run, and why it does not, with the image where that is the cause.
+    pub(super) fn hopeless(&self) -> Option<Clause> {
         self.pods
             .iter()
             .find_map(|pod| unschedulable(pod))
@@ -63,7 +63,7 @@ impl<'a> Pods<'a> {
                         let reason = waiting.reason.as_deref()?;
                         HOPELESS.contains(&reason).then(|| {
                             let cause = explain(container, reason, waiting.message.as_deref());
-                            format!("{cause}; {}", self.next_step(pod, container, reason))
+                            Clause::new(self.next_step(pod, container, reason), cause)
                         })
                     })
             })
@@ -178,7 +178,7 @@ fn is_shaky(container: &ContainerStatus, now: Timestamp) -> bool {
         && started.is_some_and(|started| now.duration_since(started.0) < PROBATION)
 }
 
-fn unschedulable(pod: &Pod) -> Option<String> {
+fn unschedulable(pod: &Pod) -> Option<Clause> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let condition = conditions.iter().find(|condition| {
         condition.type_ == "PodScheduled"
@@ -191,7 +191,7 @@ fn unschedulable(pod: &Pod) -> Option<String> {
     let reason = reason.map_or("no node takes its pod", |reason| {
         reason.trim_end_matches('.')
     });
-    Some(format!("{reason}; make room for it or add a node"))
+    Some(Clause::new("make room on a node or add one", reason))
 }
 
 fn explain(container: &ContainerStatus, reason: &str, message: Option<&str>) -> String {

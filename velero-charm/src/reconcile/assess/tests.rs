@@ -125,7 +125,7 @@ fn containers_decide_even_when_the_deployment_says_available() {
         &rolled_out(),
         vec![waiting_pod("containerStatuses", "CrashLoopBackOff")],
     );
-    assert!(matches!(part, Part::Bad(text) if text.contains("`CrashLoopBackOff`")));
+    assert!(matches!(part, Part::Bad(why) if why.cause.contains("`CrashLoopBackOff`")));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn an_image_that_cannot_be_pulled_is_named_the_plugins_too() {
     for list in ["containerStatuses", "initContainerStatuses"] {
         let part = server_of(&rolled_out(), vec![waiting_pod(list, "ImagePullBackOff")]);
         assert!(
-            matches!(part, Part::Bad(text) if text.contains("`ImagePullBackOff` of image `velero:v1`"))
+            matches!(part, Part::Bad(why) if why.cause.contains("`ImagePullBackOff` of image `velero:v1`"))
         );
     }
 }
@@ -192,7 +192,7 @@ fn an_unschedulable_pod_gives_the_schedulers_reason() {
                     1 No preemption victims found for incoming pod.",
     }]}));
     let part = server_of(&rolled_out(), vec![pod]);
-    assert!(matches!(part, Part::Bad(text) if text.contains(": 1 Insufficient cpu; ")));
+    assert!(matches!(part, Part::Bad(why) if why.cause.contains(": 1 Insufficient cpu")));
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_refused_pod_gives_the_api_servers_reason() {
         &json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "too bold"}]}),
         vec![],
     );
-    assert!(matches!(part, Part::Bad(text) if text.contains("too bold")));
+    assert!(matches!(part, Part::Bad(why) if why.cause.contains("too bold")));
 }
 
 #[test]
@@ -288,10 +288,10 @@ fn a_store_that_takes_the_connection_and_says_nothing_is_not_waited_for_for_ever
         assess(&running, &expected(Judged::Yes), now.parse().unwrap()).location
     };
     assert!(is_pending(&asked(STARTED, "2026-01-01T10:01:59Z")));
-    let Part::Bad(message) = asked(STARTED, "2026-01-01T10:02:01Z") else {
+    let Part::Bad(why) = asked(STARTED, "2026-01-01T10:02:01Z") else {
         panic!("still waited for");
     };
-    assert!(message.contains("no answer"), "{message}");
+    assert!(why.cause.contains("does not respond"), "{why}");
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn the_other_locations_are_named_when_a_store_says_nothing() {
         Some(live.clone()),
     );
     running.locations.insert("theirs".into(), live);
-    assert!(silence(&running).contains("`theirs`"));
+    assert!(silence(&running).cause.contains("`theirs`"));
 }
 
 #[test]
@@ -348,23 +348,24 @@ fn a_bad_verdict_gives_veleros_reason() {
     let late = "2026-01-01T11:00:00Z";
     let part = location_of(location("Unavailable", late, STARTED), Judged::Yes);
     let told = "object store unavailable: no such thing";
-    assert_eq!(part, Part::Bad(told.into()));
+    assert_eq!(part, Part::Bad(Clause::of_cause(told)));
 }
 
 #[test]
 fn an_unknown_phase_is_told_as_velero_says_it() {
     let late = "2026-01-01T11:00:00Z";
     let of = |live: DynamicObject| match location_of(live, Judged::Yes) {
-        Part::Bad(text) => text,
+        Part::Bad(why) => why.to_string(),
         other => panic!("{other:?}"),
     };
     let told = of(location("Throttled", late, STARTED));
-    let expected = "Velero says `Throttled` of the object store: no such thing; see `kubectl describe \
-                    backupstoragelocations.velero.io default -n `";
+    let see = "see `kubectl describe backupstoragelocations.velero.io default -n `: Velero reports \
+               `Throttled` for the object store";
+    let expected = format!("{see}: no such thing");
     assert_eq!(told, expected);
     let mut silent = location("Throttled", late, STARTED);
     silent.data["status"]["message"] = Value::Null;
-    assert!(of(silent).starts_with("Velero says `Throttled` of the object store; see "));
+    assert_eq!(of(silent), see);
 }
 
 #[test]
@@ -481,11 +482,10 @@ fn node_agents_that_the_api_server_refuses_are_explained_by_the_last_event() {
     };
     assert_eq!(
         assess(&running, &expected, now()).node_agent,
-        Part::Bad(
-            "the node agent's pods are refused: violates PodSecurity \"baseline:latest\": hostPath; \
-             label the namespace `pod-security.kubernetes.io/enforce=privileged`"
-                .into()
-        )
+        Part::Bad(Clause::new(
+            "label the namespace `pod-security.kubernetes.io/enforce=privileged`",
+            "the node agent's pods are refused: violates PodSecurity \"baseline:latest\": hostPath"
+        ))
     );
 }
 

@@ -5,9 +5,9 @@ use kube::{ResourceExt, api::DynamicObject};
 use provider_api::{Descriptor, Storage, secrecy::SecretString};
 use serde_json::{Value, json};
 
-use super::{Body, Credential, Deletion, Selection, Steps, World};
+use super::{Body, Credential, Steps, World};
 use crate::{
-    cluster::{Kind, owned},
+    cluster::{Kind, deletion::Deletion, owned},
     context::Place,
     ours::{
         Owner,
@@ -75,7 +75,9 @@ pub(super) fn set(steps: &mut Steps, descriptor: &Descriptor, storage: &Storage,
 pub(super) fn keep(steps: &mut Steps, intent: &Intent, world: World<'_>) {
     let World { live, readings, .. } = world;
     let is_read = match intent {
-        Intent::Set { .. } | Intent::Keep(Why::Waiting(_) | Why::Invalid { .. }) => true,
+        Intent::Set { .. } | Intent::Keep(Why::Waiting(_) | Why::Invalid { .. } | Why::Options) => {
+            true
+        }
         Intent::Keep(Why::Several(_)) | Intent::None => false,
     };
     if !is_read || readings.is_empty() {
@@ -156,10 +158,10 @@ fn remarks(storage: &Storage, live: &Live) -> Vec<String> {
 
 /// Those of the volumes that were backed up to the location.
 fn repositories() -> Deletion {
-    Deletion {
-        resource: velero::kind("BackupRepository"),
-        what: Selection::Labelled(format!("{LOCATION_LABEL}={LOCATION}")),
-    }
+    Deletion::labelled(
+        velero::kind("BackupRepository"),
+        format!("{LOCATION_LABEL}={LOCATION}"),
+    )
 }
 
 /// The snapshot location of our name.

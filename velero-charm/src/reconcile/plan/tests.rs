@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    cluster::Kind,
     ours::{
         Owner,
         credential::{self, Note, Reading},
@@ -75,15 +76,11 @@ pub(in crate::reconcile) fn set_with(plugin_image: &str, storage: Storage) -> In
         descriptor: &TAPE,
         plugin_image: plugin_image.into(),
         storage: Box::new(storage),
-        integrators: vec![],
     }
 }
 
 pub(in crate::reconcile) fn kept() -> Intent {
-    Intent::Keep(Why::Invalid {
-        integrators: vec!["tape".into()],
-        problems: Problem::missing("reel", "insert one").into(),
-    })
+    Intent::Keep(Why::Invalid(Problem::missing("reel", "insert one").into()))
 }
 
 fn planned(core: Core, storage: Intent, live: &Live) -> Steps {
@@ -105,7 +102,11 @@ pub(in crate::reconcile) fn drafted(
     readings: &Readings,
     live: &Live,
 ) -> Plan<Draft> {
-    let desired = Desired { core, storage };
+    let desired = Desired {
+        core,
+        storage,
+        applications: crate::relations::applications::Applications::default(),
+    };
     // A fresh name is one that nothing has yet.
     let fresh_name = format!("fresh-{}", fresh_number(live));
     draft(

@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     floors::sources,
     reconcile::validate::Core,
+    relations::applications::Applications,
     velero::{
         DEFAULT_IMAGE,
         install::{NodeAgent, VolumeBackups},
@@ -82,7 +83,11 @@ fn found(
     findings(&Known {
         unit: &unit(),
         registry: &Registry::new(vec![&TAPES, &DISKS]).unwrap(),
-        desired: &Desired { core, storage },
+        desired: &Desired {
+            core,
+            storage,
+            applications: Applications::default(),
+        },
         health,
         held_by,
         provider: Some(&TAPE),
@@ -93,18 +98,16 @@ fn kept(why: Why) -> Status {
     told(Ok(core()), Intent::Keep(why), &health(Part::Good), &[])
 }
 
-fn blocked(message: &str) -> Status {
-    Status {
-        level: Level::Blocked,
-        message: message.into(),
-    }
+fn blocked(advice: &str, cause: &str) -> Status {
+    Status::new(Level::Blocked, Clause::new(advice, cause))
 }
 
-fn waiting(message: &str) -> Status {
-    Status {
-        level: Level::Waiting,
-        message: message.into(),
-    }
+fn waiting(advice: &str, cause: &str) -> Status {
+    Status::new(Level::Waiting, Clause::new(advice, cause))
+}
+
+fn and(others: usize, status: Status) -> Status {
+    Status { others, ..status }
 }
 
 #[test]
@@ -113,7 +116,8 @@ fn missing_store_names_the_commands_that_bring_one() {
     assert_eq!(
         status,
         blocked(
-            "no object store: run `juju integrate velero disk-integrator` or `tape-integrator`"
+            "run `juju integrate velero disk-integrator` or `tape-integrator`",
+            "no object store"
         )
     );
 }
@@ -122,26 +126,31 @@ fn missing_store_names_the_commands_that_bring_one() {
 fn an_unanswered_relation_is_waited_for() {
     assert_eq!(
         kept(Why::Waiting("a tape".into())),
-        waiting("waiting for a tape")
+        waiting("waiting for a tape", "")
     );
 }
 
 #[test]
 fn invalid_data_is_blocked_and_unreadable_data_waited_for() {
-    let why = |problem: Problem| Why::Invalid {
-        integrators: vec!["tape".into(), "robot".into()],
-        problems: problem.into(),
-    };
+    let missing = Problem::missing("reel", "insert one");
+    let unreadable = Problem::unreadable("pin", "no grant", "or integrate again");
+    let problem = || Clause::new("insert one", "`reel` is missing");
     assert_eq!(
-        kept(why(Problem::missing("reel", "insert one"))),
-        blocked("data from `tape`, `robot` is invalid: `reel` is missing: insert one")
+        kept(Why::Invalid(missing.clone().into())),
+        Status::new(Level::Blocked, problem())
     );
-    let status = kept(why(Problem::unreadable(
-        "pin",
-        "not granted to us",
-        "integrate anew",
-    )));
-    assert_eq!(status.level, Level::Waiting);
+    assert_eq!(
+        kept(Why::Invalid(unreadable.clone().into())).level,
+        Level::Waiting
+    );
+    let both = Problems::from(missing).and([unreadable]);
+    assert_eq!(
+        kept(Why::Invalid(both)).clauses,
+        [
+            problem(),
+            Clause::new("or integrate again", "`pin` cannot be read (no grant)")
+        ]
+    );
 }
 
 #[test]
@@ -149,41 +158,35 @@ fn several_stores_are_all_named() {
     assert_eq!(
         kept(Why::Several(vec!["a".into(), "b".into()])),
         blocked(
-            "more than one object store (`a`, `b`): run `juju remove-relation velero b` or remove \
-             another"
+            "run `juju remove-relation velero b` or remove another relation",
+            "more than one object store (`a`, `b`)"
         )
     );
 }
 
 #[test]
 fn a_bad_verdict_comes_with_advice() {
-    let torn = "object store unavailable: the tape is torn.";
-    let health = health(Part::Bad(torn.into()));
+    let torn = "object store unavailable: the tape is torn";
+    let health = health(Part::Bad(Clause::of_cause(torn)));
     let status = told(
         Ok(core()),
         Intent::Keep(Why::Waiting("x".into())),
         &health,
         &[],
     );
-    assert_eq!(
-        status,
-        blocked("object store unavailable: the tape is torn; replace the tape (and 1 more)")
-    );
+    assert_eq!(status, and(1, blocked("replace the tape", torn)));
 }
 
 #[test]
 fn the_worst_decides_and_the_others_are_counted() {
     let bad_config: Problems = Problem::invalid("velero-image", "is empty", "set it").into();
     let health = Health {
-        server: Part::Bad("the Velero Deployment is gone".into()),
+        server: Part::Bad(Clause::of_cause("the Velero Deployment is gone")),
         node_agent: Part::Pending("the node agent to start".into()),
         location: Part::Pending(String::new()),
     };
     let status = told(Err(bad_config), Intent::None, &health, &[]);
-    assert_eq!(
-        status,
-        blocked("invalid config: `velero-image` is empty: set it (and 3 more)")
-    );
+    assert_eq!(status, and(3, blocked("set it", "`velero-image` is empty")));
 }
 
 #[test]
@@ -197,7 +200,13 @@ fn a_change_that_is_held_back_names_what_it_waits_for() {
     );
     assert_eq!(
         status,
-        waiting("change held back until Backup `a` (and 1 more) has ended (and 1 more)")
+        and(
+            1,
+            waiting(
+                "waiting for Backup `a` (and 1 more) to end",
+                "a change is held back"
+            )
+        )
     );
 }
 
@@ -207,7 +216,8 @@ fn all_well_is_active() {
         status(&[]),
         Status {
             level: Level::Active,
-            message: String::new()
+            clauses: Vec::new(),
+            others: 0
         }
     );
 }
@@ -217,7 +227,8 @@ fn missing_trust_names_the_command() {
     assert_eq!(
         of_error(&Error::NotTrusted, &unit()),
         Some(blocked(
-            "not trusted: run `juju trust velero --scope=cluster`"
+            "run `juju trust velero --scope=cluster`",
+            "not trusted"
         ))
     );
 }
@@ -232,7 +243,8 @@ fn a_model_that_is_going_is_only_waited_for() {
     assert_eq!(
         of_error(&error, &unit()),
         Some(waiting(
-            "the model's namespace is being deleted: nothing more is done in it"
+            "waiting for the model to be destroyed",
+            "its namespace is being deleted"
         ))
     );
 }
@@ -242,22 +254,20 @@ fn findings_of_one_rank_keep_their_order() {
     let health = Health {
         server: Part::Pending("z".into()),
         node_agent: Part::Pending("a".into()),
-        location: Part::Bad("a verdict".into()),
+        location: Part::Bad(Clause::of_cause("a verdict")),
     };
-    let torn = Why::Invalid {
-        integrators: vec!["tape".into()],
-        problems: Problem::missing("reel", "insert one").into(),
-    };
+    let torn = Why::Invalid(Problem::missing("reel", "insert one").into());
     let held = ["Backup `b`".to_owned()];
     let all = found(Ok(core()), Intent::Keep(torn), &health, &held);
 
-    let texts: Vec<_> = all.iter().map(|finding| finding.text.as_str()).collect();
+    let texts = all.iter().map(|finding| finding.clauses[0].to_string());
+    let texts: Vec<_> = texts.collect();
     assert_eq!(
         texts,
         [
-            "data from `tape` is invalid: `reel` is missing: insert one",
+            "insert one: `reel` is missing",
             "a verdict",
-            "change held back until Backup `b` has ended",
+            "waiting for Backup `b` to end: a change is held back",
             "waiting for z",
             "waiting for a",
         ]

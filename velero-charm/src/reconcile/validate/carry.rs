@@ -19,7 +19,6 @@ pub(super) fn over(intent: Intent, live: &Live, owner: &Owner) -> Intent {
         descriptor,
         plugin_image,
         mut storage,
-        integrators,
     } = intent
     else {
         return intent;
@@ -30,17 +29,13 @@ pub(super) fn over(intent: Intent, live: &Live, owner: &Owner) -> Intent {
             descriptor,
             plugin_image,
             storage,
-            integrators,
         };
     };
     let there = live.running.location().filter(|location| {
         owner.owns(*location) && location::provider(location) == Some(descriptor.name)
     });
     let Some(there) = there else {
-        return Intent::Keep(Why::Invalid {
-            integrators,
-            problems,
-        });
+        return Intent::Keep(Why::Invalid(problems));
     };
     let parts: Vec<_> = storage.gaps.iter().flat_map(|gap| gap.parts).collect();
     let snapshots = live.snapshot_locations.iter();
@@ -54,7 +49,6 @@ pub(super) fn over(intent: Intent, live: &Live, owner: &Owner) -> Intent {
         descriptor,
         plugin_image,
         storage,
-        integrators,
     }
 }
 

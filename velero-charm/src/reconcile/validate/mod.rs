@@ -6,6 +6,8 @@
 mod carry;
 mod image;
 
+use std::collections::BTreeMap;
+
 use provider_api::{
     Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage, secrecy::SecretString,
 };
@@ -18,7 +20,7 @@ use crate::{
         Owner,
         password::{self, Password, Wanted},
     },
-    relations::storage::Relation,
+    relations::applications::Applications,
     velero::{
         DEFAULT_IMAGE,
         install::{NodeAgent, VolumeBackups},
@@ -28,12 +30,15 @@ use crate::{
 const VELERO_IMAGE: &str = "velero-image";
 const USE_NODE_AGENT: &str = "use-node-agent";
 const FS_BACKUP: &str = "default-volumes-to-fs-backup";
+const VOLUME_SNAPSHOTS: &str = "volume-snapshots";
 
 /// What is asked for.
 #[derive(Debug)]
 pub(super) struct Desired {
     pub(super) core: Result<Core, Problems>,
     pub(super) storage: Intent,
+    /// Who is related.
+    pub(super) applications: Applications,
 }
 
 /// Velero without any store.
@@ -53,8 +58,6 @@ pub(super) enum Intent {
         /// What the user set for the image of its plugin, or its default.
         plugin_image: String,
         storage: Box<Storage>,
-        /// Who has sent it.
-        integrators: Vec<String>,
     },
     /// Leave what is there as it is.
     Keep(Why),
@@ -68,12 +71,11 @@ pub(super) enum Why {
     /// The integrator has not answered.
     Waiting(String),
     /// What it and the optional relations sent cannot work.
-    Invalid {
-        integrators: Vec<String>,
-        problems: Problems,
-    },
+    Invalid(Problems),
     /// More than one integrator is related.
     Several(Vec<String>),
+    /// An option of its provider is wrong, which [`Desired::core`] says.
+    Options,
 }
 
 impl Desired {
@@ -88,9 +90,15 @@ impl Desired {
 
 /// Checks config and relations.
 pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) -> Desired {
+    let applications = Applications::related(&observed.relations);
+    let storage = storage(observed, &applications);
     Desired {
         core: core(&observed.config, observed.password.as_ref(), registry),
-        storage: carry::over(storage(observed), &observed.live, owner),
+        storage: snapshots(
+            carry::over(storage, &observed.live, owner),
+            &observed.config,
+        ),
+        applications,
     }
 }
 
@@ -103,9 +111,12 @@ fn core(
     let velero_image = text(config, VELERO_IMAGE, DEFAULT_IMAGE);
     problems.extend(check_image(VELERO_IMAGE, &velero_image, DEFAULT_IMAGE).err());
     problems.extend(image::check_minor(VELERO_IMAGE, &velero_image).err());
-    for plugin in registry.descriptors().map(|descriptor| descriptor.plugin) {
+    for descriptor in registry.descriptors() {
+        let plugin = descriptor.plugin;
         let image = text(config, plugin.option, plugin.default);
         problems.extend(check_image(plugin.option, &image, plugin.default).err());
+        problems.extend(image::check_plugin(plugin, &image).err());
+        problems.extend(options(config, descriptor).1);
     }
     let node_agent = node_agent(config);
     let volume_backups = if flag(config, FS_BACKUP) {
@@ -170,6 +181,41 @@ pub(super) fn text(config: &Map<String, Value>, option: &str, default: &str) -> 
         .to_owned()
 }
 
+/// What is set for the options of a provider, and what is wrong with it.
+fn options(
+    config: &Map<String, Value>,
+    descriptor: &Descriptor,
+) -> (BTreeMap<&'static str, String>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let options = descriptor.options.iter().map(|option| {
+        let text = text(config, option.name, option.default);
+        if let Err(found) = (option.check)(&text) {
+            problems.extend(found.iter().cloned());
+        }
+        (option.name, text)
+    });
+    (options.collect(), problems)
+}
+
+/// The store without snapshots, if the user wants none.
+fn snapshots(intent: Intent, config: &Map<String, Value>) -> Intent {
+    match intent {
+        Intent::Set {
+            descriptor,
+            plugin_image,
+            storage,
+        } if config.get(VOLUME_SNAPSHOTS) == Some(&Value::Bool(false)) => Intent::Set {
+            descriptor,
+            plugin_image,
+            storage: Box::new(Storage {
+                snapshots: None,
+                ..*storage
+            }),
+        },
+        other => other,
+    }
+}
+
 fn flag(config: &Map<String, Value>, option: &str) -> bool {
     config
         .get(option)
@@ -177,7 +223,7 @@ fn flag(config: &Map<String, Value>, option: &str) -> bool {
         .unwrap_or_default()
 }
 
-fn storage(observed: &Observed) -> Intent {
+fn storage(observed: &Observed, applications: &Applications) -> Intent {
     let Observed {
         config,
         relations,
@@ -189,10 +235,14 @@ fn storage(observed: &Observed) -> Intent {
         [first, others @ ..] => (first, others),
     };
     if !others.is_empty() {
-        let integrators = relations.iter().map(|relation| integrator(&relation.own));
+        let integrators = relations.iter().map(|relation| relation.own.integrator());
         return Intent::Keep(Why::Several(integrators.collect()));
     }
     let descriptor = first.provider.descriptor();
+    let (options, problems) = options(config, descriptor);
+    if !problems.is_empty() {
+        return Intent::Keep(Why::Options);
+    }
     let optional = first.further.iter();
     let optional =
         optional.map(|(endpoint, relation)| (endpoint.name.to_owned(), relation.data.clone()));
@@ -201,28 +251,17 @@ fn storage(observed: &Observed) -> Intent {
         first.own.data.clone(),
         optional.collect(),
         facts.clone(),
-    );
-    match first.provider.resolve(&inputs) {
+    )
+    .configured(options);
+    match applications.resolve(first.provider, &inputs) {
         Ok(Answer::Ready(storage)) => Intent::Set {
             descriptor,
             plugin_image: text(config, descriptor.plugin.option, descriptor.plugin.default),
             storage,
-            integrators: first.all().map(integrator).collect(),
         },
         Ok(Answer::Waiting(what)) => Intent::Keep(Why::Waiting(what)),
-        Err(problems) => Intent::Keep(Why::Invalid {
-            integrators: first.all().map(integrator).collect(),
-            problems,
-        }),
+        Err(problems) => Intent::Keep(Why::Invalid(problems)),
     }
-}
-
-/// The other end as the user knows it.
-fn integrator(relation: &Relation) -> String {
-    relation
-        .remote_app
-        .clone()
-        .unwrap_or_else(|| relation.id.clone())
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 use kube::api::DynamicObject;
 use provider_api::{
-    Descriptor, Endpoint, Fact, Facts, Gap, Location, Part, RelationData, StorageProvider,
-    Value as Field, secrecy::ExposeSecret,
+    ConfigOption, Descriptor, Endpoint, Fact, Facts, Gap, Location, Part, RelationData,
+    SnapshotLocation, StorageProvider, Value as Field, secrecy::ExposeSecret,
 };
 use provider_testkit::TAPE as PLAIN;
 use serde_json::json;
 
 use super::*;
+use crate::relations::storage::Relation;
 use crate::{
     context::Role,
     reconcile::observe::Live,
@@ -16,12 +17,22 @@ use crate::{
 
 static TAPE: Descriptor = Descriptor {
     optional_endpoints: &[ROBOT],
+    options: &[TENSION],
     ..PLAIN
 };
 const ROBOT: Endpoint = Endpoint {
     name: "tape-robot",
     facts: &[Fact::ProviderIds],
     ..PLAIN.endpoint
+};
+
+const TENSION: ConfigOption = ConfigOption {
+    name: "tape-tension",
+    default: "low",
+    check: |text| match text {
+        "low" | "high" => Ok(()),
+        _ => Err(Problem::invalid("tape-tension", "is none", "set it to `low`").into()),
+    },
 };
 
 #[derive(Debug)]
@@ -39,6 +50,11 @@ impl StorageProvider for Tape {
             return Ok(Answer::Waiting(format!("{arm} at {nodes:?}")));
         }
         match inputs.own.plain("reel") {
+            Some("tense") => {
+                let tension = inputs.option(&TENSION);
+                Ok(Answer::Waiting(format!("{tension} tension")))
+            }
+            Some("copied") => Ok(Answer::Ready(Box::new(copied()))),
             Some("scratched") => Ok(Answer::Ready(Box::new(scratched()))),
             Some(_) => Err(Problem::invalid("reel", "is torn", "replace it").into()),
             None => Ok(Answer::Waiting("a tape".into())),
@@ -80,6 +96,18 @@ fn scratched() -> Storage {
     }
 }
 
+/// A store whose cloud can snapshot volumes.
+fn copied() -> Storage {
+    let config = [("side".to_owned(), "new".to_owned())];
+    Storage {
+        snapshots: Some(SnapshotLocation {
+            config: config.into(),
+        }),
+        gaps: vec![],
+        ..scratched()
+    }
+}
+
 fn one_end(id: &str, fields: &[(&str, &str)]) -> Relation {
     Relation::opened_with(id, &format!("app-of-{id}"), data(fields))
 }
@@ -112,6 +140,7 @@ fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> 
         relations,
         facts: Facts {
             provider_ids: vec!["shelf".into()],
+            ..Facts::default()
         },
         live,
     };
@@ -202,12 +231,95 @@ fn unreadable_field_is_refused_without_a_live_value() {
         beside(there("BackupStorageLocation", &owner(), "disk")),
     ] {
         let scratched = vec![relation("tape:1", &[("reel", "scratched")])];
-        let Intent::Keep(Why::Invalid { problems, .. }) =
+        let Intent::Keep(Why::Invalid(problems)) =
             check_beside(&json!({}), scratched, live).storage
         else {
             panic!("it is taken");
         };
         assert_eq!(problems.iter().count(), 3);
+    }
+}
+
+#[test]
+fn option_of_a_provider_is_checked_and_handed_over() {
+    let tense = || vec![relation("tape:1", &[("reel", "tense")])];
+    for (config, tension) in [
+        (json!({}), "low tension"),
+        (json!({"tape-tension": " high "}), "high tension"),
+    ] {
+        let desired = check(&config, tense());
+        assert!(desired.core.is_ok());
+        let Intent::Keep(Why::Waiting(what)) = desired.storage else {
+            panic!("{:?}", desired.storage);
+        };
+        assert_eq!(what, tension);
+    }
+    let wrong = json!({"tape-tension": "slack"});
+    let problems = check(&wrong, vec![]).core.unwrap_err();
+    assert_eq!(problems.first().field, "tape-tension", "nobody is related");
+    let refused = check(&wrong, tense());
+    assert!(refused.core.is_err());
+    assert!(matches!(refused.storage, Intent::Keep(Why::Options)));
+}
+
+#[test]
+fn snapshots_are_left_out_where_the_user_wants_none() {
+    let with = |config: &Value| {
+        let related = vec![relation("tape:1", &[("reel", "copied")])];
+        match check(config, related).storage {
+            Intent::Set { storage, .. } => storage,
+            other => panic!("{other:?}"),
+        }
+    };
+    for wanted in [json!({}), json!({"volume-snapshots": true})] {
+        assert!(with(&wanted).snapshots.is_some(), "{wanted}");
+    }
+    let without = with(&json!({"volume-snapshots": false}));
+    assert_eq!(without.snapshots, None);
+    assert_eq!(without.location, with(&json!({})).location);
+
+    // Not even what stays of a field that cannot be read.
+    let scratched = vec![relation("tape:1", &[("reel", "scratched")])];
+    let live = beside(there("BackupStorageLocation", &owner(), "tape"));
+    let intent = check_beside(&json!({"volume-snapshots": false}), scratched, live).storage;
+    assert!(matches!(intent, Intent::Set { storage, .. } if storage.snapshots.is_none()));
+}
+
+#[test]
+fn fact_is_asked_for_where_the_provider_needs_it() {
+    static PICKY: Picky = Picky;
+
+    #[derive(Debug)]
+    struct Picky;
+
+    impl StorageProvider for Picky {
+        fn descriptor(&self) -> &'static Descriptor {
+            const {
+                &Descriptor {
+                    endpoint: Endpoint {
+                        facts: &[Fact::ProviderIds],
+                        ..PLAIN.endpoint
+                    },
+                    ..PLAIN
+                }
+            }
+        }
+
+        fn needs(&self, _: Fact, own: &RelationData) -> bool {
+            own.plain("reel") == Some("cloudy")
+        }
+
+        fn resolve(&self, _: &Inputs) -> Result<Answer, Problems> {
+            Ok(Answer::Waiting("nothing".into()))
+        }
+    }
+
+    for (reel, facts) in [("cloudy", &[Fact::ProviderIds][..]), ("seven", &[])] {
+        let relation = StorageRelation {
+            provider: &PICKY,
+            ..relation("tape:1", &[("reel", reel)])
+        };
+        assert_eq!(relation.facts(), facts, "{reel}");
     }
 }
 
@@ -246,14 +358,10 @@ fn bad_relation_data_leaves_core_alone_and_storage_as_it_is() {
     let desired = check(&json!({}), vec![relation("tape:1", &[("reel", "x")])]);
 
     assert!(desired.core.is_ok());
-    let Intent::Keep(Why::Invalid {
-        integrators,
-        problems,
-    }) = desired.storage
-    else {
+    let Intent::Keep(Why::Invalid(problems)) = desired.storage else {
         panic!("{:?}", desired.storage);
     };
-    assert_eq!(integrators, ["app-of-tape:1"]);
+    assert_eq!(desired.applications.list(), "`app-of-tape:1`");
     assert!(problems.to_string().contains("is torn"));
 }
 

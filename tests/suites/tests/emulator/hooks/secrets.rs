@@ -106,7 +106,7 @@ async fn a_new_revision_is_told_followed_and_its_forerunner_removed() {
     let secret = world.juju.model().secrets.values().next().unwrap();
     assert_eq!(secret.revisions.keys().collect::<Vec<_>>(), [&2]);
 
-    // One that does not follow is told all the same, and keeps the old revision alive.
+    // One that does not follow hears of it all the same, and keeps the old revision alive.
     write_script(
         &world.juju.charm_dir("reader/0"),
         "secret-get --label theirs > token",

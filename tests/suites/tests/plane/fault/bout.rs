@@ -170,10 +170,8 @@ fn is_understood(case: &Case) -> Result<()> {
         (Scene::Remove, _) if case.ill.is_once() || told.is_empty() => told.is_empty(),
         (Scene::Remove, _) => told.contains(" not ") && told.contains("delete it with `kubectl "),
         (_, Some(("active", ""))) => true,
-        (_, Some(("blocked", why))) => why.contains("run `juju "),
-        (_, Some(("waiting", why))) => {
-            why.starts_with("waiting for ") || why.ends_with("; the next hook tries again")
-        }
+        (_, Some(("blocked", message))) => message.starts_with("run `juju "),
+        (_, Some(("waiting", message))) => message.starts_with("waiting for "),
         _ => false,
     };
     ensure!(next, "not understood: {told}");

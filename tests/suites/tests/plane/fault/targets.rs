@@ -18,7 +18,7 @@ use super::scenes::Scene;
 const KINDS: [&str; 4] = ["schedules", "backupstoragelocations", "restores", "backups"];
 
 /// One in so many faults is tried at a request, unless all are.
-const SHARE: usize = 3;
+const SHARE: usize = 8;
 
 const WATCH: &str = " watch";
 
@@ -61,6 +61,21 @@ pub(crate) struct Round {
 }
 
 impl Ill {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 11] = [
+        Forbidden,
+        NotFound,
+        Conflict,
+        ConflictOnce,
+        Busy,
+        Broken,
+        Hang,
+        HangOnce,
+        Slow,
+        Cut,
+        CutOnce,
+    ];
+
     /// Whether only one request meets it.
     pub(crate) const fn is_once(self) -> bool {
         matches!(self, ConflictOnce | HangOnce | CutOnce)
@@ -174,7 +189,7 @@ pub(crate) fn rounds(scene: Scene, record: &[Exchange]) -> VecDeque<Round> {
     rounds
 }
 
-/// Each third, from another one on at each request; everything if that is asked for.
+/// One in [`SHARE`], from another one on at each request; everything if that is asked for.
 fn thinned(ills: Vec<Ill>, turn: &mut usize) -> Vec<Ill> {
     let mut is_due = |_: &Ill| {
         *turn += 1;

@@ -8,7 +8,7 @@ use crate::here;
 
 const PLUGIN: &str = "velero-aws-plugin-image";
 const OTHER_PLUGIN: &str = "velero/velero-plugin-for-aws:v1.14.2";
-const HELD: &str = "change held back until Backup `nightly` has ended";
+const HELD: &str = "waiting for Backup `nightly` to end: a change is held back";
 
 async fn work(world: &LightWorld, kind: &str, spec: Value, phase: &str) {
     let version = if kind.starts_with("Data") {
@@ -138,7 +138,7 @@ async fn restart_is_held_in_every_phase_of_work() {
     let restore = json!({"backupName": "nightly"});
     work(&world, "Restore", restore.clone(), "Finalizing").await;
     world.update_status().await.unwrap();
-    let held = "change held back until Restore `nightly` has ended";
+    let held = "waiting for Restore `nightly` to end: a change is held back";
     world.expect_in_status("waiting: ", &[held]).unwrap();
 
     work(&world, "Backup", json!({}), "Queued").await;
@@ -186,7 +186,8 @@ async fn node_agents_that_move_data_are_held() {
         for phase in ["Accepted", "Prepared", "InProgress"] {
             work(&world, kind, spec.clone(), phase).await;
             world.config("use-node-agent", "false").await.unwrap();
-            let held = format!("waiting: change held back until {kind} `nightly` has ended");
+            let held =
+                format!("waiting: waiting for {kind} `nightly` to end: a change is held back");
             world.expect_status(&held).unwrap();
             world.config("use-node-agent", "true").await.unwrap();
             world.expect_status("active: ").unwrap();

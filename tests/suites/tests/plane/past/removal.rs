@@ -72,7 +72,9 @@ async fn objects_never_taken_over_go_too() {
     let (mut world, _) = python(&plane, "never", &[]).await;
     world.juju.untrust(APP).await.unwrap();
     refresh(&mut world).await;
-    world.expect_in_status("blocked: not trusted", &[]).unwrap();
+    world
+        .expect_in_status("blocked: ", &[": not trusted"])
+        .unwrap();
 
     world.juju.trust(APP).await.unwrap();
     remove(&mut world).await;

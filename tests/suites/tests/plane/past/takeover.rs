@@ -45,7 +45,7 @@ async fn a_refresh_makes_all_of_it_ours_and_restarts_velero_once() {
     assert!(objects.contains_key("DaemonSet/node-agent"));
     assert!(
         objects.contains_key("Service/velero-metrics"),
-        "whoever scrapes it goes on"
+        "what scrapes it still can"
     );
     assert_eq!(new_servers(&world, &history).await, 1);
     assert_eq!(servers(&world).await.len(), 1);
@@ -171,7 +171,7 @@ async fn a_backup_in_flight_outlives_the_refresh() {
 
     refresh(&mut world).await;
 
-    let held = "waiting: change held back until Backup `slow` has ended";
+    let held = "waiting: waiting for Backup `slow` to end: a change is held back";
     world.expect_status(held).unwrap();
     assert_eq!(servers(&world).await, server, "the pod that works on it");
     world.update_status().await.unwrap();
@@ -232,7 +232,7 @@ async fn a_server_that_would_roll_is_replaced() {
 #[tokio::test]
 async fn a_plugin_from_another_registry_is_known_by_the_users_option() {
     let plane = Plane::shared().await.unwrap();
-    let image = "registry.example:5000/mirror/velero-plugin-for-aws:v1.10.0";
+    let image = "registry.example:5000/mirror/velero-plugin-for-aws:v1.14.0";
     let (mut world, _) = connected(&plane, "registry", &[("velero-aws-plugin-image", image)]).await;
     assert_ne!(init_containers(&world).await, [OLD_PLUGIN]);
 

@@ -46,9 +46,7 @@ async fn an_optional_field_that_is_wrong_holds_nothing_back() {
     let named = wrong[..4].iter().map(|(field, _)| format!("`{field}`"));
     let named: Vec<_> = named.collect();
     let named: Vec<_> = named.iter().map(String::as_str).collect();
-    world
-        .expect_in_status("blocked: data from `s3-integrator` is invalid: ", &named)
-        .unwrap();
+    world.expect_in_status("blocked: ", &named).unwrap();
     let location = world.location().await.unwrap().unwrap();
     assert_eq!(location["config"], before["config"]);
     let store = |location: &serde_json::Value, key: &str| location["objectStorage"][key].clone();

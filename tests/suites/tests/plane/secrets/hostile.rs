@@ -7,7 +7,7 @@ use worlds::plane::{LightWorld, Plane};
 use super::{in_force, no_hook_has_failed, say, with_silent_integrator};
 
 const NO_ADDRESS: &str = "its address is not that of a secret";
-const GONE: &str = "it is gone";
+const GONE: &str = "the secret is gone";
 
 /// Addresses, and what is said of them.
 fn addresses() -> Vec<(String, &'static str)> {
@@ -54,7 +54,7 @@ async fn hostile_addresses_fail_no_hook() {
             .unwrap();
         no_hook_has_failed(&world);
         world
-            .expect_in_status("waiting: waiting for `s3-integrator`: ", &[reason])
+            .expect_in_status("waiting: waiting for `s3-integrator` (", &[reason])
             .unwrap();
     }
     world.config("use-node-agent", "true").await.unwrap();
@@ -62,7 +62,7 @@ async fn hostile_addresses_fail_no_hook() {
     world.juju.remove_relation(APP, S3).unwrap();
     world.settle().await.unwrap();
     world
-        .expect_in_status("blocked: no object store", &[])
+        .expect_in_status("blocked: ", &[": no object store"])
         .unwrap();
     no_hook_has_failed(&world);
 }

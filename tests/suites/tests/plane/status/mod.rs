@@ -23,13 +23,13 @@ use table::{Rows, Section};
 const HEAD: &str = "\
 # Statuses
 
-What `juju status` shows for the unit, and when. `blocked` needs somebody to do something, and the
-message says what; `waiting` passes by itself; `maintenance` is work in progress. When several things
-are wrong, the worst is shown and the others are counted; all of them are in `juju debug-log` at level
-DEBUG.
+What `juju status` shows for the unit, and when. A message says what to do, then `: `, then why.
+`blocked` needs somebody to do it; `waiting` says what is awaited and passes on its own; `maintenance` is
+work in progress. When several things are wrong, the worst is shown and the others are counted; all of
+them are in `juju debug-log` at level DEBUG. A cause that is too long is cut in its middle.
 
-The names are those of an application `velero-operator` in a model `my-model`. This page is made by the
-test that brings each status about.
+The application is called `velero-operator` here, the model `my-model`, the integrators as their charms.
+A test makes this page: it brings each status about.
 ";
 
 fn page() -> PathBuf {
@@ -100,7 +100,7 @@ async fn statuses_are_all_brought_about_and_listed() {
         let fresh = std::env::temp_dir().join("statuses.md");
         std::fs::write(&fresh, &text).unwrap();
         panic!(
-            "{} is not what {} says; UPDATE_DOCS=1 writes it anew:\n{difference}",
+            "{} is not what {} says; UPDATE_DOCS=1 writes it again:\n{difference}",
             page().display(),
             fresh.display()
         );
