@@ -90,7 +90,7 @@ pub(super) async fn adopt(
         }
         (Standing::Ours, _) | (Standing::Predecessors(_), Role::Follows | Role::Leaves) => observed,
     };
-    observed.open(ctx).await
+    observed.open(ctx, cluster).await
 }
 
 /// Finds out whose the Velero in our namespace is. Asks nothing more at a glance if it is plainly ours.

@@ -3,5 +3,6 @@
 pub(crate) mod applications;
 pub(crate) mod facts;
 pub(crate) mod handshake;
+pub(crate) mod password;
 pub(crate) mod secret;
 pub(crate) mod storage;

@@ -25,6 +25,7 @@ mod foreign;
 mod guide;
 mod health;
 mod juju;
+mod many;
 mod neutral;
 mod past;
 mod property;

@@ -56,6 +56,7 @@ fn reading_of_every_relation_is_kept() {
         relations: vec![storage, unread],
         greetings: Vec::new(),
         facts: Facts::default(),
+        password: None,
         live: Live::default(),
     };
     let readings = observed.readings().into_iter();

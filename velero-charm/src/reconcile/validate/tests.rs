@@ -135,6 +135,7 @@ fn check(config: &Value, relations: Vec<StorageRelation>) -> Desired {
 fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> Desired {
     let registry = Registry::new(vec![&Tape]).unwrap();
     let observed = Observed {
+        password: None,
         role: Role::Leads,
         config: config.as_object().unwrap().clone(),
         relations,
