@@ -7,12 +7,12 @@ use juju_emulator::{AuthRelease, AzureDialect, AzureSettings, Dialect, Release, 
 use super::World;
 
 /// A requirer that says nothing until it has written down what to say.
-const SAYS: &str = r#"
+const SAYS: &str = r"
     for endpoint in s3-credentials azure-storage-credentials azure-service-principal-credentials; do
         for id in $(relation-ids $endpoint); do
             [ ! -e words ] || relation-set -r $id --app --file words
         done
-    done"#;
+    done";
 
 const S3_SECRETS: &str = r#"["access-key", "secret-key"]"#;
 const PRINCIPAL_SECRETS: &str = r#"["client-id", "client-secret"]"#;
