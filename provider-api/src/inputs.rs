@@ -181,8 +181,8 @@ impl RelationData {
             // storage account hear of a later grant only from a relation that is new.
             Some(Value::Secret(_)) => {
                 let hint = format!(
-                    "{hint}, or if it is set, let the integrator read it with `juju grant-secret`, then \
-                     remove the relation and integrate again"
+                    "{hint}, or if it is set, grant it with `juju grant-secret`, remove the relation and \
+                     integrate again"
                 );
                 Problem::blank(name, hint)
             }

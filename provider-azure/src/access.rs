@@ -25,13 +25,9 @@ const CLIENT_SECRET_VARIABLE: &str = "AZURE_CLIENT_SECRET";
 /// What of the file is secret. The rest names places.
 pub(crate) const SECRETS: [&str; 3] = [KEY_VARIABLE, CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE];
 
-/// A blank key is what the integrator sends of a secret that it may not read, and it looks again only when its
-/// configuration changes.
-const KEY_HINT: &str = "grant the secret in `credentials` to {azure-storage} (`juju grant-secret`), \
-                        then reset `credentials` and set it again";
+const KEY_HINT: &str = "set the account key in {azure-storage}";
 
-const PRINCIPAL_HINT: &str = "grant the secret in `credentials` to {azure-service-principal} (`juju grant-secret`), \
-                              with `client-id` and `client-secret` in it";
+const PRINCIPAL_HINT: &str = "set the service principal in {azure-service-principal}";
 
 /// The one or the other.
 pub(crate) enum Access {

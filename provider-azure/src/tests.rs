@@ -384,8 +384,8 @@ fn blank_key_comes_with_the_grant_it_lacks() {
     ] {
         let problems = PROVIDER.resolve(&inputs).unwrap_err();
         let hint = &problems.first().hint;
-        let to = format!("to {{{endpoint}}} (`juju grant-secret`)");
-        assert!(hint.contains(&to), "{hint}");
+        let at = format!("in {{{endpoint}}}, or if it is set, grant it with `juju grant-secret`");
+        assert!(hint.contains(&at), "{hint}");
     }
 }
 

@@ -272,9 +272,10 @@ async fn ungranted(world: &mut LightWorld, rows: &mut Rows, key: &str) {
     let situation = "The secret with the key is not granted to the integrator";
     rows.take(world, Section::Azure, "blocked", situation);
     world.juju.grant_secret("keys", AZURE).unwrap();
-    for value in ["", address.as_str()] {
-        offer(world, "credentials", value).await;
-    }
+    world.juju.remove_relation(APP, AZURE).unwrap();
+    world.settle().await.unwrap();
+    world.juju.integrate(APP, AZURE).unwrap();
+    world.settle().await.unwrap();
     rows.healed(world);
     offer(world, "credentials", "").await;
 }
