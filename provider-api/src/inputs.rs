@@ -169,7 +169,7 @@ impl RelationData {
     pub fn folder(&self, name: &str, hint: &str) -> Result<Option<String>, Problem> {
         let folder = self.plain(name).unwrap_or_default().trim_matches('/');
         if folder.contains(char::is_control) {
-            return Err(Problem::invalid(name, "has control characters", hint));
+            return Err(Problem::invalid(name, "contains control characters", hint));
         }
         Ok(Some(folder.to_owned()).filter(|folder| !folder.is_empty()))
     }
@@ -186,7 +186,7 @@ impl RelationData {
         if !text.chars().all(is_of_urls) {
             return Err(Problem::invalid(
                 name,
-                "has characters that no URL has",
+                "contains characters not allowed in a URL",
                 hint,
             ));
         }

@@ -9,7 +9,7 @@ use provider_api::{
 };
 
 use crate::{
-    CLIENT_ID, CLIENT_SECRET, PRINCIPAL_ENDPOINT, SECRET_KEY, SUBSCRIPTION_ID, TENANT_ID,
+    CLIENT_ID, CLIENT_SECRET, SECRET_KEY, TENANT_ID,
     dotenv::{self, Quoted},
     endpoint::Cloud,
     nodes::{NodeGroup, is_name},
@@ -18,43 +18,44 @@ use crate::{
 /// What the key is called in the file. The location names it.
 pub(crate) const KEY_VARIABLE: &str = "AZURE_STORAGE_ACCOUNT_ACCESS_KEY";
 
+/// A blank key is what the integrator sends of a secret that it may not read, and it looks again only when its
+/// configuration changes.
+const KEY_HINT: &str = "grant the secret in `credentials` to {azure-storage} (`juju grant-secret`), \
+                        then reset `credentials` and set it again";
+
+const PRINCIPAL_HINT: &str = "grant the secret in `credentials` to {azure-service-principal} (`juju grant-secret`), \
+                              with `client-id` and `client-secret` in it";
+
 /// The one or the other.
 pub(crate) enum Access {
     Key(Quoted),
     Principal(Principal),
 }
 
-/// A service principal, and the nodes whose disks it is to snapshot.
+/// A service principal, and the nodes whose disks it is to snapshot, if any are in Azure.
 pub(crate) struct Principal {
     client_id: Quoted,
     client_secret: Quoted,
     tenant: String,
-    /// That of the storage account, as far as anybody knows.
-    subscription: String,
-    pub(crate) nodes: NodeGroup,
+    pub(crate) nodes: Option<NodeGroup>,
 }
 
 impl Access {
     pub(crate) fn key(data: &RelationData) -> Result<Self, Problem> {
-        let hint = "set the account's key in the Azure storage integrator";
-        secret(data, SECRET_KEY, hint).map(Self::Key)
+        secret(data, SECRET_KEY, KEY_HINT).map(Self::Key)
     }
 
     pub(crate) fn principal(data: &RelationData, facts: &Facts) -> Result<Self, Problems> {
-        let hint = "set the service principal's in the Azure auth integrator";
-        let (client_id, client_secret, tenant, subscription, nodes) = all!(
-            secret(data, CLIENT_ID, hint),
-            secret(data, CLIENT_SECRET, hint),
-            name(data, TENANT_ID, hint),
-            name(data, SUBSCRIPTION_ID, hint),
-            nodes(facts),
+        let (client_id, client_secret, tenant) = all!(
+            secret(data, CLIENT_ID, PRINCIPAL_HINT),
+            secret(data, CLIENT_SECRET, PRINCIPAL_HINT),
+            tenant(data),
         )?;
         Ok(Self::Principal(Principal {
             client_id,
             client_secret,
             tenant,
-            subscription,
-            nodes,
+            nodes: NodeGroup::find(facts),
         }))
     }
 
@@ -65,54 +66,50 @@ impl Access {
                 (KEY_VARIABLE, key.expose()),
                 ("AZURE_CLOUD_NAME", cloud.name),
             ]),
-            Self::Principal(principal) => dotenv::file(&[
-                // Velero takes this one and the group below for those of the disks.
-                ("AZURE_SUBSCRIPTION_ID", &principal.nodes.subscription),
-                ("AZURE_TENANT_ID", &principal.tenant),
-                ("AZURE_CLIENT_ID", principal.client_id.expose()),
-                ("AZURE_CLIENT_SECRET", principal.client_secret.expose()),
-                ("AZURE_RESOURCE_GROUP", &principal.nodes.resource_group),
-                ("AZURE_CLOUD_NAME", cloud.name),
-            ]),
+            Self::Principal(principal) => {
+                let nodes = principal.nodes.as_ref();
+                let lines = [
+                    // Velero takes this one and the group below for those of the disks.
+                    (
+                        "AZURE_SUBSCRIPTION_ID",
+                        nodes.map(|nodes| nodes.subscription.as_str()),
+                    ),
+                    ("AZURE_TENANT_ID", Some(principal.tenant.as_str())),
+                    ("AZURE_CLIENT_ID", Some(principal.client_id.expose())),
+                    (
+                        "AZURE_CLIENT_SECRET",
+                        Some(principal.client_secret.expose()),
+                    ),
+                    (
+                        "AZURE_RESOURCE_GROUP",
+                        nodes.map(|nodes| nodes.resource_group.as_str()),
+                    ),
+                    ("AZURE_CLOUD_NAME", Some(cloud.name)),
+                ];
+                let known = lines
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name, value?)));
+                dotenv::file(&known.collect::<Vec<_>>())
+            }
         }
     }
 }
 
-impl Principal {
-    /// The storage account's subscription, if the file has another.
-    pub(crate) fn other_subscription(&self) -> Option<String> {
-        Some(self.subscription.clone())
-            .filter(|own| !own.eq_ignore_ascii_case(&self.nodes.subscription))
-    }
-}
-
+/// Neither a key nor anything of a principal begins or ends with white space; files that they are read from do.
 fn secret(data: &RelationData, field: &str, hint: &str) -> Result<Quoted, Problem> {
     let secret = data.required_secret(field, hint)?;
-    Quoted::new(secret.expose_secret()).ok_or_else(|| {
-        let reason = "is nothing that a credential file of Velero's can hold (quotes beside other \
-                      quotes, `#`, `$`, backslashes or line ends, or too long)";
-        Problem::invalid(field, reason, "have Azure make a new one and set that")
+    Quoted::new(secret.expose_secret().trim()).ok_or_else(|| {
+        let reason = "cannot be written to Velero's credential file (it mixes quotes with other quotes, `#`, \
+                      `$`, backslashes or line ends, or is too long)";
+        Problem::invalid(field, reason, "regenerate it in Azure")
     })
 }
 
-fn name(data: &RelationData, field: &str, hint: &str) -> Result<String, Problem> {
-    let name = data.required(field, hint)?;
+fn tenant(data: &RelationData) -> Result<String, Problem> {
+    let hint = "set `tenant-id` in {azure-service-principal}";
+    let name = data.required(TENANT_ID, hint)?;
     if !is_name(name) {
-        return Err(Problem::invalid(
-            field,
-            "is not an identifier of Azure's",
-            hint,
-        ));
+        return Err(Problem::invalid(TENANT_ID, "is not an Azure ID", hint));
     }
     Ok(name.into())
-}
-
-fn nodes(facts: &Facts) -> Result<NodeGroup, Problem> {
-    NodeGroup::find(facts).ok_or_else(|| {
-        Problem::invalid(
-            PRINCIPAL_ENDPOINT,
-            "is for clusters in Azure, and no node here has a provider id of Azure's",
-            "remove this relation and let the account's key do",
-        )
-    })
 }

@@ -7,8 +7,12 @@
 //! that of the Hadoop driver (`abfss://container@account.dfs.core.windows.net/`). Velero makes up the
 //! address of the blob service from the account's name and `AZURE_CLOUD_NAME`; with a service principal
 //! it first asks Azure, since some accounts have a DNS zone in their address. A `storageAccountURI`
-//! would keep it from asking. So there is one only for what Velero could not find out: zones and other
-//! hosts than `<account>.blob.<cloud>`, ports, and plain HTTP.
+//! would keep it from asking. So there is one only for what Velero could not find out: zones, routes and
+//! other hosts than `<account>.blob.<cloud>`, ports, and plain HTTP.
+//!
+//! A name with `privatelink` in it is where Azure's DNS leads the account's public name, and is in no
+//! certificate. So it stands for the public name, which leads to the private address wherever the private
+//! one does.
 
 use provider_api::Problem;
 use url::Url;
@@ -48,8 +52,18 @@ const CLOUDS: [Cloud; 4] = [
 /// The services of an account that hold blobs. The second is a view of the first for Hadoop.
 const SERVICES: [&str; 2] = ["blob", "dfs"];
 
+/// What stands before the service in the names of private endpoints, in each of the clouds.
+const PRIVATE_LINK: &str = "privatelink";
+
+/// What an account's name may be followed by, with a `-` between: addresses that Azure publishes beside the
+/// usual one for those who choose a way through the network.
+const ROUTES: [&str; 2] = ["microsoftrouting", "internetrouting"];
+
+/// The same for the copy in another region, which can only be read.
+const SECOND: &str = "secondary";
+
 /// What to do about an address that cannot work.
-pub(crate) const HINT: &str = "set `endpoint` in the Azure storage integrator to a URL such as \
+pub(crate) const HINT: &str = "set `endpoint` in {azure-storage} to a URL such as \
                                `https://account.blob.core.windows.net`, or reset it";
 
 /// What the other fields say, as far as they are sound.
@@ -75,6 +89,13 @@ enum Reach {
     Azure,
     /// Anybody's.
     Anywhere,
+}
+
+/// What a host of Azure's names.
+struct Host<'a> {
+    account: &'a str,
+    route: Option<&'a str>,
+    zone: Option<&'a str>,
 }
 
 /// An address taken apart.
@@ -134,20 +155,28 @@ impl Address {
         }
     }
 
-    /// `<account>[.<zone>].<service>.<cloud>`, where only a container can follow.
+    /// What is sent there can be read and changed by whoever is on the way.
+    pub(crate) fn is_plain(&self) -> bool {
+        let uri = self.uri.as_deref();
+        uri.is_some_and(|uri| uri.starts_with("http://"))
+    }
+
+    /// An address of the blob service, where only a container can follow.
     fn in_azure(
         parts: &Parts<'_>,
         cloud: &'static Cloud,
         front: &str,
         names: Names<'_>,
     ) -> Result<Self, Problem> {
-        let (front, _) = front
-            .rsplit_once('.')
-            .filter(|(_, service)| SERVICES.contains(service))
-            .ok_or_else(|| invalid("is not the address of a blob service"))?;
-        let account = front.split('.').next().unwrap_or(front);
-        if !names.is_account(account) {
+        let host =
+            Host::parse(front).ok_or_else(|| invalid("is not the address of a blob service"))?;
+        if !names.is_account(host.account) {
             return Err(other_account());
+        }
+        if host.route == Some(SECOND) {
+            return Err(invalid(
+                "is the account's second address, where nothing can be written",
+            ));
         }
         match parts.path.as_slice() {
             [] => {}
@@ -159,17 +188,17 @@ impl Address {
             _ => return Err(folder()),
         }
         let Parts { scheme, port, .. } = parts;
-        let is_usual = *scheme == "https" && port.is_empty() && front == account;
-        let uri = format!("{scheme}://{front}.blob.{}{port}", cloud.suffix);
-        let reach = if *scheme == "https" && port.is_empty() {
-            Reach::Azure
-        } else {
-            Reach::Anywhere
-        };
+        let is_safe = *scheme == "https" && port.is_empty();
+        let is_usual = is_safe && host.route.is_none() && host.zone.is_none();
+        let uri = format!("{scheme}://{}.blob.{}{port}", host.public(), cloud.suffix);
         Ok(Self {
             cloud,
             uri: Some(uri).filter(|_| !is_usual),
-            reach,
+            reach: if is_safe {
+                Reach::Azure
+            } else {
+                Reach::Anywhere
+            },
         })
     }
 
@@ -204,6 +233,53 @@ impl Address {
     }
 }
 
+impl<'a> Host<'a> {
+    /// `<account>[-<route>][.<zone>][.privatelink].<service>`
+    fn parse(front: &'a str) -> Option<Self> {
+        let (front, service) = front.rsplit_once('.')?;
+        if !SERVICES.contains(&service) {
+            return None;
+        }
+        let mut labels = front.split('.').filter(|label| *label != PRIVATE_LINK);
+        let name = labels.next()?;
+        // No account has a `-` in its name.
+        let (account, route) = match name.split_once('-') {
+            Some((account, route)) => (account, Some(route)),
+            None => (name, None),
+        };
+        let is_known = |route| route == SECOND || ROUTES.contains(&route);
+        let zone = labels.next();
+        let is_host = !account.is_empty()
+            && route.is_none_or(is_known)
+            && zone.is_none_or(is_zone)
+            && labels.next().is_none();
+        is_host.then_some(Self {
+            account,
+            route,
+            zone,
+        })
+    }
+
+    /// The names in it that certificates are for.
+    fn public(&self) -> String {
+        let Self {
+            account,
+            route,
+            zone,
+        } = self;
+        let route = route.map(|route| format!("-{route}")).unwrap_or_default();
+        let zone = zone.map(|zone| format!(".{zone}")).unwrap_or_default();
+        format!("{account}{route}{zone}")
+    }
+}
+
+/// `z` and a number.
+fn is_zone(label: &str) -> bool {
+    label.strip_prefix('z').is_some_and(|number| {
+        !number.is_empty() && number.chars().all(|digit| digit.is_ascii_digit())
+    })
+}
+
 impl<'a> Parts<'a> {
     fn of(url: &'a Url) -> Result<Self, Problem> {
         let user = Some(url.username()).filter(|name| !name.is_empty());
@@ -211,7 +287,7 @@ impl<'a> Parts<'a> {
             return Err(invalid("holds a password"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(invalid("has a query or fragment"));
+            return Err(invalid("contains a query or fragment"));
         }
         let (scheme, container) = match url.scheme() {
             "http" if user.is_none() => ("http", None),
@@ -219,7 +295,11 @@ impl<'a> Parts<'a> {
             "http" | "https" => return Err(invalid("holds a user name")),
             // Those without `s` are for plain HTTP, which accounts refuse unless told otherwise.
             "abfs" | "abfss" | "wasb" | "wasbs" => ("https", user),
-            _ => return Err(invalid("is none of `https`, `http`, `abfss` and `wasbs`")),
+            _ => {
+                return Err(invalid(
+                    "must begin with `https`, `http`, `abfss` or `wasbs`",
+                ));
+            }
         };
         let host = url.host_str().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| invalid("names no host"))?;
@@ -245,24 +325,20 @@ fn invalid(reason: &str) -> Problem {
 }
 
 fn other_account() -> Problem {
-    let hint = "correct one of the two in the Azure storage integrator";
+    let hint = "correct `endpoint` or `storage-account` in {azure-storage}";
     Problem::invalid(
         ENDPOINT,
-        "is that of another account than `storage-account`",
+        "names another account than `storage-account`",
         hint,
     )
 }
 
 fn other_container() -> Problem {
-    let hint = "correct one of the two in the Azure storage integrator";
-    Problem::invalid(
-        ENDPOINT,
-        "is that of another container than `container`",
-        hint,
-    )
+    let hint = "correct `endpoint` or `container` in {azure-storage}";
+    Problem::invalid(ENDPOINT, "names another container than `container`", hint)
 }
 
 fn folder() -> Problem {
-    let hint = "put the folder into `path` of the Azure storage integrator";
+    let hint = "put the folder into `path` of {azure-storage}";
     Problem::invalid(ENDPOINT, "names a folder", hint)
 }

@@ -3,6 +3,7 @@
 mod access;
 mod dotenv;
 mod endpoint;
+mod names;
 mod nodes;
 
 use std::collections::BTreeMap;
@@ -16,10 +17,9 @@ use provider_api::{
 use crate::{
     access::{Access, KEY_VARIABLE, Principal},
     endpoint::{Address, Names},
+    nodes::NodeGroup,
 };
 
-/// Of a container.
-const LONGEST_NAME: usize = 63;
 const CONTAINER: &str = "container";
 const STORAGE_ACCOUNT: &str = "storage-account";
 const SECRET_KEY: &str = "secret-key";
@@ -36,7 +36,13 @@ const SUBSCRIPTION_ID: &str = "subscription-id";
 /// The plugin's setting for [`RESOURCE_GROUP`].
 const GROUP: &str = "resourceGroup";
 
+/// The plugin's setting for [`SUBSCRIPTION_ID`], where Velero looks for the storage account.
+const SUBSCRIPTION: &str = "subscriptionId";
+
+const PLAIN_HTTP: &str = "`endpoint` is plain HTTP: backups can be read and changed on their way.";
+
 const GROUP_PARTS: &[Part] = &[Part::Config(GROUP)];
+const SUBSCRIPTION_PARTS: &[Part] = &[Part::Config(SUBSCRIPTION)];
 const PREFIX_PARTS: &[Part] = &[Part::Prefix];
 
 /// The provider of Azure Blob Storage.
@@ -79,15 +85,15 @@ static DESCRIPTOR: Descriptor = Descriptor {
     advice: &[
         Advice {
             when: "Server failed to authenticate the request",
-            then: "correct the account's key in the Azure storage integrator",
+            then: "correct the account key in {azure-storage}",
         },
         Advice {
             when: "illegal base64 data",
-            then: "set the account's key in the Azure storage integrator, all of it",
+            then: "set the complete account key in {azure-storage}",
         },
         Advice {
             when: "no storage account access key",
-            then: "set the account's key in the Azure storage integrator",
+            then: "set the account key in {azure-storage}",
         },
         Advice {
             when: "KeyBasedAuthenticationNotPermitted",
@@ -100,43 +106,43 @@ static DESCRIPTOR: Descriptor = Descriptor {
         },
         Advice {
             when: "AuthorizationFailure",
-            then: "let the cluster in by the storage account's network rules",
+            then: "allow the cluster in the storage account's network rules",
         },
         Advice {
             when: "AADSTS7000215",
-            then: "correct the client secret in the Azure auth integrator",
+            then: "correct the client secret in {azure-service-principal}",
         },
         Advice {
             when: "AADSTS7000222",
-            then: "renew the client secret, and set it in the Azure auth integrator",
+            then: "renew the client secret and set it in {azure-service-principal}",
         },
         Advice {
             when: "AADSTS",
-            then: "correct the service principal in the Azure auth integrator",
+            then: "correct the service principal in {azure-service-principal}",
         },
         Advice {
             when: "ContainerNotFound",
-            then: "create the container or correct `container` in the Azure storage integrator",
+            then: "create the container or correct `container` in {azure-storage}",
         },
         Advice {
             when: "invalid top-level directories",
-            then: "give Velero a folder of its own with `path` in the Azure storage integrator",
+            then: "give Velero a folder of its own with `path` in {azure-storage}",
         },
         Advice {
             when: "server gave HTTP response to HTTPS client",
-            then: "use `http://` in `endpoint` of the Azure storage integrator",
+            then: "use `http://` in `endpoint` of {azure-storage}",
         },
         Advice {
             when: "certificate signed by unknown authority",
-            then: "give the store a certificate of a public authority",
+            then: "give the store a certificate from a public authority",
         },
         Advice {
             when: "connection refused",
-            then: "correct `endpoint` in the Azure storage integrator or start the store",
+            then: "correct `endpoint` in {azure-storage} or start the store",
         },
         Advice {
             when: "no such host",
-            then: "correct `storage-account` or `endpoint` in the Azure storage integrator",
+            then: "correct `storage-account` or `endpoint` in {azure-storage}",
         },
     ],
 };
@@ -147,6 +153,8 @@ struct Settings {
     prefix: Option<String>,
     account: String,
     resource_group: Option<String>,
+    /// That of the storage account, which only a service principal's integrator tells.
+    subscription: Option<String>,
     address: Address,
     gaps: Vec<Gap>,
 }
@@ -162,12 +170,12 @@ impl StorageProvider for Azure {
         if let Some(what) = awaited(data, principal) {
             return Ok(Answer::Waiting(what.into()));
         }
-        let settings = read(data);
+        let settings = read(data, principal);
         let (settings, access) = match principal {
             Some(principal) if is_unanswered(principal) => {
                 settings?;
                 return Ok(Answer::Waiting(
-                    "the Azure auth integrator to send a service principal".into(),
+                    "{azure-service-principal} to send a service principal".into(),
                 ));
             }
             Some(principal) => {
@@ -187,10 +195,10 @@ fn awaited(data: &RelationData, principal: Option<&RelationData>) -> Option<&'st
     let has_come = !data.lacks_all(&[SECRET_KEY]);
     match principal {
         None if has_come => None,
-        None if names_nothing => Some("the Azure storage integrator to send a container and a key"),
-        None => Some("the Azure storage integrator to send the account's key (`secret-key`)"),
+        None if names_nothing => Some("{azure-storage} to send a container and a key"),
+        None => Some("{azure-storage} to send the account's key (`secret-key`)"),
         Some(_) if !has_come && (names_nothing || data.echo(CONTAINER).is_some()) => {
-            Some("the Azure storage integrator to send a container")
+            Some("{azure-storage} to send a container")
         }
         Some(_) => None,
     }
@@ -207,7 +215,7 @@ fn for_tokens(settings: Settings) -> Result<Settings, Problems> {
         return Ok(settings);
     }
     let reason =
-        "is no `https` address of Azure's own, and a service principal's token goes to no other";
+        "is not an `https` address in Azure, and a service principal's token is sent to no other";
     let hint = format!(
         "{}, or remove the relation `{PRINCIPAL_ENDPOINT}`",
         endpoint::HINT
@@ -215,17 +223,19 @@ fn for_tokens(settings: Settings) -> Result<Settings, Problems> {
     Err(Problem::invalid(ENDPOINT, reason, hint).into())
 }
 
-fn read(data: &RelationData) -> Result<Settings, Problems> {
-    let container = container(data);
-    let account = account(data);
+fn read(data: &RelationData, principal: Option<&RelationData>) -> Result<Settings, Problems> {
+    let container = names::container(data);
+    let account = names::account(data);
     let names = Names {
         account: account.as_deref().ok(),
         container: container.as_deref().ok(),
     };
     let address = address(data, names);
     let mut gaps = Vec::new();
-    let resource_group = Gap::or_value(resource_group(data), GROUP_PARTS, &mut gaps);
-    let prefix = Gap::or_value(prefix(data), PREFIX_PARTS, &mut gaps);
+    let resource_group = Gap::or_value(names::resource_group(data), GROUP_PARTS, &mut gaps);
+    let prefix = Gap::or_value(names::folder(data), PREFIX_PARTS, &mut gaps);
+    let subscription = principal.map_or(Ok(None), names::subscription);
+    let subscription = Gap::or_value(subscription, SUBSCRIPTION_PARTS, &mut gaps);
     let (container, account, address) = all!(container, account, address)
         .map_err(|problems| problems.and(gaps.iter().map(|gap| gap.problem.clone())))?;
     Ok(Settings {
@@ -233,6 +243,7 @@ fn read(data: &RelationData) -> Result<Settings, Problems> {
         prefix,
         account,
         resource_group,
+        subscription,
         address,
         gaps,
     })
@@ -245,58 +256,14 @@ fn address(data: &RelationData, names: Names<'_>) -> Result<Address, Problem> {
     }
 }
 
-fn container(data: &RelationData) -> Result<String, Problem> {
-    let hint = "set `container` in the Azure storage integrator";
-    let container = data.required(CONTAINER, hint)?;
-    if container.contains('/') {
-        let hint = "put the folder into `path` of the Azure storage integrator";
-        return Err(Problem::invalid(CONTAINER, "contains a `/`", hint));
-    }
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !container.chars().all(is_name) || container.len() > LONGEST_NAME {
-        let reason = "is not of up to 63 lower-case letters, digits and `-`";
-        let hint = "correct it in the Azure storage integrator";
-        return Err(Problem::invalid(CONTAINER, reason, hint));
-    }
-    Ok(container.into())
-}
-
-fn account(data: &RelationData) -> Result<String, Problem> {
-    let hint = "set `storage-account` in the Azure storage integrator to the account's name";
-    let account = data.required(STORAGE_ACCOUNT, hint)?;
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    if !account.chars().all(is_name) {
-        let reason = "has more in it than lower-case letters and digits";
-        return Err(Problem::invalid(STORAGE_ACCOUNT, reason, hint));
-    }
-    Ok(account.into())
-}
-
-fn prefix(data: &RelationData) -> Result<Option<String>, Problem> {
-    data.folder(PATH, "correct `path` in the Azure storage integrator")
-}
-
-fn resource_group(data: &RelationData) -> Result<Option<String>, Problem> {
-    let Some(group) = data.plain(RESOURCE_GROUP) else {
-        return Ok(None);
-    };
-    if !nodes::is_name(group) {
-        let hint = "correct it in the Azure storage integrator";
-        return Err(Problem::invalid(
-            RESOURCE_GROUP,
-            "is not a group's name",
-            hint,
-        ));
-    }
-    Ok(Some(group.into()))
-}
-
 fn render(settings: Settings, access: &Access, data: &RelationData) -> Storage {
+    let remarks = remarks(&settings.address, access, data);
     let Settings {
         container,
         prefix,
         account,
         resource_group,
+        subscription,
         address,
         gaps,
     } = settings;
@@ -306,16 +273,20 @@ fn render(settings: Settings, access: &Access, data: &RelationData) -> Storage {
     };
     set(GROUP, resource_group);
     set("storageAccountURI", address.uri);
-    let (snapshots, remarks) = match access {
+    let snapshots = match access {
         Access::Key(_) => {
             set("storageAccountKeyEnvVar", Some(KEY_VARIABLE.into()));
-            (None, Vec::new())
+            None
         }
-        Access::Principal(principal) => {
+        Access::Principal(Principal { nodes, .. }) => {
             // Without this, Velero has Azure hand out the account's key, which needs other rights.
             set("useAAD", Some("true".into()));
-            set("subscriptionId", principal.other_subscription());
-            (Some(snapshot_location(principal)), remarks(principal, data))
+            let is_in_file = |own: &String| {
+                let nodes = nodes.as_ref();
+                nodes.is_some_and(|nodes| own.eq_ignore_ascii_case(&nodes.subscription))
+            };
+            set(SUBSCRIPTION, subscription.filter(|own| !is_in_file(own)));
+            nodes.as_ref().map(snapshot_location)
         }
     };
     Storage {
@@ -334,20 +305,25 @@ fn render(settings: Settings, access: &Access, data: &RelationData) -> Storage {
 }
 
 /// Snapshots stay where the disks are. With a key alone there are none: only the storage account knows it.
-fn snapshot_location(principal: &Principal) -> SnapshotLocation {
-    let group = principal.nodes.resource_group.clone();
+fn snapshot_location(nodes: &NodeGroup) -> SnapshotLocation {
+    let group = nodes.resource_group.clone();
     SnapshotLocation {
         config: BTreeMap::from([(GROUP.into(), group)]),
     }
 }
 
-fn remarks(principal: &Principal, data: &RelationData) -> Vec<String> {
+fn remarks(address: &Address, access: &Access, data: &RelationData) -> Vec<String> {
     let mut remarks = Vec::new();
+    if address.is_plain() {
+        remarks.push(PLAIN_HTTP.into());
+    }
+    let Access::Principal(Principal { nodes, .. }) = access else {
+        return remarks;
+    };
     if data.has_any(&[SECRET_KEY]) {
         remarks.push("The service principal is used, and the storage account's key is not.".into());
     }
-    let nodes = &principal.nodes;
-    if nodes.others > 0 {
+    if let Some(nodes) = nodes.as_ref().filter(|nodes| nodes.others > 0) {
         remarks.push(format!(
             "Nodes are in {} resource groups: disks are looked for in `{}` alone.",
             nodes.others + 1,

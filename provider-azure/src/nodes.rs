@@ -9,6 +9,9 @@ use provider_api::Facts;
 
 const SCHEME: &str = "azure://";
 
+/// Of a resource group's name.
+const LONGEST: usize = 90;
+
 /// The resource group of the nodes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct NodeGroup {
@@ -57,6 +60,8 @@ fn group(provider_id: &str) -> Option<[&str; 2]> {
 
 /// A name that Azure may have given to a resource group.
 pub(crate) fn is_name(name: &str) -> bool {
-    name.chars()
-        .all(|c| c.is_alphanumeric() || "_-.()".contains(c))
+    let is_of_names = |c: char| c.is_alphanumeric() || "_-.()".contains(c);
+    name.chars().all(is_of_names)
+        && (1..=LONGEST).contains(&name.chars().count())
+        && !name.ends_with('.')
 }

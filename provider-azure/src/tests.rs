@@ -148,6 +148,25 @@ fn provider_holds_the_contract() {
                         "azure-storage",
                         relation(&all("https://acct.z17.blob.storage.azure.net")),
                     ),
+                    (PRINCIPAL_ENDPOINT, principal.clone()),
+                ],
+                required: &[
+                    CONTAINER,
+                    STORAGE_ACCOUNT,
+                    CLIENT_ID,
+                    CLIENT_SECRET,
+                    TENANT_ID,
+                ],
+                decisive: &[ENDPOINT],
+                facts: Facts {
+                    provider_ids: vec![NODE.into()],
+                },
+                ..Example::default()
+            },
+            Example {
+                name: "service principal on a cluster elsewhere",
+                relations: vec![
+                    ("azure-storage", relation(&[(RESOURCE_GROUP, "rg")])),
                     (PRINCIPAL_ENDPOINT, principal),
                 ],
                 required: &[
@@ -156,12 +175,7 @@ fn provider_holds_the_contract() {
                     CLIENT_ID,
                     CLIENT_SECRET,
                     TENANT_ID,
-                    SUBSCRIPTION_ID,
                 ],
-                decisive: &[ENDPOINT],
-                facts: Facts {
-                    provider_ids: vec![NODE.into()],
-                },
                 ..Example::default()
             },
         ],
@@ -197,26 +211,35 @@ fn an_account_and_its_key_are_all_that_is_needed() {
 
 #[test]
 fn problems_are_all_named_at_once() {
-    let mut inputs = with_principal(&[("client-secret", " "), ("tenant-id", "a b")]);
+    let mut inputs = with_principal(&[
+        ("client-secret", " "),
+        ("tenant-id", "a b"),
+        ("subscription-id", "a/b"),
+    ]);
     let wrong = [
         ("container", "a/b"),
         ("storage-account", "a.b"),
         ("resource-group", "r/g"),
         ("endpoint", "nowhere"),
+        ("path", "../other"),
     ];
     inputs.own = self::inputs(&wrong).own;
-    inputs.facts = Facts::default();
 
     let expected = [
         CONTAINER,
         STORAGE_ACCOUNT,
         ENDPOINT,
         RESOURCE_GROUP,
+        PATH,
+        SUBSCRIPTION_ID,
         CLIENT_SECRET,
         TENANT_ID,
-        PRINCIPAL_ENDPOINT,
     ];
     assert_eq!(refused(&inputs), expected);
+    for problem in PROVIDER.resolve(&inputs).unwrap_err().iter() {
+        let parts = [&problem.reason, &problem.hint];
+        assert!(parts.iter().all(|part| !part.is_empty()), "{problem}");
+    }
 }
 
 fn answer_to(fields: &[(&str, Value)]) -> Result<Answer, Problems> {
@@ -272,22 +295,108 @@ fn optional_fields_that_cannot_be_read_hold_nothing_back() {
 }
 
 #[test]
+fn names_are_held_to_the_rules_of_azure() {
+    let long = |length| "a".repeat(length);
+    for (field, good, bad) in [
+        (
+            CONTAINER,
+            vec!["abc".into(), "a-1".into(), "0-b-c".into(), long(63)],
+            vec![
+                "ab".into(),
+                long(64),
+                "-abc".into(),
+                "abc-".into(),
+                "a--b".into(),
+                "Abc".into(),
+                "a.b".into(),
+                "a_bc".into(),
+                "$root".into(),
+                "$web".into(),
+                "$logs".into(),
+                "abc/d".into(),
+                "ab\u{e9}".into(),
+            ],
+        ),
+        (
+            STORAGE_ACCOUNT,
+            vec!["abc".into(), "0123".into(), long(24)],
+            vec!["ab".into(), long(25), "Abc".into(), "a-bc".into()],
+        ),
+    ] {
+        for name in good {
+            let changes: [(&str, &str); 1] = [(field, &name)];
+            let location = ready(&changes).location;
+            let account = location.config["storageAccount"].as_str();
+            assert!(location.bucket == name || account == name, "{name}");
+        }
+        for name in bad {
+            let changes: [(&str, &str); 1] = [(field, &name)];
+            assert_eq!(refused(&inputs(&changes)), [field], "{name}");
+        }
+    }
+}
+
+#[test]
+fn folder_is_one_that_velero_finds_again() {
+    let long = |length| "a".repeat(length);
+    for path in ["shop", "a/b.c/.d", "/a b/", "\u{e9}", &long(400)] {
+        let expected = path.trim_matches('/');
+        let storage = ready(&[(PATH, path)]);
+        assert_eq!(storage.location.prefix.as_deref(), Some(expected));
+    }
+    let smiles = "\u{1f600}".repeat(201);
+    for path in [
+        "..",
+        ".",
+        "a/../b",
+        "a/.",
+        "a//b",
+        "a./b",
+        "a\\b",
+        "a\nb",
+        "a\0b",
+        &long(401),
+        &long(300_000),
+        &smiles,
+    ] {
+        let gaps = ready(&[(PATH, path)]).gaps;
+        let fields: Vec<_> = gaps.iter().map(|gap| &gap.problem.field).collect();
+        assert_eq!(fields, [PATH], "{path}");
+    }
+}
+
+#[test]
+fn blank_key_comes_with_the_grant_it_lacks() {
+    let mut without_id = with_principal(&[(CLIENT_ID, "")]);
+    without_id.own = self::inputs(&[(SECRET_KEY, "")]).own;
+    for (inputs, endpoint) in [
+        (self::inputs(&[(SECRET_KEY, " ")]), "azure-storage"),
+        (without_id, PRINCIPAL_ENDPOINT),
+    ] {
+        let problems = PROVIDER.resolve(&inputs).unwrap_err();
+        let hint = &problems.first().hint;
+        let to = format!("to {{{endpoint}}} (`juju grant-secret`)");
+        assert!(hint.contains(&to), "{hint}");
+    }
+}
+
+#[test]
 fn verdict_on_a_location_comes_with_advice() {
     let said = [
         (
             "AuthorizationFailure: Server failed to authenticate the request. Make sure the value \
              of the Authorization header is formed correctly including the signature.",
-            "correct the account's key",
+            "correct the account key",
         ),
         (
             "failed to create storage account access key credential: decode account key: illegal \
              base64 data at input byte 3",
-            "all of it",
+            "set the complete account key",
         ),
         (
             "no storage account access key with key AZURE_STORAGE_ACCOUNT_ACCESS_KEY found in \
              credential",
-            "set the account's key",
+            "set the account key",
         ),
         (
             "ContainerNotFound: The specified container does not exist.",
@@ -327,7 +436,8 @@ fn a_secret_gets_the_plainest_dress_that_keeps_it() {
         (r#"it's "so" \n"#, r#"it's "so" \n"#),
         ("a#b", "'a#b'"),
         ("a$b", "'a$b'"),
-        (" a ", "' a '"),
+        (" a ", "a"),
+        ("\n\tabc \r\n", "abc"),
         (r#""a""#, r#"'"a"'"#),
         ("a\nb\rc", r#""a\nb\rc""#),
         ("abc\r\n", "abc"),
@@ -336,7 +446,7 @@ fn a_secret_gets_the_plainest_dress_that_keeps_it() {
     ] {
         assert_eq!(line(secret), dressed);
     }
-    let too_long = ["x".repeat(60_001), "\n".repeat(30_000) + "x"];
+    let too_long = ["x".repeat(60_001), format!("x{}x", "\n".repeat(30_000))];
     for secret in [
         "'a'$",
         r#"a#"b#"#,
@@ -361,8 +471,8 @@ proptest! {
 
     #[test]
     fn an_endpoint_of_an_integrator_s_own_making_is_never_refused(
-        account in "[a-z0-9]{1,24}",
-        container in "[a-z0-9][a-z0-9-]{0,20}",
+        account in "[a-z0-9]{3,24}",
+        container in "[a-z0-9]{3,10}(-[a-z0-9]{1,10}){0,4}",
         (protocol, service) in prop::sample::select(vec![
             ("abfs", "dfs"), ("abfss", "dfs"), ("wasb", "blob"), ("wasbs", "blob"), ("https", "blob"),
         ]),

@@ -28,9 +28,7 @@ use crate::{
     ours::Owner,
     reconcile::{
         adopt::{self, Search, Standing},
-        apply::delete,
         observe::{Live, definitions},
-        plan::{Deletion, Selection},
         report::{self, Undertaking},
         strangers::{self, Scope},
     },
@@ -217,16 +215,7 @@ async fn belongings(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
 }
 
 async fn delete_ours(kind: &Kind, ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
-    let what = Selection::Labelled(ctx.owner.selector());
-    delete(
-        &Deletion {
-            resource: kind.clone(),
-            what,
-        },
-        cluster,
-    )
-    .await?;
-    Ok(())
+    Ok(cluster.delete_all(kind, &ctx.owner.selector()).await?)
 }
 
 /// The CRDs go if no Velero is left in any namespace, nor anything of one.

@@ -58,8 +58,12 @@ fn address_of_any_other_host_is_the_blob_services() {
             "https://acct.z17.blob.storage.azure.net",
         ),
         (
-            "https://acct.privatelink.dfs.core.windows.net",
-            "https://acct.privatelink.blob.core.windows.net",
+            "https://acct-microsoftrouting.dfs.core.windows.net",
+            "https://acct-microsoftrouting.blob.core.windows.net",
+        ),
+        (
+            "https://acct-internetrouting.z5.blob.storage.azure.net",
+            "https://acct-internetrouting.z5.blob.storage.azure.net",
         ),
     ] {
         let storage = ready(&[("endpoint", endpoint)]);
@@ -67,6 +71,50 @@ fn address_of_any_other_host_is_the_blob_services() {
             storage.location.config["storageAccountURI"], uri,
             "{endpoint}"
         );
+    }
+}
+
+#[test]
+fn private_endpoint_stands_for_the_public_name() {
+    for (host, cloud, uri) in [
+        ("blob.core.windows.net", "AzurePublicCloud", None),
+        ("dfs.core.windows.net", "AzurePublicCloud", None),
+        ("blob.core.chinacloudapi.cn", "AzureChinaCloud", None),
+        ("dfs.core.usgovcloudapi.net", "AzureUSGovernmentCloud", None),
+        (
+            "blob.storage.azure.net",
+            "AzurePublicCloud",
+            Some("https://acct.z17.blob.storage.azure.net"),
+        ),
+    ] {
+        let zone = uri.map_or("", |_| "z17.");
+        for endpoint in [
+            format!("https://acct.{zone}privatelink.{host}/"),
+            format!("https://ACCT.{zone}PrivateLink.{host}/backups"),
+            format!("abfss://backups@acct.{zone}privatelink.{host}/"),
+        ] {
+            let storage = ready(&[("endpoint", &endpoint)]);
+            let config = &storage.location.config;
+            let shown = config.get("storageAccountURI").map(String::as_str);
+            assert_eq!(shown, uri, "{endpoint}");
+            let cloud = format!("\nAZURE_CLOUD_NAME={cloud}\n");
+            assert!(file(&storage).ends_with(&cloud), "{endpoint}");
+        }
+    }
+}
+
+#[test]
+fn plain_http_is_remarked_on() {
+    for (endpoint, remarks) in [
+        ("http://192.0.2.1:10000/acct", 1),
+        ("http://acct.blob.core.windows.net", 1),
+        ("https://192.0.2.1:10000/acct", 0),
+        ("wasb://backups@acct.blob.core.windows.net/", 0),
+        ("", 0),
+    ] {
+        let said = ready(&[("endpoint", endpoint)]).remarks;
+        assert_eq!(said.len(), remarks, "{endpoint}: {said:?}");
+        assert!(said.iter().all(|remark| remark.contains("plain HTTP")));
     }
 }
 
@@ -115,6 +163,13 @@ fn an_address_that_contradicts_or_misleads_is_refused() {
         "abfss://backups@acct.dfs.core.windows.net/folder",
         "https://acct.file.core.windows.net/",
         "https://blob.core.windows.net/",
+        "https://privatelink.blob.core.windows.net/",
+        "https://acct-secondary.blob.core.windows.net/",
+        "https://acct-other.blob.core.windows.net/",
+        "https://-acct.blob.core.windows.net/",
+        "https://acct.zone.blob.core.windows.net/",
+        "https://acct.z1.z2.blob.core.windows.net/",
+        "https://other.privatelink.blob.core.windows.net/",
         "http://192.0.2.1:10000/other",
         "http://192.0.2.1:10000/other/backups",
         "http://192.0.2.1:10000/acct/other",

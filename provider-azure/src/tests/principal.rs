@@ -43,6 +43,8 @@ fn a_token_goes_to_addresses_of_azure_s_own_alone() {
         "https://acct.z17.blob.storage.azure.net",
         "https://acct.dfs.core.usgovcloudapi.net/backups",
         "https://acct.blob.core.chinacloudapi.cn:443",
+        "https://acct.privatelink.blob.core.windows.net",
+        "https://acct-internetrouting.blob.core.windows.net",
     ] {
         let mut inputs = with_principal(&[]);
         inputs.own = self::inputs(&[("endpoint", endpoint)]).own;
@@ -62,6 +64,9 @@ fn a_token_goes_to_addresses_of_azure_s_own_alone() {
         "https://acct.blob.core.windows.net.evil.example",
         "https://evilcore.windows.net",
         "https://192.0.2.1/acct",
+        "https://acct.privatelink.blob.core.windows.net.evil.example",
+        "https://privatelink.evil.example",
+        "http://acct.privatelink.blob.core.windows.net",
     ] {
         let mut inputs = with_principal(&[]);
         inputs.own = self::inputs(&[("endpoint", endpoint)]).own;
@@ -108,18 +113,52 @@ fn a_service_principal_that_is_on_its_way_is_waited_for() {
 }
 
 #[test]
-fn a_cluster_outside_azure_has_no_use_for_a_service_principal() {
+fn principal_works_from_anywhere_without_snapshots() {
     for ids in [
         vec![],
         vec!["kind://docker/kind/node"],
+        vec!["aws:///eu-central-1a/i-0123"],
         vec!["azure:///subscriptions/sub-1/other/MC_shop"],
         vec!["azure:///subscriptions/sub-1/resourceGroups/a'b"],
         vec!["azure://"],
     ] {
         let mut inputs = with_principal(&[]);
         inputs.facts.provider_ids = ids.into_iter().map(str::to_owned).collect();
-        assert_eq!(refused(&inputs), [PRINCIPAL_ENDPOINT]);
+        let storage = storage(&inputs);
+        assert_eq!(storage.snapshots, None);
+        assert_eq!(
+            file(&storage),
+            "AZURE_TENANT_ID=canary-tenant-id\nAZURE_CLIENT_ID=canary-client-id\n\
+             AZURE_CLIENT_SECRET=canary-client-secret\nAZURE_CLOUD_NAME=AzurePublicCloud\n"
+        );
+        let expected = [
+            ("storageAccount", "acct"),
+            ("subscriptionId", "canary-subscription-id"),
+            ("useAAD", "true"),
+        ];
+        assert_eq!(config(&storage), expected);
     }
+}
+
+#[test]
+fn subscription_only_helps_to_find_the_account() {
+    for ids in [vec![], vec![NODE.to_owned()]] {
+        let mut inputs = with_principal(&[(SUBSCRIPTION_ID, "")]);
+        inputs.facts.provider_ids = ids;
+        let storage = storage(&inputs);
+        assert_eq!(storage.gaps, []);
+        assert!(!storage.location.config.contains_key(SUBSCRIPTION));
+    }
+    let spoiled = storage(&with_principal(&[(SUBSCRIPTION_ID, "a/b")]));
+    assert_eq!(spoiled.gaps[0].parts, SUBSCRIPTION_PARTS);
+}
+
+#[test]
+fn snapshots_are_for_the_nodes_that_are_in_azure() {
+    let mut inputs = with_principal(&[]);
+    inputs.facts.provider_ids = vec!["aws:///eu-central-1a/i-0123".into(), NODE.into()];
+    let snapshots = storage(&inputs).snapshots.unwrap();
+    assert_eq!(snapshots.config["resourceGroup"], "MC_shop");
 }
 
 #[test]

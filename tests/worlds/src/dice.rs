@@ -1,8 +1,9 @@
-//! Numbers for tests that do things at random, and what such a test tells when it fails.
+//! Numbers for tests that do things at random, the course of such a test, and what it tells when it fails.
 //!
 //! Invariant: the same seed gives the same numbers, on every machine.
 
 use std::env;
+use std::fmt::Debug;
 use std::io::Write as _;
 use std::ops::Range;
 
@@ -59,29 +60,58 @@ pub fn seeds(name: &str, usual: u64) -> Result<Range<u64>> {
     })
 }
 
-/// The steps of one sequence, which are printed if it ends in a panic.
-#[derive(Debug)]
-pub struct Steps {
+/// A world that things happen to, and what holds of it.
+#[expect(async_fn_in_trait, reason = "a test waits for it where it calls it")]
+pub trait Eventful {
+    /// Something that can happen.
+    type Step: Debug;
+
+    /// Something that can happen now.
+    fn choose(&self, dice: &mut Dice) -> Self::Step;
+
+    /// Lets it happen.
+    async fn take(&mut self, step: Self::Step);
+
+    /// Lets what follows from it come to an end.
+    async fn rest(&mut self);
+
+    /// Fails unless everything is as it should be, however it came to be so.
+    async fn end(&mut self);
+}
+
+/// One sequence of steps. They are printed if it ends in a panic; `<name>_SEED` repeats it.
+pub async fn sequence<W: Eventful>(
+    name: &'static str,
+    seed: u64,
+    steps: usize,
+    begin: impl Future<Output = W>,
+) -> W {
+    let mut told = Steps {
+        name,
+        seed,
+        taken: Vec::new(),
+    };
+    let mut dice = Dice::new(seed);
+    let mut world = begin.await;
+    for _ in 0..steps {
+        let step = world.choose(&mut dice);
+        told.taken.push(format!("{step:?}"));
+        world.take(step).await;
+        // Sometimes one thing comes before the last one has come to rest.
+        if dice.roll(10) < 7 {
+            world.rest().await;
+        }
+    }
+    told.taken.push("the end".to_owned());
+    world.end().await;
+    world
+}
+
+/// The steps that were taken.
+struct Steps {
     name: &'static str,
     seed: u64,
     taken: Vec<String>,
-}
-
-impl Steps {
-    /// None yet. `<name>_SEED` repeats the sequence.
-    #[must_use]
-    pub const fn of(name: &'static str, seed: u64) -> Self {
-        Self {
-            name,
-            seed,
-            taken: Vec::new(),
-        }
-    }
-
-    /// The step that is taken next.
-    pub fn take(&mut self, step: impl Into<String>) {
-        self.taken.push(step.into());
-    }
 }
 
 impl Drop for Steps {

@@ -10,8 +10,8 @@ use std::fs;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use juju_emulator::{ActionOutcome, AzureSettings, CharmSource, DeployOptions, Juju, S3Settings};
-use serde_json::{Map, Value};
 
+use crate::commands::{self, Change, pairs, parameters};
 use crate::operator::{APP, AZURE, S3, workspace};
 use crate::store::Store;
 use crate::stores::integrators;
@@ -56,29 +56,8 @@ enum Command {
         #[arg(long)]
         channel: Option<String>,
     },
-    Config {
-        app: String,
-        #[arg(required = true)]
-        settings: Vec<String>,
-    },
-    AddSecret {
-        name: String,
-        #[arg(required = true)]
-        content: Vec<String>,
-    },
-    GrantSecret {
-        name: String,
-        app: String,
-    },
-    Integrate {
-        one: String,
-        two: String,
-    },
-    Run {
-        unit: String,
-        action: String,
-        params: Vec<String>,
-    },
+    #[command(flatten)]
+    Common(commands::Command),
 }
 
 /// Types lines into a model, as somebody would who has this charm and this store.
@@ -98,10 +77,12 @@ pub fn lines(integrator: &str) -> Result<Vec<Line>> {
 pub fn options() -> Result<Vec<(String, String)>> {
     let mut options = Vec::new();
     for line in lines(S3)? {
-        if let Command::Config { app, settings } = line.command()?
+        if let Command::Common(commands::Command::Change(change)) = line.command()?
+            && let Change::Config { app, settings, .. } = &change
             && app == APP
         {
-            options.extend(pairs(&settings)?);
+            let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+            options.extend(pairs(settings)?.into_iter().map(own));
         }
     }
     ensure!(!options.is_empty(), "the README sets no option of {APP}");
@@ -155,7 +136,9 @@ impl Line {
             variable,
             words,
         };
-        line.command()?;
+        if let Command::Common(commands::Command::Change(change)) = line.command()? {
+            ensure!(!change.only_shows(), "`{text}` changes nothing");
+        }
         Ok(line)
     }
 
@@ -215,22 +198,17 @@ impl Hand {
         let mut outcome = None;
         match command {
             Command::Deploy { charm, trust, .. } => self.deploy(juju, &charm, trust).await?,
-            Command::Config { app, settings } => juju.config(&app, &texts(&pairs(&settings)?))?,
-            Command::AddSecret { name, content } => {
-                let address = juju.add_secret(&name, &texts(&pairs(&content)?))?;
-                if let Some(variable) = &line.variable {
-                    self.variables.insert(variable.clone(), address);
+            Command::Common(commands::Command::Change(change)) => {
+                let printed = change.carry_out(juju)?;
+                if let (Some(variable), Some(text)) = (&line.variable, printed) {
+                    self.variables.insert(variable.clone(), text);
                 }
             }
-            Command::GrantSecret { name, app } => juju.grant_secret(&name, &app)?,
-            Command::Integrate { one, two } => {
-                juju.integrate(&one, &two)?;
-            }
-            Command::Run {
+            Command::Common(commands::Command::Run {
                 unit,
                 action,
                 params,
-            } => outcome = Some(run_well(juju, &unit, &action, &params).await?),
+            }) => outcome = Some(run_well(juju, &unit, &action, &params).await?),
         }
         juju.settle().await?;
         Ok(outcome)
@@ -284,9 +262,7 @@ async fn run_well(
     action: &str,
     params: &[String],
 ) -> Result<ActionOutcome> {
-    let params = pairs(params)?.into_iter();
-    let params = params.map(|(key, value)| (key, Value::from(value)));
-    let params = params.collect::<Map<_, _>>();
+    let params = parameters(params)?;
     let outcome = juju.run_action(unit, action, &params).await?;
     ensure!(
         outcome.status == "completed",
@@ -315,22 +291,6 @@ fn what_the_user_knows(store: &Store, bucket: &str) -> BTreeMap<String, String> 
     let known = known.into_iter();
     known
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
-}
-
-fn pairs(words: &[String]) -> Result<Vec<(String, String)>> {
-    let words = words.iter().map(|word| {
-        let pair = word.split_once('=');
-        let (key, value) = pair.with_context(|| format!("`{word}` is not `key=value`"))?;
-        Ok((key.to_owned(), value.to_owned()))
-    });
-    words.collect()
-}
-
-fn texts(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
-    let pairs = pairs.iter();
-    pairs
-        .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect()
 }
 
@@ -371,6 +331,7 @@ mod tests {
             ("    kubectl get pods", "is no command of Juju"),
             ("    juju bootstrap k8s", "bootstrap"),
             ("    juju deploy x --to 1", "--to"),
+            ("    juju config velero-operator", "changes nothing"),
             ("    KEYS=$(juju add-secret x y=z", "bracket"),
             ("```\njuju status\n```", "fenced"),
             ("Nothing.", "has no commands"),

@@ -3,6 +3,7 @@
 
 pub mod charmed;
 pub mod clusters;
+pub mod commands;
 pub mod dice;
 pub mod documented;
 pub mod foreign_charms;

@@ -9,6 +9,7 @@
     reason = "this is the room that gives requests a limit and a name"
 )]
 
+pub(crate) mod deletion;
 pub(crate) mod error;
 pub(crate) mod follow;
 mod kind;

@@ -15,7 +15,7 @@ use tracing::{debug, info};
 use super::{
     assess,
     observe::Observed,
-    plan::{Draft, Expected, Install, Judged, Plan, Steps},
+    plan::{Draft, Expected, Install, Judged, Plan, Steps, is_credential, is_node_agent},
 };
 use crate::{
     cluster::{Cluster, ClusterError},
@@ -133,7 +133,7 @@ fn keep_credentials(mut steps: Steps, work: &Work) -> Steps {
     let all = [work.of_server.as_slice(), &work.of_agents].concat();
     if steps.drops_credentials() && !all.is_empty() {
         debug!("The former credential stays for {}.", all.join(", "));
-        steps.deletions.retain(|deletion| !deletion.is_credential());
+        steps.deletions.retain(|deletion| !is_credential(deletion));
     }
     steps
 }
@@ -154,7 +154,7 @@ fn held_by(steps: &Steps, work: Work) -> Vec<String> {
 fn put_off(steps: Steps, expected: Expected, server: Option<&Deployment>) -> (Steps, Expected) {
     if has_its_plugin(steps.install.as_ref(), server) {
         let mut deletions = steps.deletions;
-        deletions.retain(|deletion| !deletion.is_node_agent());
+        deletions.retain(|deletion| !is_node_agent(deletion));
         let steps = Steps {
             install: None,
             deletions,

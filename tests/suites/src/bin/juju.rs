@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use juju_emulator::{Exit, HookRun, Juju, Resolve, views};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use worlds::clusters;
+use worlds::commands::{Change, Command, pairs, parameters};
 
 /// Works on the model in `JUJU_DIR`, or in `.stack/juju` of the workspace.
 #[derive(Parser)]
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    #[command(flatten)]
+    Common(Command),
     /// Shows applications, units and relations.
     Status,
     /// Shows the model's log.
@@ -33,16 +36,6 @@ enum Task {
         /// Such as `velero-operator/0`.
         unit: String,
     },
-    /// Sets options, or shows them.
-    Config {
-        /// The application.
-        app: String,
-        /// `key=value`.
-        settings: Vec<String>,
-        /// Keys to set back to their default.
-        #[arg(long, value_delimiter = ',')]
-        reset: Vec<String>,
-    },
     /// Gives an application full access to the cluster.
     Trust {
         /// The application.
@@ -54,28 +47,12 @@ enum Task {
         #[arg(long)]
         scope: Option<String>,
     },
-    /// Relates two applications.
-    Integrate {
-        /// `app` or `app:endpoint`.
-        one: String,
-        /// `app` or `app:endpoint`.
-        two: String,
-    },
     /// Ends a relation.
     RemoveRelation {
         /// `app` or `app:endpoint`.
         one: String,
         /// `app` or `app:endpoint`.
         two: String,
-    },
-    /// Runs an action.
-    Run {
-        /// The unit.
-        unit: String,
-        /// The action.
-        action: String,
-        /// `key=value`.
-        params: Vec<String>,
     },
     /// Runs the update-status hook.
     UpdateStatus {
@@ -98,13 +75,6 @@ enum Task {
         #[arg(long)]
         force: bool,
     },
-    /// Makes a secret that applications can be granted.
-    AddSecret {
-        /// Its name.
-        name: String,
-        /// `key=value`.
-        content: Vec<String>,
-    },
     /// Gives a secret another content.
     UpdateSecret {
         /// Its name or address.
@@ -112,14 +82,7 @@ enum Task {
         /// `key=value`.
         content: Vec<String>,
     },
-    /// Lets an application read a secret.
-    GrantSecret {
-        /// Its name or address.
-        name: String,
-        /// The application.
-        app: String,
-    },
-    /// Takes that back.
+    /// No longer lets an application read a secret.
     RevokeSecret {
         /// Its name or address.
         name: String,
@@ -176,13 +139,12 @@ async fn work(task: Task) -> Result<ExitCode> {
             let text = views::show_unit(juju.model(), &unit);
             say(&text.with_context(|| format!("there is no unit {unit}"))?)?;
         }
-        Task::Config {
-            app,
-            settings,
-            reset,
-        } => {
-            configure(&mut juju, &app, &settings, &reset).await?;
-        }
+        Task::Common(Command::Change(change)) => change_or_show(&mut juju, &change).await?,
+        Task::Common(Command::Run {
+            unit,
+            action,
+            params,
+        }) => return act(&mut juju, &unit, &action, &params).await,
         Task::Trust { app, remove, .. } => {
             if remove {
                 juju.untrust(&app).await?;
@@ -191,19 +153,10 @@ async fn work(task: Task) -> Result<ExitCode> {
             }
             settle(&mut juju).await?;
         }
-        Task::Integrate { one, two } => {
-            juju.integrate(&one, &two)?;
-            settle(&mut juju).await?;
-        }
         Task::RemoveRelation { one, two } => {
             juju.remove_relation(&one, &two)?;
             settle(&mut juju).await?;
         }
-        Task::Run {
-            unit,
-            action,
-            params,
-        } => return act(&mut juju, &unit, &action, &params).await,
         Task::UpdateStatus { unit } => tell(&[juju.update_status(&unit).await?])?,
         Task::Resolved { unit, no_retry } => {
             juju.resolved(
@@ -224,15 +177,10 @@ async fn work(task: Task) -> Result<ExitCode> {
             }
             settle(&mut juju).await?;
         }
-        Task::AddSecret { name, content } => {
-            let address = juju.add_secret(&name, &pairs(&content)?)?;
-            say(&format!("{address}\n"))?;
-        }
         Task::UpdateSecret { name, content } => {
             juju.update_secret(&name, &pairs(&content)?)?;
             settle(&mut juju).await?;
         }
-        Task::GrantSecret { name, app } => juju.grant_secret(&name, &app)?,
         Task::RevokeSecret { name, app } => juju.revoke_secret(&name, &app)?,
         Task::RemoveSecret { name } => juju.remove_secret(&name)?,
         Task::ScaleApplication { app, units } => {
@@ -278,43 +226,20 @@ fn debug_log(juju: &Juju, lines: Option<usize>) -> Result<()> {
     say(&text)
 }
 
-async fn configure(
-    juju: &mut Juju,
-    app: &str,
-    settings: &[String],
-    reset: &[String],
-) -> Result<()> {
-    if settings.is_empty() && reset.is_empty() {
+async fn change_or_show(juju: &mut Juju, change: &Change) -> Result<()> {
+    if let Change::Config { app, .. } = change
+        && change.only_shows()
+    {
         return say(&views::config(juju.model(), app).context("application not found")?);
     }
-    let pairs = pairs(settings)?;
-    if !pairs.is_empty() {
-        juju.config(app, &pairs)?;
-    }
-    let reset: Vec<_> = reset.iter().map(String::as_str).collect();
-    if !reset.is_empty() {
-        juju.reset_config(app, &reset)?;
+    if let Some(text) = change.carry_out(juju)? {
+        say(&format!("{text}\n"))?;
     }
     settle(juju).await
 }
 
-fn pairs(texts: &[String]) -> Result<Vec<(&str, &str)>> {
-    texts.iter().map(|text| pair(text)).collect()
-}
-
-fn pair(text: &str) -> Result<(&str, &str)> {
-    text.split_once('=')
-        .with_context(|| format!("expected \"key=value\", got {text:?}"))
-}
-
 async fn act(juju: &mut Juju, unit: &str, action: &str, params: &[String]) -> Result<ExitCode> {
-    let mut given = Map::new();
-    for text in params {
-        let (key, value) = pair(text)?;
-        // Juju reads values as YAML; what is none is text.
-        let value = serde_saphyr::from_str::<Value>(value).unwrap_or_else(|_| Value::from(value));
-        given.insert(key.to_owned(), value);
-    }
+    let given = parameters(params)?;
     let mut show = |at, line: &str| {
         // The action continues whether anyone reads along or not.
         let _ = say(&format!("{} {line}\n", views::clock(at)));

@@ -62,18 +62,18 @@ async fn a_store_in_azure_that_does_not_work_is_explained_and_heals() {
     let store = world.stack.azure();
     let reason = [
         "Server failed to authenticate the request",
-        "correct the account's key in the Azure storage integrator",
+        "correct the account key in `azure-storage-integrator`",
     ];
     let wrong = "bm90IHRoZSBrZXkgb2YgdGhlIGFjY291bnQ=";
     let key = Fault::new("secret-key", wrong, &store.key, reason);
     let reason = [
         "ContainerNotFound",
-        "create the container or correct `container` in the Azure storage integrator",
+        "create the container or correct `container` in `azure-storage-integrator`",
     ];
     let container = Fault::new("container", "no-such-container", &world.bucket, reason);
     let reason = [
         "connection refused",
-        "correct `endpoint` in the Azure storage integrator",
+        "correct `endpoint` in `azure-storage-integrator`",
     ];
     let dead = format!("{}/{}", dead(&world), store.account);
     let endpoint = Fault::new("endpoint", &dead, &store.endpoint, reason);

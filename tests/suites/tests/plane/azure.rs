@@ -71,23 +71,33 @@ async fn a_service_principal_is_used_as_a_whole_and_given_back() {
     world.juju.deploy_azure_auth_integrator(AUTH).unwrap();
     world.juju.integrate(APP, AUTH).unwrap();
     world.settle().await.unwrap();
-    let waits = "waiting: waiting for the Azure auth integrator to send a service principal";
+    let waits = "waiting: waiting for `azure-auth-integrator` to send a service principal";
     world.expect_status(waits).unwrap();
     world.juju.config(AUTH, &PRINCIPAL[..2]).unwrap();
     world.settle().await.unwrap();
-    let lacks = [
-        STORE,
-        AUTH,
-        "`tenant-id` is missing",
-        "`subscription-id` is missing",
-    ];
+    let lacks = [AUTH, "`tenant-id` is missing"];
     world.expect_in_status("blocked: ", &lacks).unwrap();
-    world.juju.config(AUTH, &PRINCIPAL[2..]).unwrap();
-    world.settle().await.unwrap();
-    let outside = "no node here has a provider id of Azure's";
-    world.expect_in_status("blocked: ", &[outside]).unwrap();
     let now = (world.location().await.unwrap(), files(&world).await);
     assert_eq!(now, before, "what worked is touched");
+
+    world.juju.config(AUTH, &PRINCIPAL[2..]).unwrap();
+    world.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    let location = world.location().await.unwrap().unwrap();
+    assert_eq!(
+        location["config"],
+        json!({"storageAccount": "acme", "subscriptionId": "a-subscription", "useAAD": "true"})
+    );
+    let who = format!(
+        "AZURE_TENANT_ID=a-tenant\nAZURE_CLIENT_ID=a-client-id\nAZURE_CLIENT_SECRET='{}'\n",
+        PRINCIPAL[1].1
+    );
+    let cloud = "AZURE_CLOUD_NAME=AzurePublicCloud\n";
+    assert_eq!(files(&world).await, [format!("{who}{cloud}")]);
+    let snapshots = world
+        .velero_object("VolumeSnapshotLocation", "default")
+        .await;
+    assert!(snapshots.unwrap().is_none(), "no disk is in Azure");
 
     node_in_azure(&world).await;
     assert_eq!(lists_of_nodes(&mut world).await, 1);
@@ -97,15 +107,12 @@ async fn a_service_principal_is_used_as_a_whole_and_given_back() {
         location["config"],
         json!({"storageAccount": "acme", "useAAD": "true"})
     );
-    let files_now = files(&world).await;
-    assert_eq!(
-        files_now,
-        [format!(
-            "AZURE_SUBSCRIPTION_ID=a-subscription\nAZURE_TENANT_ID=a-tenant\nAZURE_CLIENT_ID=a-client-id\n\
-             AZURE_CLIENT_SECRET='{}'\nAZURE_RESOURCE_GROUP=a-group\nAZURE_CLOUD_NAME=AzurePublicCloud\n",
-            PRINCIPAL[1].1
-        )]
+    let (subscription, group) = (
+        "AZURE_SUBSCRIPTION_ID=a-subscription\n",
+        "AZURE_RESOURCE_GROUP=a-group\n",
     );
+    let with_disks = format!("{subscription}{who}{group}{cloud}");
+    assert_eq!(files(&world).await, [with_disks]);
     let snapshots = world
         .velero_object("VolumeSnapshotLocation", "default")
         .await;

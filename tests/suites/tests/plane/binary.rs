@@ -177,8 +177,12 @@ async fn a_relation_that_adds_to_a_store_is_rendered_with_it() {
     let with = format!("azure-service-principal={}", file.path().display());
     let render = ["render", "--provider", provider, "--with", &with];
 
-    let elsewhere = start(&render, &store.to_string()).await;
-    assert!(!elsewhere.status.success(), "no node is in Azure");
+    let elsewhere: Value = serde_json::from_str(&print(&render, &store.to_string()).await).unwrap();
+    assert_eq!(elsewhere["location"]["spec"]["config"]["useAAD"], "true");
+    assert!(
+        elsewhere["snapshotLocation"].is_null(),
+        "no node is in Azure"
+    );
     let node = "azure:///subscriptions/a-subscription/resourceGroups/a-group/providers/x/vm";
     let in_azure = [&render[..], &["--node", node]].concat();
     let ours = print(&in_azure, &store.to_string()).await;

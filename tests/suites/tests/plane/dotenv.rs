@@ -86,10 +86,8 @@ fn inputs(secrets: &[String; 3]) -> [Inputs; 2] {
 }
 
 fn wanted(secrets: &[String; 3]) -> [Variables; 2] {
-    // A line end behind a secret is that of the file which it was copied from.
-    let [key, client_id, client_secret] = secrets
-        .each_ref()
-        .map(|text| text.trim_end_matches(['\r', '\n']));
+    // White space around a secret is that of the file which it was copied from.
+    let [key, client_id, client_secret] = secrets.each_ref().map(|text| text.trim());
     let variables = |pairs: &[(&str, &str)]| {
         let pairs = pairs.iter().chain(&[("CLOUD_NAME", "AzurePublicCloud")]);
         pairs

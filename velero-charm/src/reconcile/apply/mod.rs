@@ -18,13 +18,11 @@ use tracing::info;
 use super::{
     hold::Final,
     observe::{Live, Observed},
-    plan::{
-        Body, Credential, Deletion, Expected, Install, Judged, Plan, Rollout, Selection, Steps,
-    },
+    plan::{Body, Credential, Expected, Install, Judged, Plan, Rollout, Steps},
     report::{self, Undertaking},
 };
 use crate::{
-    cluster::{Cluster, ClusterError, Kind},
+    cluster::{Cluster, ClusterError, Kind, deletion::Deletion},
     context::{Context, Place},
     error::Error,
     juju::env::in_cluster,
@@ -159,7 +157,7 @@ async fn carry_out(
         None => None,
     };
     if let Some(repositories) = repositories {
-        delete(&repositories, cluster).await?;
+        cluster.carry_out(&repositories).await?;
     }
     for credential in &credentials {
         let secret = secret(credential, &live.credentials, place)?;
@@ -174,7 +172,7 @@ async fn carry_out(
         finish(groundwork, &writer, place).await?;
     }
     for deletion in deletions {
-        delete(&deletion, cluster).await?;
+        cluster.carry_out(&deletion).await?;
     }
     Ok(())
 }
@@ -295,7 +293,7 @@ async fn prepare(
     let deadline = ctx.budget.end();
     let newer = crds::define(&manifests.definitions, &install, cluster, deadline).await?;
     if let Some(binding) = &install.misbound {
-        delete(&role_binding(binding), cluster).await?;
+        cluster.carry_out(&role_binding(binding)).await?;
     }
     for account in &manifests.accounts {
         let outcome = match &install.misbound {
@@ -306,7 +304,7 @@ async fn prepare(
     }
     // The one that was applied is in force: the API server's authorizer hears of both in this order.
     for binding in &install.former_bindings {
-        delete(&role_binding(binding), cluster).await?;
+        cluster.carry_out(&role_binding(binding)).await?;
     }
     Ok(Groundwork {
         install,
@@ -356,22 +354,7 @@ async fn finish(
 }
 
 fn role_binding(name: &str) -> Deletion {
-    Deletion {
-        resource: Kind::of::<ClusterRoleBinding>(),
-        what: Selection::Named(name.to_owned()),
-    }
-}
-
-pub(crate) async fn delete(deletion: &Deletion, cluster: &Cluster) -> Result<(), ClusterError> {
-    let Deletion { resource, what } = deletion;
-    match what {
-        Selection::Named(name) => {
-            cluster.delete(resource, name).await?;
-            info!("Deleted {} `{name}`.", resource.kind);
-        }
-        Selection::Labelled(labels) => cluster.delete_all(resource, labels).await?,
-    }
-    Ok(())
+    Deletion::named(Kind::of::<ClusterRoleBinding>(), name)
 }
 
 fn as_dynamic<K>(object: &K) -> Result<DynamicObject, Error>

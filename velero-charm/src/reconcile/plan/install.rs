@@ -14,9 +14,9 @@ use k8s_openapi::api::{
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::{Deletion, Effect, Install, Rollout};
+use super::{Effect, Install, Rollout};
 use crate::{
-    cluster::{Kind, owned},
+    cluster::{Kind, deletion::Deletion, owned},
     context::Place,
     ours::{
         self,

@@ -18,7 +18,7 @@ use super::{
     validate::{Desired, Intent},
 };
 use crate::{
-    cluster::Kind,
+    cluster::deletion::Deletion,
     context::Place,
     ours::{
         credential::Readings,
@@ -108,20 +108,6 @@ pub(super) enum Body {
     New(Option<SecretString>),
     /// What is in it already: only the notes change.
     AsItIs,
-}
-
-/// One or more objects that have to go.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Deletion {
-    pub(crate) resource: Kind,
-    pub(crate) what: Selection,
-}
-
-/// Which objects of a kind.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Selection {
-    Named(String),
-    Labelled(String),
 }
 
 /// What a plan is made from, in addition to what is asked for.
@@ -217,31 +203,21 @@ impl Steps {
     /// Carrying it out ends pods that may be moving the data of volumes.
     pub(super) fn ends_node_agents(&self) -> bool {
         let ends = |install: &Install| install.effect == Effect::EndsAgents;
-        self.install.as_ref().is_some_and(ends)
-            || self.deletions.iter().any(Deletion::is_node_agent)
+        self.install.as_ref().is_some_and(ends) || self.deletions.iter().any(is_node_agent)
     }
 
     /// Credentials go that something in flight may have begun with.
     pub(super) fn drops_credentials(&self) -> bool {
-        self.deletions.iter().any(Deletion::is_credential)
+        self.deletions.iter().any(is_credential)
     }
 }
 
-impl Deletion {
-    fn named(resource: Kind, name: impl Into<String>) -> Self {
-        Self {
-            resource,
-            what: Selection::Named(name.into()),
-        }
-    }
+pub(super) fn is_credential(deletion: &Deletion) -> bool {
+    deletion.kind.kind == "Secret"
+}
 
-    pub(super) fn is_credential(&self) -> bool {
-        self.resource.kind == "Secret"
-    }
-
-    pub(super) fn is_node_agent(&self) -> bool {
-        self.resource.kind == "DaemonSet"
-    }
+pub(super) fn is_node_agent(deletion: &Deletion) -> bool {
+    deletion.kind.kind == "DaemonSet"
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use kube::{ResourceExt, api::DynamicObject};
 use provider_api::{Descriptor, Storage, secrecy::SecretString};
 use serde_json::{Value, json};
 
-use super::{Body, Credential, Deletion, Selection, Steps, World};
+use super::{Body, Credential, Steps, World};
 use crate::{
-    cluster::{Kind, owned},
+    cluster::{Kind, deletion::Deletion, owned},
     context::Place,
     ours::{
         Owner,
@@ -156,10 +156,10 @@ fn remarks(storage: &Storage, live: &Live) -> Vec<String> {
 
 /// Those of the volumes that were backed up to the location.
 fn repositories() -> Deletion {
-    Deletion {
-        resource: velero::kind("BackupRepository"),
-        what: Selection::Labelled(format!("{LOCATION_LABEL}={LOCATION}")),
-    }
+    Deletion::labelled(
+        velero::kind("BackupRepository"),
+        format!("{LOCATION_LABEL}={LOCATION}"),
+    )
 }
 
 /// The snapshot location of our name.

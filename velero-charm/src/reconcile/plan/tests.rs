@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    cluster::Kind,
     ours::{
         Owner,
         credential::{self, Note, Reading},

@@ -9,7 +9,7 @@ mod steps;
 
 use std::time::Instant;
 
-use worlds::dice::{self, Dice, Steps};
+use worlds::dice;
 
 use steps::World;
 
@@ -22,7 +22,7 @@ async fn rules_of_juju_hold_whatever_happens() {
     let began = Instant::now();
     let (mut hooks, mut failed, mut killed, mut sequences) = (0, 0, 0, 0);
     for seed in seeds {
-        let world = sequence(seed).await;
+        let world = dice::sequence("JUJU", seed, STEPS, World::new()).await;
         sequences += 1;
         hooks += world.juju.hook_runs().len();
         failed += world.rules.failed;
@@ -33,22 +33,4 @@ async fn rules_of_juju_hold_whatever_happens() {
          {:.1} s",
         began.elapsed().as_secs_f64()
     );
-}
-
-/// One sequence. Its steps are printed if it ends in a panic.
-async fn sequence(seed: u64) -> World {
-    let mut told = Steps::of("JUJU", seed);
-    let mut dice = Dice::new(seed);
-    let mut world = World::new().await;
-    for _ in 0..STEPS {
-        let step = world.choose(&mut dice);
-        told.take(format!("{step:?}"));
-        world.take(step).await;
-        // Sometimes one thing comes before the last one has come to rest.
-        if dice.roll(10) < 7 {
-            world.rest().await;
-        }
-    }
-    world.rest().await;
-    world
 }

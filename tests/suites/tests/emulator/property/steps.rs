@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use juju_emulator::model::{Life, split_unit};
 use juju_emulator::{CharmSource, DeployOptions, Interruption, Juju, PodLoss, Resolve};
-use worlds::dice::Dice;
+use worlds::dice::{Dice, Eventful};
 
 use super::rules::Rules;
 
@@ -115,9 +115,12 @@ impl World {
             _dir: dir,
         }
     }
+}
 
-    /// Something that can happen now.
-    pub(crate) fn choose(&self, dice: &mut Dice) -> Step {
+impl Eventful for World {
+    type Step = Step;
+
+    fn choose(&self, dice: &mut Dice) -> Step {
         let model = self.juju.model();
         let alive = model
             .applications
@@ -186,7 +189,7 @@ impl World {
         }
     }
 
-    pub(crate) async fn take(&mut self, step: Step) {
+    async fn take(&mut self, step: Step) {
         let juju = &mut self.juju;
         match step {
             Step::Deploy(app) => {
@@ -239,7 +242,7 @@ impl World {
     }
 
     /// Lets the model come to rest, and looks whether it should be there.
-    pub(crate) async fn rest(&mut self) {
+    async fn rest(&mut self) {
         self.juju.settle().await.unwrap();
         self.rules.look(&self.juju);
         // A killed hook is left for the next time; then there is nothing more.
@@ -247,6 +250,10 @@ impl World {
             self.rules.look(&self.juju);
         }
         self.rules.at_rest(&self.juju, &self.kept);
+    }
+
+    async fn end(&mut self) {
+        self.rest().await;
     }
 }
 

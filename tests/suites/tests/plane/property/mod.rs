@@ -10,7 +10,7 @@ mod steps;
 
 use std::time::Instant;
 
-use worlds::dice::{self, Dice, Steps};
+use worlds::dice;
 use worlds::plane::Plane;
 
 use steps::Scene;
@@ -25,7 +25,8 @@ async fn one_undisturbed_hook_converges_from_any_state() {
     let began = Instant::now();
     let (mut hooks, mut killed) = (0, 0);
     for seed in seeds.clone() {
-        let scene = sequence(&plane, seed).await;
+        let scene = Scene::set(&plane, seed);
+        let scene = dice::sequence("PROPERTY", seed, STEPS, scene).await;
         let runs = scene.world.juju.hook_runs();
         hooks += runs.len();
         killed += runs.iter().filter(|run| run.exit.is_terminated()).count();
@@ -34,26 +35,4 @@ async fn one_undisturbed_hook_converges_from_any_state() {
         "seeds {seeds:?}, {STEPS} steps each: {hooks} hooks, {killed} killed; {:.1} s",
         began.elapsed().as_secs_f64()
     );
-}
-
-/// One sequence. Its steps are printed if it ends in a panic.
-async fn sequence(plane: &Plane, seed: u64) -> Scene {
-    let mut told = Steps::of("PROPERTY", seed);
-    let mut dice = Dice::new(seed);
-    let mut scene = Scene::set(plane, seed).await;
-    for _ in 0..STEPS {
-        let step = scene.choose(&mut dice);
-        told.take(format!("{step:?}"));
-        scene.take(step).await;
-        // Sometimes one thing comes before the last one has come to rest.
-        if dice.roll(10) < 7 {
-            scene.settle().await;
-        }
-    }
-    told.take("the end");
-    scene.mend().await;
-    scene.quiet_hook().await;
-    oracle::assert_as_called_for(&scene).await;
-    scene.assert_next_hook_writes_nothing().await;
-    scene
 }

@@ -11,9 +11,11 @@ use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube_stack::proxy::{Face, Fault, Proxy, Refusal, Rule};
 use serde_json::json;
-use worlds::dice::Dice;
+use worlds::dice::{Dice, Eventful};
 use worlds::operator::APP;
 use worlds::plane::{LightWorld, Plane, StoreKind};
+
+use super::oracle;
 
 pub(crate) const IMAGES: [&str; 2] = ["velero/velero:v1.18.3", "velero/velero:v1.18.2"];
 const BAD_IMAGES: [&str; 3] = ["velero/velero:v1.17.0", "no image", ""];
@@ -139,9 +141,12 @@ impl Scene {
         };
         updated.unwrap();
     }
+}
 
-    /// Something that can happen now.
-    pub(crate) fn choose(&self, dice: &mut Dice) -> Step {
+impl Eventful for Scene {
+    type Step = Step;
+
+    fn choose(&self, dice: &mut Dice) -> Step {
         match dice.roll(36) {
             0 | 1 => Step::Config("use-node-agent", dice.one_of(&FLAGS)),
             2 => Step::Config("default-volumes-to-fs-backup", dice.one_of(&FLAGS)),
@@ -188,7 +193,7 @@ impl Scene {
         }
     }
 
-    pub(crate) async fn take(&mut self, step: Step) {
+    async fn take(&mut self, step: Step) {
         let (plugin, image) = self.plugin();
         let juju = &mut self.world.juju;
         match step {
@@ -251,7 +256,7 @@ impl Scene {
     }
 
     /// Runs what is due. A hook that was killed runs again on its own, later.
-    pub(crate) async fn settle(&mut self) {
+    async fn rest(&mut self) {
         let runs = self.world.juju.settle().await.unwrap();
         let failed = runs
             .iter()
@@ -259,8 +264,17 @@ impl Scene {
         assert!(failed.is_none(), "{failed:#?}\n{}", self.world.log());
     }
 
+    async fn end(&mut self) {
+        self.mend().await;
+        self.quiet_hook().await;
+        oracle::assert_as_called_for(self).await;
+        self.assert_next_hook_writes_nothing().await;
+    }
+}
+
+impl Scene {
     /// Puts right what the charm can only wait for, and nothing that it has to do itself.
-    pub(crate) async fn mend(&mut self) {
+    async fn mend(&mut self) {
         self.proxy.play(Vec::new());
         // One that is never reached.
         self.world
@@ -284,17 +298,17 @@ impl Scene {
         if bucket.is_empty() || bucket.contains('/') {
             self.offer(BUCKET, "mended");
         }
-        self.settle().await;
+        self.rest().await;
         while !self.world.juju.settle().await.unwrap().is_empty() {}
     }
 
     /// One more hook of the leader, of which nothing is new.
-    pub(crate) async fn quiet_hook(&mut self) {
+    async fn quiet_hook(&mut self) {
         let leader = self.leader();
         self.world.juju.update_status(&leader).await.unwrap();
     }
 
-    pub(crate) async fn assert_next_hook_writes_nothing(&mut self) {
+    async fn assert_next_hook_writes_nothing(&mut self) {
         let audit = self.world.plane().audit();
         let mark = audit.mark().await.unwrap();
         let leader = self.leader();
@@ -336,7 +350,7 @@ impl Scene {
         // A unit that does not lead waits long for a leader that does nothing.
         self.update_status(&old).await;
         let new = self.world.juju.add_unit(APP).unwrap();
-        self.settle().await;
+        self.rest().await;
         self.world.juju.move_leadership(&new).unwrap();
         self.world.juju.remove_unit(&old).unwrap();
     }

@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use kube_stack::proxy::{Face, Fault, Proxy, Refusal, Rule};
 use serde_json::{Map, Value};
-use worlds::dice::{self, Dice, Steps};
+use worlds::dice::{self, Dice, Eventful};
 use worlds::operator::{APP, AZURE, S3};
 use worlds::plane::{LightWorld, Plane, StoreKind};
 
@@ -87,7 +87,8 @@ async fn the_newest_key_is_in_force_after_its_hook_or_a_day() {
     let plane = Plane::start().await.unwrap();
     let (mut hooks, mut questions) = (0, 0);
     for seed in seeds.clone() {
-        let scene = sequence(&plane, seed).await;
+        let scene = Scene::set(&plane, seed);
+        let scene = dice::sequence("PROPERTY", seed, STEPS, scene).await;
         let runs = scene.world.juju.hook_runs();
         hooks += runs.len();
         questions += runs.iter().map(asked).sum::<usize>();
@@ -95,64 +96,32 @@ async fn the_newest_key_is_in_force_after_its_hook_or_a_day() {
     println!("seeds {seeds:?}, {STEPS} steps each: {hooks} hooks, {questions} secret-get");
 }
 
-async fn sequence(plane: &Plane, seed: u64) -> Scene {
-    let mut told = Steps::of("PROPERTY", seed);
-    let mut dice = Dice::new(seed);
-    let mut scene = Scene::set(plane, seed).await;
-    for _ in 0..STEPS {
-        let step = choose(&mut dice);
-        told.take(format!("{step:?}"));
-        scene.take(step).await;
-        if dice.roll(10) < 7 {
-            scene.settle().await;
-        }
-    }
-    told.take("the end");
-    scene.mend().await;
-    scene.holds().await;
-    scene
-}
+impl Eventful for Scene {
+    type Step = Step;
 
-/// Whether it can happen now is seen when it is its turn.
-fn choose(dice: &mut Dice) -> Step {
-    match dice.roll(30) {
-        0..=8 => Step::Rotate(dice.roll(1000)),
-        9 => Step::Kill(1 + dice.roll(14)),
-        10 => Step::KillBefore(1 + dice.roll(14)),
-        11 => Step::KillAfter(1 + dice.roll(14)),
-        12 => Step::Lose,
-        13 | 14 => Step::Lead(dice.roll(3)),
-        15 => Step::Join,
-        16 => Step::Leave,
-        17 => Step::BornAgain(dice.one_of(&[PodLoss::Drained, PodLoss::Killed])),
-        18 => Step::SecretLost,
-        19 => Step::SecretForged,
-        20 => Step::NoteLost,
-        21 => Step::ApiBreaks,
-        22 => Step::ApiMends,
-        23 => Step::Distrust,
-        24 => Step::Trust,
-        25 => Step::Config(dice.one_of(&["no image", IMAGE])),
-        26 => Step::SecondStore,
-        27 => Step::OneStore,
-        _ => Step::UpdateStatus,
-    }
-}
-
-impl Scene {
-    async fn set(plane: &Plane, seed: u64) -> Self {
-        let proxy = plane.proxy(Face::Valid).await.unwrap();
-        let name = format!("newest-{seed}");
-        let mut world = plane.world_at(&name, proxy.api()).await.unwrap();
-        world.deploy(DeployOptions::trusted()).await.unwrap();
-        world.connect().await.unwrap();
-        StoreKind::Azure.deploy(&mut world).unwrap();
-        let key = world.settings().secret_key;
-        Self {
-            world,
-            proxy,
-            key,
-            lost: false,
+    /// Whether it can happen now is seen when it is its turn.
+    fn choose(&self, dice: &mut Dice) -> Step {
+        match dice.roll(30) {
+            0..=8 => Step::Rotate(dice.roll(1000)),
+            9 => Step::Kill(1 + dice.roll(14)),
+            10 => Step::KillBefore(1 + dice.roll(14)),
+            11 => Step::KillAfter(1 + dice.roll(14)),
+            12 => Step::Lose,
+            13 | 14 => Step::Lead(dice.roll(3)),
+            15 => Step::Join,
+            16 => Step::Leave,
+            17 => Step::BornAgain(dice.one_of(&[PodLoss::Drained, PodLoss::Killed])),
+            18 => Step::SecretLost,
+            19 => Step::SecretForged,
+            20 => Step::NoteLost,
+            21 => Step::ApiBreaks,
+            22 => Step::ApiMends,
+            23 => Step::Distrust,
+            24 => Step::Trust,
+            25 => Step::Config(dice.one_of(&["no image", IMAGE])),
+            26 => Step::SecondStore,
+            27 => Step::OneStore,
+            _ => Step::UpdateStatus,
         }
     }
 
@@ -209,7 +178,7 @@ impl Scene {
             }
             Step::OneStore if self.has_second_store() => {
                 self.world.juju.remove_relation(APP, AZURE).unwrap();
-                self.settle().await;
+                self.rest().await;
             }
             // It is as it would be.
             Step::Join | Step::Leave | Step::SecondStore | Step::OneStore => {}
@@ -217,6 +186,38 @@ impl Scene {
                 let leader = self.leader();
                 let _ = self.world.juju.run_hook(&leader, "update-status").await;
             }
+        }
+    }
+
+    /// Runs what is due. A hook that was killed runs again on its own, later.
+    async fn rest(&mut self) {
+        let runs = self.world.juju.settle().await.unwrap();
+        let failed = runs
+            .iter()
+            .find(|run| !run.exit.is_success() && !run.exit.is_terminated());
+        assert!(failed.is_none(), "{failed:#?}\n{}", self.world.log());
+    }
+
+    async fn end(&mut self) {
+        self.mend().await;
+        self.holds().await;
+    }
+}
+
+impl Scene {
+    async fn set(plane: &Plane, seed: u64) -> Self {
+        let proxy = plane.proxy(Face::Valid).await.unwrap();
+        let name = format!("newest-{seed}");
+        let mut world = plane.world_at(&name, proxy.api()).await.unwrap();
+        world.deploy(DeployOptions::trusted()).await.unwrap();
+        world.connect().await.unwrap();
+        StoreKind::Azure.deploy(&mut world).unwrap();
+        let key = world.settings().secret_key;
+        Self {
+            world,
+            proxy,
+            key,
+            lost: false,
         }
     }
 
@@ -268,15 +269,6 @@ impl Scene {
 
     fn at(&self, request: usize, fault: Fault) {
         self.proxy.play(vec![Rule::at(request, fault)]);
-    }
-
-    /// Runs what is due. A hook that was killed runs again on its own, later.
-    async fn settle(&mut self) {
-        let runs = self.world.juju.settle().await.unwrap();
-        let failed = runs
-            .iter()
-            .find(|run| !run.exit.is_success() && !run.exit.is_terminated());
-        assert!(failed.is_none(), "{failed:#?}\n{}", self.world.log());
     }
 
     /// Puts right what the charm can only wait for.

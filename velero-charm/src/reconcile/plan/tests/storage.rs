@@ -60,7 +60,7 @@ fn the_end_of_the_relation_takes_storage_away() {
     let kinds: Vec<_> = plan
         .deletions
         .iter()
-        .map(|d| d.resource.kind.as_str())
+        .map(|d| d.kind.kind.as_str())
         .collect();
     assert_eq!(kinds, ["BackupStorageLocation", "Secret"]);
     assert!(plan.repositories.is_some());
@@ -92,7 +92,7 @@ fn a_location_that_is_not_ours_is_never_deleted() {
     }
     let plan = planned(core(), Intent::None, &live);
     assert!(
-        plan.deletions.iter().all(|d| d.resource.kind == "Secret"),
+        plan.deletions.iter().all(|d| d.kind.kind == "Secret"),
         "{:?}",
         plan.deletions
     );
