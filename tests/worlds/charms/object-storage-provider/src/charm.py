@@ -8,7 +8,7 @@ left out; a bucket or container that the requirer asks for counts where the opti
 import logging
 
 import ops
-from object_storage import AzureStorageProvider, S3Provider
+from object_storage import AzureStorageProvider, GCSProvider, S3Provider
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,7 @@ AZURE_OPTIONS = [
     "secret-key", "container", "storage-account", "connection-protocol", "endpoint", "path",
     "resource-group",
 ]
+GCS_OPTIONS = ["secret-key", "bucket", "path", "storage-class"]
 
 
 class ObjectStorageProvider(ops.CharmBase):
@@ -26,7 +27,12 @@ class ObjectStorageProvider(ops.CharmBase):
         super().__init__(framework)
         self.s3 = S3Provider(self, "s3-credentials")
         self.azure = AzureStorageProvider(self, "azure-storage-credentials")
-        self.offers = [(self.s3, S3_OPTIONS, "bucket"), (self.azure, AZURE_OPTIONS, "container")]
+        self.gcs = GCSProvider(self, "gcs-credentials")
+        self.offers = [
+            (self.s3, S3_OPTIONS, "bucket"),
+            (self.azure, AZURE_OPTIONS, "container"),
+            (self.gcs, GCS_OPTIONS, "bucket"),
+        ]
         for provider, _, _ in self.offers:
             framework.observe(
                 provider.on.storage_connection_info_requested, self._on_requested
