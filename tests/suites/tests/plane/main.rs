@@ -21,6 +21,7 @@ mod dotenv;
 mod equal_worlds;
 mod fault;
 mod foreign;
+mod gcs;
 mod guide;
 mod health;
 mod juju;
