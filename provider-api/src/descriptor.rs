@@ -3,6 +3,8 @@
 //! Constant data only, so that a descriptor can be registered at link time and the charm can follow it
 //! without knowing the provider.
 
+use crate::Problems;
+
 /// What the charm must know about a provider before any relation exists.
 #[derive(Debug)]
 pub struct Descriptor {
@@ -18,6 +20,8 @@ pub struct Descriptor {
     pub optional_endpoints: &'static [Endpoint],
     /// The image of the Velero plugin that serves this kind of store.
     pub plugin: ImageOption,
+    /// Further config options of the charm that are this provider's alone.
+    pub options: &'static [ConfigOption],
     /// What to advise when Velero finds a location unavailable; the first match counts.
     pub advice: &'static [Advice],
 }
@@ -39,8 +43,12 @@ pub struct Endpoint {
 /// Something about the cluster that the charm can find out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fact {
-    /// What the nodes are to the cloud they run in: [`Facts::provider_ids`](crate::Facts::provider_ids).
+    /// What the nodes are to the cloud they run in: [`Facts::provider_ids`](crate::Facts::provider_ids). It
+    /// costs a request in each hook: see [`StorageProvider::needs`](crate::StorageProvider::needs).
     ProviderIds,
+    /// What time it is: [`Facts::now`](crate::Facts::now). For remarks alone: what is applied must not depend on
+    /// it, or a hook that finds nothing new would write.
+    Now,
 }
 
 /// What we write into a relation so that the integrator sends its data.
@@ -76,6 +84,18 @@ pub struct ImageOption {
     pub option: &'static str,
     /// Its default, matching the bundled Velero.
     pub default: &'static str,
+}
+
+/// A config option of the charm, as text, that one provider reads.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigOption {
+    /// The option's name in `charmcraft.yaml`.
+    pub name: &'static str,
+    /// Its default, which must pass the check.
+    pub default: &'static str,
+    /// Everything that is wrong with a value. The charm asks whether or not there is a relation, and hands over
+    /// no value that does not pass: a wrong one changes nothing.
+    pub check: fn(&str) -> Result<(), Problems>,
 }
 
 /// A piece of advice for one kind of failure.

@@ -3,14 +3,21 @@
 //! A field is plain, secret, unreadable or an echo of our own; a secret never becomes a plain string on
 //! its way to the provider.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{Descriptor, Fact, Problem};
+use crate::{Certificates, ConfigOption, Descriptor, Fact, Problem};
 
 /// What RFC 3986 lets a URL consist of besides letters and digits.
 const URL_PUNCTUATION: &str = "-._~:/?#[]@!$&'()*+,;=%";
+
+/// What some editors begin a file with.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Keys of objects have 1,024 bytes at most, in S3 as in Azure. The names that Velero gives need up to half of
+/// them: that of a backup, of up to 253 bytes, stands in them twice.
+const LONGEST_FOLDER: usize = 450;
 
 /// Everything that a provider may base its answer on.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +29,7 @@ pub struct Inputs {
     pub optional: BTreeMap<String, RelationData>,
     /// What is known of the cluster, as far as these relations' endpoints ask for it.
     pub facts: Facts,
+    options: BTreeMap<&'static str, String>,
 }
 
 /// What the charm found out about the cluster.
@@ -29,6 +37,8 @@ pub struct Inputs {
 pub struct Facts {
     /// `spec.providerID` of each node that has one, in no order; for [`Fact::ProviderIds`].
     pub provider_ids: Vec<String>,
+    /// The time of this hook; for [`Fact::Now`].
+    pub now: Option<SystemTime>,
 }
 
 impl Inputs {
@@ -46,16 +56,33 @@ impl Inputs {
             own,
             optional,
             facts,
+            options: BTreeMap::new(),
         }
+    }
+
+    /// The same with what the user has set for options of the provider. Those that are left out have their
+    /// default.
+    #[must_use]
+    pub fn configured(self, options: BTreeMap<&'static str, String>) -> Self {
+        Self { options, ..self }
+    }
+
+    /// An option's text.
+    #[must_use]
+    pub fn option(&self, option: &ConfigOption) -> &str {
+        self.options
+            .get(option.name)
+            .map_or(option.default, String::as_str)
     }
 }
 
 impl Facts {
     fn only(self, asked: &[Fact]) -> Self {
-        let Self { provider_ids } = self;
+        let Self { provider_ids, now } = self;
         let is_asked = asked.contains(&Fact::ProviderIds);
         Self {
             provider_ids: if is_asked { provider_ids } else { Vec::new() },
+            now: now.filter(|_| asked.contains(&Fact::Now)),
         }
     }
 }
@@ -115,8 +142,8 @@ impl RelationData {
         }
     }
 
-    /// A credential, as a secret or in the clear; absent and blank are the same. Line ends behind it come
-    /// from the file that it was read from.
+    /// A credential, as a secret or in the clear; absent and blank are the same. White space around it comes
+    /// from the file or the page that it was copied from: no store gives out keys that begin or end with it.
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<SecretString> {
         let text = match self.fields.get(name)? {
@@ -124,8 +151,8 @@ impl RelationData {
             Value::Secret(secret) => secret.expose_secret(),
             Value::Unreadable(_) | Value::Echo(_) => return None,
         };
-        let text = text.trim_end_matches(['\r', '\n']);
-        (!text.trim().is_empty()).then(|| SecretString::from(text))
+        let text = text.trim_matches(|c: char| c.is_whitespace() || c == BYTE_ORDER_MARK);
+        (!text.is_empty()).then(|| SecretString::from(text))
     }
 
     /// Every credential in it, whether or not anybody asks for it by name.
@@ -165,13 +192,40 @@ impl RelationData {
     /// A plain field that names a folder, without slashes at its ends.
     ///
     /// # Errors
-    /// If there are control characters in it, which no name in a store should have.
+    /// If there is something in it that no name in a store should have, or that Velero would resolve (it joins
+    /// folders as paths, so that `a/../b` became `b`), or if it leaves no room for the names of backups.
     pub fn folder(&self, name: &str, hint: &str) -> Result<Option<String>, Problem> {
         let folder = self.plain(name).unwrap_or_default().trim_matches('/');
-        if folder.contains(char::is_control) {
-            return Err(Problem::invalid(name, "contains control characters", hint));
+        if folder.is_empty() {
+            return Ok(None);
         }
-        Ok(Some(folder.to_owned()).filter(|folder| !folder.is_empty()))
+        let reason = if folder.contains(char::is_control) {
+            "contains control characters"
+        } else if folder
+            .split('/')
+            .any(|part| matches!(part, "" | "." | ".."))
+        {
+            "contains a part that is empty, `.` or `..`"
+        } else if folder.len() > LONGEST_FOLDER {
+            "is too long: with the names of backups behind it, 450 bytes fit"
+        } else {
+            return Ok(Some(folder.to_owned()));
+        };
+        Err(Problem::invalid(name, reason, hint))
+    }
+
+    /// A plain field that holds certificates, in whatever form integrators send them.
+    ///
+    /// # Errors
+    /// If there is anything in it that is not a certificate, or a part of one is missing.
+    pub fn certificates(&self, name: &str, hint: &str) -> Result<Option<Certificates>, Problem> {
+        let Some(text) = self.plain(name) else {
+            return Ok(None);
+        };
+        let certificates = Certificates::parse(text);
+        let certificates =
+            certificates.map_err(|error| Problem::invalid(name, error.to_string(), hint))?;
+        Ok(Some(certificates).filter(|certificates| !certificates.is_empty()))
     }
 
     /// A plain field that is a URL, still to be parsed.
@@ -266,6 +320,7 @@ mod tests {
                 option: "",
                 default: "",
             },
+            options: &[],
             advice: &[],
         }
     }
@@ -282,9 +337,11 @@ mod tests {
         ] {
             let known = Facts {
                 provider_ids: vec!["shelf".into()],
+                now: Some(SystemTime::UNIX_EPOCH),
             };
             let inputs = Inputs::new(&provider, RelationData::default(), optional, known);
             assert_eq!(inputs.facts.provider_ids.len() == 1, is_given, "{inputs:?}");
+            assert_eq!(inputs.facts.now, None, "nobody asks for the time");
         }
     }
 
@@ -329,13 +386,48 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_behind_a_key_are_cut_off() {
-        for text in ["key", "key\n", "key\r\n\n"] {
+    fn white_space_around_a_key_is_cut_off() {
+        for text in [
+            "key",
+            "key\n",
+            "key\r\n\n",
+            " key ",
+            "\tkey",
+            "\u{feff}key\n",
+        ] {
             let secret =
                 RelationData::from_iter([("key", Value::Secret(text.into()))]).secret("key");
-            assert_eq!(secret.unwrap().expose_secret(), "key");
+            assert_eq!(secret.unwrap().expose_secret(), "key", "{text:?}");
         }
-        let inside = RelationData::from_iter([("key", Value::Secret("\nk\ney ".into()))]);
-        assert_eq!(inside.secret("key").unwrap().expose_secret(), "\nk\ney ");
+        let inside = RelationData::from_iter([("key", Value::Secret("\nk\ne y ".into()))]);
+        assert_eq!(inside.secret("key").unwrap().expose_secret(), "k\ne y");
+    }
+
+    #[test]
+    fn folder_is_one_that_every_reader_understands_alike() {
+        let folder = |text: &str| {
+            let data = RelationData::from_iter([("path", Value::from(text))]);
+            let hint = "correct `path`";
+            data.folder("path", hint)
+                .map_err(|problem| problem.to_string())
+        };
+        for (text, read) in [
+            ("", None),
+            ("//", None),
+            ("/a/b/", Some("a/b")),
+            ("a.b/..c/ü d", Some("a.b/..c/ü d")),
+        ] {
+            assert_eq!(folder(text), Ok(read.map(str::to_owned)), "{text}");
+        }
+        let long = "x".repeat(300_000);
+        for text in [
+            "..", ".", "a/../b", "a/..", "./a", "a//b", "a\nb", "a\0b", &long,
+        ] {
+            let refused = folder(text).unwrap_err();
+            assert!(
+                refused.contains(": `path` ") && refused.len() < 200,
+                "{refused}"
+            );
+        }
     }
 }

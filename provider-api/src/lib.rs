@@ -7,8 +7,8 @@
 //! | duty | where |
 //! | --- | --- |
 //! | **credentials from relation data** | [`StorageProvider::resolve`], from the fields in [`Inputs`] |
-//! | **secret rendering** | [`Storage::credential`], the file that the plugin reads |
-//! | **plugin image** | [`Descriptor::plugin`], the option and its default; the charm checks what the user sets |
+//! | **secret rendering** | [`Storage::credential`], the file that the plugin reads; [`StorageProvider::secrets_inside`] tells what must not be shown of it |
+//! | **plugin image** | [`Descriptor::plugin`], the option and its default; the charm checks what the user sets, its minor version too |
 //! | **backup-location arguments** | [`Storage::location`], and [`Storage::snapshots`] |
 //!
 //! `provider-testkit` holds a provider to all of it, and `CONTRIBUTING.md` has the steps of adding one.
@@ -43,6 +43,7 @@
 //!         option: "velero-tape-plugin-image",
 //!         default: "tape/velero-plugin:v1.0.0",
 //!     },
+//!     options: &[], // config options of the charm that only this provider reads
 //!     advice: &[Advice {
 //!         when: "tape is torn", // words of the real plugin
 //!         then: "replace the tape",
@@ -79,7 +80,6 @@
 //!         )?;
 //!         Ok(Answer::Ready(Box::new(Storage {
 //!             credential: format!("PIN={}\n", pin.expose_secret()).into(),
-//!             extra_redactions: Vec::new(),
 //!             location: Location {
 //!                 bucket: reel.into(),
 //!                 prefix,
@@ -90,6 +90,10 @@
 //!             remarks: Vec::new(),
 //!             gaps,
 //!         })))
+//!     }
+//!
+//!     fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+//!         provider_api::values_of(&["PIN"], text)
 //!     }
 //! }
 //!
@@ -113,6 +117,7 @@
 //! # Ok::<(), Problems>(())
 //! ```
 
+mod certificates;
 mod descriptor;
 mod inputs;
 mod problem;
@@ -122,9 +127,13 @@ mod storage;
 #[doc(hidden)]
 pub use inventory;
 pub use secrecy;
+use secrecy::{ExposeSecret as _, SecretString};
 
 pub use self::{
-    descriptor::{Advice, Descriptor, Endpoint, Fact, Handshake, ImageOption, Version},
+    certificates::{Certificates, NotCertificates},
+    descriptor::{
+        Advice, ConfigOption, Descriptor, Endpoint, Fact, Handshake, ImageOption, Version,
+    },
     inputs::{Facts, Inputs, RelationData, Value},
     problem::{AllOf, Problem, ProblemKind, Problems},
     registry::{Registration, Registry, RegistryError},
@@ -145,6 +154,14 @@ pub trait StorageProvider: std::fmt::Debug + Send + Sync {
     /// The fixed facts about this provider.
     fn descriptor(&self) -> &'static Descriptor;
 
+    /// Whether a fact that the endpoints declare is of use with this data of the own relation, as far as it is
+    /// readable without its secret. For a fact that costs a request and is rarely needed; what is not needed may
+    /// be missing from [`Inputs::facts`].
+    fn needs(&self, fact: Fact, own: &RelationData) -> bool {
+        let _ = (fact, own);
+        true
+    }
+
     /// Turns relation data into what Velero needs.
     ///
     /// Equal inputs give equal answers, and nothing but the inputs is looked at. No text in the answer
@@ -153,4 +170,25 @@ pub trait StorageProvider: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// Everything that is wrong with the data, at once: see [`all!`].
     fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems>;
+
+    /// What is secret *inside* of a credential file that this provider has made, or of a document that its
+    /// integrator sends: the values of keys, the private key of a JSON key. Nothing of any other text.
+    ///
+    /// The charm masks what integrators have sent as it stands. It asks this of every secret that it comes across,
+    /// be it used, refused, or left over in the cluster, and masks each of these too, as a whole and line by
+    /// line. In fewer than eight bytes it would find ordinary words.
+    fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+        values_of(&[], text)
+    }
+}
+
+/// The values that a file gives these names to, in lines of the form `name=value`.
+#[must_use]
+pub fn values_of(names: &[&str], file: &SecretString) -> Vec<SecretString> {
+    let lines = file.expose_secret().lines();
+    let values = lines.filter_map(|line| line.split_once('='));
+    values
+        .filter(|(name, _)| names.contains(&name.trim()))
+        .map(|(_, value)| value.trim().into())
+        .collect()
 }

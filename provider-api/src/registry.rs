@@ -2,6 +2,8 @@
 //!
 //! Sorted by name, no two with the same name or endpoint, so that an endpoint finds exactly one provider.
 
+use secrecy::SecretString;
+
 use crate::{Descriptor, StorageProvider};
 
 /// Registers a provider: `register!(PROVIDER);` in its crate, with a `static`.
@@ -101,6 +103,14 @@ impl Registry {
         self.iter().map(StorageProvider::descriptor)
     }
 
+    /// What any of them knows to be secret inside of a text.
+    #[must_use]
+    pub fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+        self.iter()
+            .flat_map(|provider| provider.secrets_inside(text))
+            .collect()
+    }
+
     /// The provider with this name.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&'static dyn StorageProvider> {
@@ -111,6 +121,8 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
     use crate::{Answer, Endpoint, Handshake, ImageOption, Inputs, Problems, Version};
 
@@ -124,6 +136,10 @@ mod tests {
 
         fn resolve(&self, _: &Inputs) -> Result<Answer, Problems> {
             Ok(Answer::Waiting(String::new()))
+        }
+
+        fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+            crate::values_of(&[self.0.name], text)
         }
     }
 
@@ -147,6 +163,7 @@ mod tests {
             option: "velero-tape-plugin-image",
             default: "tape/plugin:v1",
         },
+        options: &[],
         advice: &[],
     };
     const DISK_CREDENTIALS: Endpoint = Endpoint {
@@ -186,6 +203,20 @@ mod tests {
         assert_eq!(names, ["disk", "tape"]);
         assert!(registry.by_name("tape").is_some());
         assert!(registry.by_name("cloud").is_none());
+    }
+
+    #[test]
+    fn secret_is_known_by_the_provider_whose_file_it_is() {
+        let registry = Registry::new(vec![&TAPES, &DISKS]).unwrap();
+        for (file, known) in [
+            ("tape=one\nplace=here\n", "one"),
+            ("[a]\ndisk = two=2", "two=2"),
+            ("drum=three", ""),
+        ] {
+            let inside = registry.secrets_inside(&file.into());
+            let inside: String = inside.iter().map(SecretString::expose_secret).collect();
+            assert_eq!(inside, known);
+        }
     }
 
     #[test]

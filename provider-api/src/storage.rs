@@ -13,10 +13,6 @@ use crate::Problem;
 pub struct Storage {
     /// The credential file, in the form that the plugin parses. What was sent stands in it to the byte.
     pub credential: SecretString,
-    /// Secrets *inside* of what was sent, if that is a document: the private key of a JSON key, for example.
-    /// The charm redacts all that it handed in. It also masks each of these wherever it
-    /// stands, as a whole and line by line; in fewer than eight bytes it would find ordinary words.
-    pub extra_redactions: Vec<SecretString>,
     /// Where backups go.
     pub location: Location,
     /// Where the cloud's own volume snapshots go; `None` unless the nodes' volumes are in that cloud.

@@ -18,6 +18,13 @@ use crate::{
 /// What the key is called in the file. The location names it.
 pub(crate) const KEY_VARIABLE: &str = "AZURE_STORAGE_ACCOUNT_ACCESS_KEY";
 
+/// The same for the secrets of a principal.
+const CLIENT_ID_VARIABLE: &str = "AZURE_CLIENT_ID";
+const CLIENT_SECRET_VARIABLE: &str = "AZURE_CLIENT_SECRET";
+
+/// What of the file is secret. The rest names places.
+pub(crate) const SECRETS: [&str; 3] = [KEY_VARIABLE, CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE];
+
 /// A blank key is what the integrator sends of a secret that it may not read, and it looks again only when its
 /// configuration changes.
 const KEY_HINT: &str = "grant the secret in `credentials` to {azure-storage} (`juju grant-secret`), \
@@ -75,9 +82,9 @@ impl Access {
                         nodes.map(|nodes| nodes.subscription.as_str()),
                     ),
                     ("AZURE_TENANT_ID", Some(principal.tenant.as_str())),
-                    ("AZURE_CLIENT_ID", Some(principal.client_id.expose())),
+                    (CLIENT_ID_VARIABLE, Some(principal.client_id.expose())),
                     (
-                        "AZURE_CLIENT_SECRET",
+                        CLIENT_SECRET_VARIABLE,
                         Some(principal.client_secret.expose()),
                     ),
                     (
@@ -95,10 +102,9 @@ impl Access {
     }
 }
 
-/// Neither a key nor anything of a principal begins or ends with white space; files that they are read from do.
 fn secret(data: &RelationData, field: &str, hint: &str) -> Result<Quoted, Problem> {
     let secret = data.required_secret(field, hint)?;
-    Quoted::new(secret.expose_secret().trim()).ok_or_else(|| {
+    Quoted::new(secret.expose_secret()).ok_or_else(|| {
         let reason = "cannot be written to Velero's credential file (it mixes quotes with other quotes, `#`, \
                       `$`, backslashes or line ends, or is too long)";
         Problem::invalid(field, reason, "regenerate it in Azure")

@@ -36,6 +36,23 @@ pub(crate) fn file(lines: &[(&str, &str)]) -> SecretString {
     lines.collect::<String>().into()
 }
 
+/// The values that a file gives these names to, without the quotes around them.
+pub(crate) fn values_of(names: &[&str], file: &SecretString) -> Vec<SecretString> {
+    let values = provider_api::values_of(names, file).into_iter();
+    values
+        .map(|value| unquoted(value.expose_secret()).into())
+        .collect()
+}
+
+fn unquoted(value: &str) -> String {
+    let within = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
+    match (within('\''), within('"')) {
+        (Some(inner), _) => inner.to_owned(),
+        (None, Some(inner)) => inner.replace("\\n", "\n").replace("\\r", "\r"),
+        (None, None) => value.to_owned(),
+    }
+}
+
 /// As it is. A quote at the start would be taken for one that has to end.
 fn bare(value: &str) -> Option<String> {
     let means_nothing = !value.contains(['#', '$', '\n', '\r'])

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use provider_api::{
     Advice, Answer, Descriptor, Endpoint, Fact, Gap, Handshake, ImageOption, Inputs, Location,
     Part, Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider, Version,
-    all,
+    all, secrecy::SecretString,
 };
 
 use crate::{
@@ -82,6 +82,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
         option: "velero-azure-plugin-image",
         default: "velero/velero-plugin-for-microsoft-azure:v1.14.3",
     },
+    options: &[],
     advice: &[
         Advice {
             when: "Server failed to authenticate the request",
@@ -185,6 +186,10 @@ impl StorageProvider for Azure {
             None => all!(settings, Access::key(data))?,
         };
         Ok(Answer::Ready(Box::new(render(settings, &access, data))))
+    }
+
+    fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+        dotenv::values_of(&access::SECRETS, text)
     }
 }
 
@@ -291,7 +296,6 @@ fn render(settings: Settings, access: &Access, data: &RelationData) -> Storage {
     };
     Storage {
         credential: access.file(address.cloud),
-        extra_redactions: Vec::new(),
         location: Location {
             bucket: container,
             prefix,

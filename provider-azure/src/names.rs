@@ -10,10 +10,6 @@ const ACCOUNT: std::ops::RangeInclusive<usize> = 3..=24;
 /// Of a container's name.
 const CONTAINER_NAME: std::ops::RangeInclusive<usize> = 3..=63;
 
-/// Of a folder, in UTF-16 code units, which Azure counts. It lets a blob's whole name have 1,024, and Velero
-/// puts up to 560 behind the folder: `/backups/`, twice a backup's name of up to 253, and an ending.
-const LONGEST_FOLDER: usize = 400;
-
 pub(crate) fn container(data: &RelationData) -> Result<String, Problem> {
     let container = data.required(CONTAINER, "set `container` in {azure-storage}")?;
     let invalid = |reason: &str, hint: &str| Err(Problem::invalid(CONTAINER, reason, hint));
@@ -44,27 +40,19 @@ pub(crate) fn account(data: &RelationData) -> Result<String, Problem> {
     Ok(account.into())
 }
 
-/// Velero puts names together as paths are, which takes `..`, `.` and double slashes out, and lists by the folder
-/// as it stands. It would not find what it has written. Azure has `\` for `/` and drops a dot that ends a part.
+/// Azure takes `\` for `/`, and loses a dot that ends a part.
 pub(crate) fn folder(data: &RelationData) -> Result<Option<String>, Problem> {
     let hint = "correct `path` in {azure-storage}";
-    let Some(folder) = data.folder(PATH, hint)? else {
-        return Ok(None);
-    };
-    let invalid = |reason: &str| Err(Problem::invalid(PATH, reason, hint));
-    if folder.encode_utf16().count() > LONGEST_FOLDER {
-        return invalid("is longer than 400 characters, which leaves no room for names of backups");
-    }
-    if folder.contains('\\') {
-        return invalid("contains a `\\`");
-    }
+    let folder = data.folder(PATH, hint)?;
+    let is_kept = |part: &str| !part.contains('\\') && !part.ends_with('.');
     if folder
-        .split('/')
-        .any(|part| part.is_empty() || part.ends_with('.'))
+        .as_deref()
+        .is_some_and(|folder| !folder.split('/').all(is_kept))
     {
-        return invalid("contains a part that is empty or ends with a dot");
+        let reason = "has a part that contains a `\\` or ends with a dot";
+        return Err(Problem::invalid(PATH, reason, hint));
     }
-    Ok(Some(folder))
+    Ok(folder)
 }
 
 pub(crate) fn resource_group(data: &RelationData) -> Result<Option<String>, Problem> {

@@ -25,6 +25,9 @@ const PROJECT_ID: &str = "project_id";
 const TOKEN_URI: &str = "token_uri";
 const UNIVERSE_DOMAIN: &str = "universe_domain";
 
+/// With those of keys that are refused.
+const SECRET_MEMBERS: [&str; 3] = [PRIVATE_KEY, "client_secret", "refresh_token"];
+
 const HINT: &str = "set the JSON key of a service account, all of it, as `secret-key` in the \
                     secret of {gcs-credentials}";
 
@@ -84,9 +87,6 @@ struct Texts {
 pub(crate) struct Key {
     /// As it was sent.
     pub(crate) document: SecretString,
-    /// The secret in it. The account's name, its project and the key's id are no secrets, and Google's messages
-    /// are of no use without them.
-    pub(crate) pem: SecretString,
     /// The service account's.
     pub(crate) project: String,
 }
@@ -96,9 +96,9 @@ impl Key {
         let document = data.required_secret(SECRET_KEY, HINT)?;
         let members = members(document.expose_secret())?;
         let text = document.expose_secret();
-        let (pem, project, ..) = all!(
-            private_key(&members),
+        let (project, ..) = all!(
             required(&members, PROJECT_ID),
+            private_key(&members),
             required(&members, TYPE),
             client_email(&members),
             token_uri(&members),
@@ -107,11 +107,18 @@ impl Key {
         )
         .map_err(|problems| in_one(&problems))?;
         Ok(Self {
-            pem: pem.into(),
             project: project.to_owned(),
             document,
         })
     }
+}
+
+/// Of a key of any type, used or refused. The account's name, its project and the key's id are no secrets, and
+/// Google's messages are of no use without them.
+pub(crate) fn secrets_inside(document: &SecretString) -> Vec<SecretString> {
+    let members: Members = serde_json::from_str(document.expose_secret()).unwrap_or_default();
+    let secrets = SECRET_MEMBERS.iter().filter_map(|name| members.get(*name));
+    secrets.filter_map(Value::as_str).map(Into::into).collect()
 }
 
 fn fault(reason: impl Into<String>) -> Problem {
@@ -173,10 +180,10 @@ fn client_email(members: &Members) -> Result<(), Problem> {
     Ok(())
 }
 
-fn private_key(members: &Members) -> Result<&str, Problem> {
+fn private_key(members: &Members) -> Result<(), Problem> {
     let pem = required(members, PRIVATE_KEY)?;
     match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
-        Ok(PrivateKeyDer::Pkcs8(_) | PrivateKeyDer::Pkcs1(_)) => Ok(pem),
+        Ok(PrivateKeyDer::Pkcs8(_) | PrivateKeyDer::Pkcs1(_)) => Ok(()),
         _ => Err(fault("has a `private_key` that is not a whole PEM")),
     }
 }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use provider_api::{
     Advice, Answer, Descriptor, Endpoint, Fact, Gap, Handshake, ImageOption, Inputs, Location,
     Part, Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider, Version,
-    all,
+    all, secrecy::SecretString,
 };
 
 use crate::{key::Key, nodes::NodeProject};
@@ -55,6 +55,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     },
     integrator: "gcs-integrator",
     optional_endpoints: &[],
+    options: &[],
     plugin: ImageOption {
         option: "velero-gcp-plugin-image",
         default: "velero/velero-plugin-for-gcp:v1.14.2",
@@ -142,8 +143,11 @@ impl StorageProvider for Gcs {
             remarks: remarks(data, nodes.as_ref()),
             gaps,
             credential: key.document,
-            extra_redactions: vec![key.pem],
         })))
+    }
+
+    fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+        key::secrets_inside(text)
     }
 }
 

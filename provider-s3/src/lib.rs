@@ -1,18 +1,25 @@
 #![doc = include_str!("../README.md")]
 
-mod ca;
 mod credential;
 mod endpoint;
+mod extras;
+mod nodes;
+mod settings;
+mod vendors;
 
 use std::collections::BTreeMap;
 
 use provider_api::{
-    Advice, Answer, Descriptor, Endpoint, Gap, Handshake, ImageOption, Inputs, Location, Part,
-    Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider, Version, all,
-    secrecy::SecretString,
+    Advice, Answer, Certificates, Descriptor, Endpoint, Fact, Gap, Handshake, ImageOption, Inputs,
+    Location, Part, Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider,
+    Version, all, secrecy::SecretString,
 };
 
-use crate::endpoint::{Addressing, StoreUrl};
+use crate::{
+    endpoint::{Address, HostRegion, StoreUrl},
+    extras::Attributes,
+    vendors::{Addressing, Checksum, Vendor},
+};
 
 const BUCKET: &str = "bucket";
 const REGION: &str = "region";
@@ -26,13 +33,19 @@ const SECRET_KEY: &str = "secret-key";
 /// The plugin's setting for [`URI_STYLE`].
 const PATH_STYLE: &str = "s3ForcePathStyle";
 
-const REGION_PARTS: &[Part] = &[Part::Config(REGION), Part::Snapshots];
+const REGION_PARTS: &[Part] = &[Part::Config(REGION)];
 const ADDRESSING_PARTS: &[Part] = &[Part::Config(PATH_STYLE)];
 const CA_PARTS: &[Part] = &[Part::CaCertificates];
 const PREFIX_PARTS: &[Part] = &[Part::Prefix];
+const ATTRIBUTE_PARTS: &[Part] = &[
+    Part::Config(settings::ENCRYPTION),
+    Part::Config(settings::KMS_KEY),
+    Part::Config(settings::TAGGING),
+];
 
 /// Amazon's are of 63 letters at most; its oldest, and those of some other stores, of 255.
 const LONGEST_BUCKET: usize = 255;
+const SHORTEST_AT_AMAZON: usize = 3;
 
 /// What S3-compatible stores that know no regions answer to.
 const ANY_REGION: &str = "us-east-1";
@@ -57,7 +70,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
             version: Version::Said,
             placeholder: Some(BUCKET),
         },
-        facts: &[],
+        facts: &[Fact::ProviderIds, Fact::Now],
     },
     integrator: "s3-integrator",
     optional_endpoints: &[],
@@ -65,18 +78,43 @@ static DESCRIPTOR: Descriptor = Descriptor {
         option: "velero-aws-plugin-image",
         default: "velero/velero-plugin-for-aws:v1.14.3",
     },
+    options: &[settings::OPTION],
     advice: &[
         Advice {
             when: "SignatureDoesNotMatch",
-            then: "correct the secret key in the S3 integrator",
+            then: "correct the secret key, or `region`, in {s3-credentials}",
+        },
+        Advice {
+            when: "AuthorizationHeaderMalformed",
+            then: "correct `region` in {s3-credentials}",
+        },
+        Advice {
+            when: "PathStyleDomainForbidden",
+            then: "set `s3-uri-style=host` in {s3-credentials}",
+        },
+        Advice {
+            when: "VirtualHostDomainRequired",
+            then: "set `s3-uri-style=host` in {s3-credentials}",
+        },
+        Advice {
+            when: "SecondLevelDomainForbidden",
+            then: "set `s3-uri-style=host` in {s3-credentials}",
+        },
+        Advice {
+            when: "Content-MD5 OR x-amz-checksum-",
+            then: "set `s3-config=checksumAlgorithm=CRC32`, since the bucket has a retention",
+        },
+        Advice {
+            when: "XAmzContentSHA256Mismatch",
+            then: "set `s3-config=checksumAlgorithm=`, since the store takes no checksums",
         },
         Advice {
             when: "InvalidAccessKeyId",
-            then: "correct the access key in the S3 integrator",
+            then: "correct the access key in {s3-credentials}",
         },
         Advice {
             when: "NoSuchBucket",
-            then: "create the bucket or correct `bucket` in the S3 integrator",
+            then: "create the bucket or correct `bucket` in {s3-credentials}",
         },
         Advice {
             when: "AccessDenied",
@@ -84,23 +122,23 @@ static DESCRIPTOR: Descriptor = Descriptor {
         },
         Advice {
             when: "invalid top-level directories",
-            then: "give Velero a folder of its own with `path` in the S3 integrator",
+            then: "give Velero a folder of its own with `path` in {s3-credentials}",
         },
         Advice {
             when: "server gave HTTP response to HTTPS client",
-            then: "use `http://` in `endpoint` of the S3 integrator",
+            then: "use `http://` in `endpoint` of {s3-credentials}",
         },
         Advice {
             when: "certificate signed by unknown authority",
-            then: "set `tls-ca-chain` in the S3 integrator",
+            then: "set `tls-ca-chain` in {s3-credentials}",
         },
         Advice {
             when: "connection refused",
-            then: "correct `endpoint` in the S3 integrator or start the store",
+            then: "correct `endpoint` in {s3-credentials} or start the store",
         },
         Advice {
             when: "no such host",
-            then: "correct `endpoint` in the S3 integrator",
+            then: "correct `endpoint` in {s3-credentials}",
         },
     ],
 };
@@ -111,8 +149,13 @@ struct Settings {
     prefix: Option<String>,
     region: Option<String>,
     store: Option<StoreUrl>,
-    addressing: Addressing,
-    ca_certificates: Option<String>,
+    address: Option<Address>,
+    /// What the user says of it.
+    addressing: Option<Addressing>,
+    certificates: Option<Certificates>,
+    attributes: Attributes,
+    /// The option's, which come before all else.
+    overrides: BTreeMap<&'static str, String>,
     access_key: SecretString,
     secret_key: SecretString,
     gaps: Vec<Gap>,
@@ -123,82 +166,132 @@ impl StorageProvider for S3 {
         &DESCRIPTOR
     }
 
+    fn needs(&self, fact: Fact, own: &RelationData) -> bool {
+        match fact {
+            Fact::ProviderIds => store(own).is_ok_and(|store| is_amazon(store.as_ref())),
+            Fact::Now => own.plain(CA_CHAIN).is_some(),
+        }
+    }
+
     fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
         let data = &inputs.own;
         // What else there is may be left over from before, or be on its way too.
         if data.lacks_all(&[ACCESS_KEY, SECRET_KEY]) {
             let what = match data.plain(BUCKET) {
-                Some(_) => "the S3 integrator to send keys",
-                None => "the S3 integrator to send a bucket and keys",
+                Some(_) => "{s3-credentials} to send keys",
+                None => "{s3-credentials} to send a bucket and keys",
             };
             return Ok(Answer::Waiting(what.into()));
         }
-        Ok(Answer::Ready(Box::new(render(read(data)?))))
+        Ok(Answer::Ready(Box::new(render(read(inputs)?, inputs))))
+    }
+
+    fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+        provider_api::values_of(&credential::NAMES, text)
     }
 }
 
-fn read(data: &RelationData) -> Result<Settings, Problems> {
+fn read(inputs: &Inputs) -> Result<Settings, Problems> {
+    let data = &inputs.own;
     let mut gaps = Vec::new();
     let region = Gap::or_value(region(data), REGION_PARTS, &mut gaps);
     let addressing = Gap::or_value(addressing(data), ADDRESSING_PARTS, &mut gaps);
-    let ca_certificates = Gap::or_value(ca_certificates(data), CA_PARTS, &mut gaps);
+    let certificates = Gap::or_value(certificates(data), CA_PARTS, &mut gaps);
     let prefix = Gap::or_value(prefix(data), PREFIX_PARTS, &mut gaps);
+    let attributes = Gap::or_value(extras::attributes(data), ATTRIBUTE_PARTS, &mut gaps);
 
-    let (bucket, store, access_key, secret_key) = all!(
+    let (bucket, store, access_key, secret_key, mut overrides) = all!(
         bucket(data),
         store(data),
         credential::key(data, ACCESS_KEY),
         credential::key(data, SECRET_KEY),
+        settings::parse(inputs.option(&settings::OPTION)),
     )
+    .and_then(|read| {
+        sized(&read.0, read.1.as_ref())?;
+        Ok(read)
+    })
     .map_err(|problems| problems.and(gaps.iter().map(|gap| gap.problem.clone())))?;
-    let addressing = addressing.unwrap_or_else(|| {
-        store
-            .as_ref()
-            .map_or(Addressing::Virtual, StoreUrl::usual_addressing)
-    });
+    let address = store
+        .as_ref()
+        .map(|store| store.without(&bucket))
+        .transpose()?;
+    let forced = overrides
+        .remove(PATH_STYLE)
+        .map(|forced| match forced.as_str() {
+            "true" => Addressing::Path,
+            _ => Addressing::Virtual,
+        });
     Ok(Settings {
         bucket,
         prefix,
-        region,
+        region: overrides.remove(REGION).or(region),
         store,
-        addressing,
-        ca_certificates,
+        address,
+        addressing: forced.or(addressing),
+        certificates,
+        attributes: attributes.unwrap_or_default(),
+        overrides,
         access_key,
         secret_key,
         gaps,
     })
 }
 
+/// Without an address it is Amazon.
+fn is_amazon(store: Option<&StoreUrl>) -> bool {
+    store.is_none_or(StoreUrl::is_amazon)
+}
+
 fn bucket(data: &RelationData) -> Result<String, Problem> {
-    let hint = "set `bucket` in the S3 integrator";
+    let hint = "set `bucket` in {s3-credentials}";
     // A store of one's own may have made the bucket that it was asked for. Amazon has not, and a bucket of
     // that name there is somebody else's.
     let made = data.echo(BUCKET).filter(|_| data.plain(ENDPOINT).is_some());
     let bucket = made.map_or_else(|| data.required(BUCKET, hint), Ok)?;
     if bucket.contains('/') {
-        let hint = "put the folder into `path` of the S3 integrator";
+        let hint = "put the folder into `path` of {s3-credentials}";
         return Err(Problem::invalid(BUCKET, "contains a `/`", hint));
     }
-    if bucket.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(Problem::invalid(BUCKET, "contains white space", hint));
+    // Tenants of Ceph stand before a colon.
+    let is_of_names = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
+    let reason = if !bucket.chars().all(is_of_names) {
+        "has characters that no bucket's name has"
+    } else if bucket.contains("..") || bucket == "." {
+        "is not a bucket's name"
+    } else if bucket.len() > LONGEST_BUCKET {
+        "is longer than a bucket's name may be"
+    } else {
+        return Ok(bucket.into());
+    };
+    Err(Problem::invalid(BUCKET, reason, hint))
+}
+
+/// What Amazon asks of names in addition.
+fn sized(bucket: &str, store: Option<&StoreUrl>) -> Result<(), Problem> {
+    let is_fine = bucket.len() >= SHORTEST_AT_AMAZON && !bucket.contains(':');
+    if is_fine || !is_amazon(store) {
+        return Ok(());
     }
-    if bucket.len() > LONGEST_BUCKET {
-        return Err(Problem::invalid(
-            BUCKET,
-            "is longer than a bucket's name may be",
-            hint,
-        ));
-    }
-    Ok(bucket.into())
+    let reason = "is not a name that a bucket at Amazon can have";
+    Err(Problem::invalid(
+        BUCKET,
+        reason,
+        "set `bucket` in {s3-credentials}",
+    ))
+}
+
+fn is_region(text: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !text.is_empty() && text.chars().all(is_name)
 }
 
 fn region(data: &RelationData) -> Result<Option<String>, Problem> {
     let Some(region) = data.plain(REGION) else {
         return Ok(None);
     };
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if !region.chars().all(is_name) {
-        let hint = "set `region` in the S3 integrator to a name such as `eu-central-1`";
+    if !is_region(region) {
+        let hint = "set `region` in {s3-credentials} to a name such as `eu-central-1`";
         return Err(Problem::invalid(REGION, "is not a region's name", hint));
     }
     Ok(Some(region.into()))
@@ -214,65 +307,172 @@ fn addressing(data: &RelationData) -> Result<Option<Addressing>, Problem> {
 }
 
 fn prefix(data: &RelationData) -> Result<Option<String>, Problem> {
-    data.folder(PATH, "correct `path` in the S3 integrator")
+    data.folder(PATH, "correct `path` in {s3-credentials}")
 }
 
-fn ca_certificates(data: &RelationData) -> Result<Option<String>, Problem> {
-    data.plain(CA_CHAIN).map_or(Ok(None), ca::bundle)
+fn certificates(data: &RelationData) -> Result<Option<Certificates>, Problem> {
+    let hint = "set `tls-ca-chain` in {s3-credentials} to PEM certificates and nothing else";
+    data.certificates(CA_CHAIN, hint)
 }
 
-fn render(settings: Settings) -> Storage {
+fn render(settings: Settings, inputs: &Inputs) -> Storage {
+    let mut remarks = remarks(&settings, inputs);
+    let region = location_region(&settings, &mut remarks);
+    let snapshots = snapshots(&settings, region.as_deref(), inputs, &mut remarks);
+    let config = config(&settings, region);
     let Settings {
         bucket,
         prefix,
-        region,
-        store,
-        addressing,
-        ca_certificates,
+        certificates,
         access_key,
         secret_key,
         gaps,
+        ..
     } = settings;
-    let is_amazon = store.as_ref().is_none_or(StoreUrl::is_amazon);
-    let mut remarks = Vec::new();
-    let mut config = BTreeMap::new();
-
-    // The plugin asks Amazon for the bucket's region; other stores cannot be asked.
-    let region = region.or_else(|| {
-        let region = (!is_amazon || store.is_some() || addressing == Addressing::Path)
-            .then(|| ANY_REGION.to_owned())?;
-        remarks.push(format!("No `region` was sent: `{region}` is used."));
-        Some(region)
-    });
-    if let Some(region) = &region {
-        config.insert(REGION.into(), region.clone());
-    }
-    if let Some(store) = &store {
-        config.insert("s3Url".into(), store.as_str().into());
-        if let Some(checksum) = store.checksum_algorithm() {
-            config.insert("checksumAlgorithm".into(), checksum.into());
-        }
-    }
-    if addressing == Addressing::Path {
-        config.insert(PATH_STYLE.into(), "true".into());
-    }
-
-    let snapshots = region.filter(|_| is_amazon).map(|region| SnapshotLocation {
-        config: BTreeMap::from([(REGION.into(), region)]),
-    });
     Storage {
         credential: credential::file(&access_key, &secret_key),
-        extra_redactions: Vec::new(),
         location: Location {
             bucket,
             prefix,
-            ca_certificates,
+            ca_certificates: certificates.map(|certificates| certificates.pem()),
             config,
         },
         snapshots,
         remarks,
         gaps,
     }
+}
+
+impl Settings {
+    /// What is known of the store; nothing of Amazon has to be.
+    fn vendor(&self) -> Option<&'static Vendor> {
+        self.store.as_ref().map(|store| store.vendor)
+    }
+
+    fn addressing(&self) -> Addressing {
+        let usual = self
+            .vendor()
+            .map_or(Addressing::Virtual, |vendor| vendor.addressing);
+        self.addressing.unwrap_or(usual)
+    }
+}
+
+/// The region that the location has. The plugin asks Amazon for the bucket's; other stores cannot be asked.
+fn location_region(settings: &Settings, remarks: &mut Vec<String>) -> Option<String> {
+    if let Some(region) = &settings.region {
+        return Some(region.clone());
+    }
+    match settings.store.as_ref().map(|store| &store.region) {
+        Some(HostRegion::Is(region)) => return Some(region.clone()),
+        None | Some(HostRegion::Asked) if settings.addressing() == Addressing::Virtual => {
+            return None;
+        }
+        None | Some(HostRegion::Asked | HostRegion::Untold) => {}
+    }
+    remarks.push(format!(
+        "No `region` was sent, and `endpoint` does not tell it: `{ANY_REGION}` is used."
+    ));
+    Some(ANY_REGION.to_owned())
+}
+
+/// The location's config: what is known of the store, then what the integrator sent, then the option.
+fn config(settings: &Settings, region: Option<String>) -> BTreeMap<String, String> {
+    let mut config: BTreeMap<&str, String> = BTreeMap::new();
+    let url = match &settings.address {
+        Some(address) => address.url.clone(),
+        // Elsewhere than there, file-system backups would look for the store in the wrong domain.
+        None => region
+            .as_deref()
+            .map(vendors::partition)
+            .and_then(|partition| {
+                let is_usual = partition.domain == vendors::partition("").domain;
+                let region = region.as_deref().filter(|_| !is_usual)?;
+                Some(format!("https://s3.{region}.{}", partition.domain))
+            }),
+    };
+    config.extend(url.map(|url| ("s3Url", url)));
+    config.extend(region.map(|region| (REGION, region)));
+    if settings
+        .vendor()
+        .is_some_and(|vendor| vendor.checksum == Checksum::Off)
+    {
+        config.insert(settings::CHECKSUM, String::new());
+    }
+    if settings.addressing() == Addressing::Path {
+        config.insert(PATH_STYLE, "true".into());
+    }
+    config.extend(settings.attributes.settings.clone());
+    config.extend(settings.overrides.clone());
+    config
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// Snapshots of EBS are made where the nodes are, with the keys of the store, which are good for one partition.
+fn snapshots(
+    settings: &Settings,
+    region: Option<&str>,
+    inputs: &Inputs,
+    remarks: &mut Vec<String>,
+) -> Option<SnapshotLocation> {
+    let nodes = nodes::region(&inputs.facts).filter(|_| is_amazon(settings.store.as_ref()))?;
+    let partition = vendors::partition(nodes);
+    if region.is_some_and(|region| vendors::partition(region) != partition) {
+        return None;
+    }
+    remarks.push(format!(
+        "EBS volumes are snapshotted in `{nodes}` with the keys of the store: set `volume-snapshots=false` if          they may not do that."
+    ));
+    Some(SnapshotLocation {
+        config: BTreeMap::from([(REGION.into(), nodes.to_owned())]),
+    })
+}
+
+/// What there is to say though nothing is wrong.
+fn remarks(settings: &Settings, inputs: &Inputs) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if let Some(store) = &settings.store {
+        if store.is_unlisted() {
+            remarks.push(
+                "Nothing is known of the store at `endpoint`: it is asked in path style and without checksums,                  unless `s3-uri-style` or `s3-config` say otherwise."
+                    .into(),
+            );
+        }
+        if store.is_in_the_clear() {
+            remarks.push("`endpoint` is `http://`: backups travel unencrypted.".into());
+        }
+        remarks.extend(store.vendor.known.iter().map(|known| (*known).to_owned()));
+    }
+    remarks.extend(
+        settings
+            .address
+            .iter()
+            .filter_map(|address| address.remark.clone()),
+    );
+    let files = settings.vendor().map(|vendor| vendor.file_backups);
+    if (settings.addressing(), files) == (Addressing::Virtual, Some(Addressing::Path)) {
+        remarks.push(
+            "File-system backups ask this store in path style whatever is set, and fail if it refuses that."
+                .into(),
+        );
+    }
+    if settings
+        .overrides
+        .get(settings::SKIP_TLS)
+        .is_some_and(|skip| skip == "true")
+    {
+        remarks.push(format!(
+            "`{}` is set: whoever is between can read and change backups.",
+            settings::SKIP_TLS
+        ));
+    }
+    if let (Some(certificates), Some(now)) = (&settings.certificates, inputs.facts.now) {
+        remarks.extend(certificates.remarks(CA_CHAIN, now));
+    }
+    remarks.extend(settings.attributes.remark.clone());
+    remarks.extend(extras::remarks(&inputs.own));
+    remarks
 }
 
 #[cfg(test)]

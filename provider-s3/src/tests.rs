@@ -1,11 +1,15 @@
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use proptest::prelude::*;
 use provider_api::{Facts, Value, secrecy::ExposeSecret};
-use provider_testkit::{Echo, Example, Subject, canary};
+use provider_testkit::{CERTIFICATE, Echo, Example, Subject, canary};
 
 use super::*;
 
-const PEM: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----";
+mod options;
+mod snapshots;
+mod vendors;
+
+const PRIVATE_KEY: &str =
+    "-----BEGIN EC PRIVATE KEY-----\nY2FuYXJ5LTQ3MTE=\n-----END EC PRIVATE KEY-----\n";
 
 fn inputs(changes: &[(&str, &str)]) -> Inputs {
     let mut fields = BTreeMap::from([("bucket".to_owned(), Value::from("backups"))]);
@@ -25,7 +29,11 @@ fn given(own: RelationData) -> Inputs {
 }
 
 fn ready(changes: &[(&str, &str)]) -> Storage {
-    match PROVIDER.resolve(&inputs(changes)).unwrap() {
+    ready_with(&inputs(changes))
+}
+
+fn ready_with(inputs: &Inputs) -> Storage {
+    match PROVIDER.resolve(inputs).unwrap() {
         Answer::Ready(storage) => *storage,
         Answer::Waiting(what) => panic!("waits for {what}"),
     }
@@ -78,8 +86,19 @@ fn provider_holds_the_contract() {
         (REGION, "eu-central-1"),
         (ENDPOINT, "https://s3.example.com"),
         (URI_STYLE, "path"),
-        (CA_CHAIN, PEM),
+        (CA_CHAIN, CERTIFICATE),
+        ("attributes", "x-amz-server-side-encryption=AES256"),
+        ("storage-class", "GLACIER"),
+        ("s3-api-version", "2"),
+        ("delete-older-than-days", "7"),
     ];
+    let nodes = Facts {
+        provider_ids: vec![
+            "aws:///eu-central-1a/i-0a".into(),
+            "aws:///eu-central-1b/i-0b".into(),
+        ],
+        ..Facts::default()
+    };
     let example = |name, fields: &[(&'static str, &str)]| {
         let fields = fields
             .iter()
@@ -96,9 +115,17 @@ fn provider_holds_the_contract() {
         provider: &PROVIDER,
         charmcraft: include_str!("../../charmcraft.yaml"),
         examples: vec![
-            example("Amazon", &[(BUCKET, "backups")]),
+            Example {
+                facts: nodes,
+                ..example("Amazon", &[(BUCKET, "backups")])
+            },
             Example {
                 echo: Echo::IsMade,
+                facts: Facts {
+                    now: Some(std::time::SystemTime::UNIX_EPOCH),
+                    ..Facts::default()
+                },
+                options: vec![("s3-config", "checksumAlgorithm=CRC32 tagging=team=a&app=b")],
                 ..example("another store", &elsewhere)
             },
         ],
@@ -113,23 +140,11 @@ fn amazon_needs_no_more_than_a_bucket_and_keys() {
 
     assert_eq!(storage.location.bucket, "backups");
     assert_eq!(config(&storage), []);
-    assert_eq!(
-        storage.snapshots, None,
-        "without a region no snapshot can be made"
-    );
+    assert_eq!(storage.snapshots, None, "nobody knows where the nodes are");
     assert_eq!(
         storage.credential.expose_secret(),
         "[default]\naws_access_key_id=canary-access-key\naws_secret_access_key=canary-secret-key\n"
     );
-}
-
-#[test]
-fn amazon_with_a_region_can_make_snapshots() {
-    let storage = ready(&[("region", "eu-central-1"), ("path", "/shop/a/")]);
-
-    assert_eq!(config(&storage), [("region", "eu-central-1")]);
-    assert_eq!(storage.location.prefix.as_deref(), Some("shop/a"));
-    assert_eq!(storage.snapshots.unwrap().config["region"], "eu-central-1");
 }
 
 #[test]
@@ -144,7 +159,14 @@ fn store_of_another_vendor_gets_safe_defaults() {
     ];
     assert_eq!(config(&storage), expected);
     assert_eq!(storage.snapshots, None);
-    assert_eq!(storage.remarks.len(), 1);
+    for said in ["Nothing is known", "unencrypted", "`us-east-1` is used"] {
+        let count = storage
+            .remarks
+            .iter()
+            .filter(|remark| remark.contains(said))
+            .count();
+        assert_eq!(count, 1, "{said}: {:?}", storage.remarks);
+    }
 }
 
 #[test]
@@ -163,15 +185,6 @@ fn style_and_region_of_the_user_win() {
 }
 
 #[test]
-fn a_listed_store_gets_what_it_wants() {
-    let storage = ready(&[("endpoint", "https://oss-eu-central-1.aliyuncs.com")]);
-    assert_eq!(storage.location.config.get("s3ForcePathStyle"), None);
-
-    let storage = ready(&[("endpoint", "https://notaliyuncs.com")]);
-    assert_eq!(storage.location.config["s3ForcePathStyle"], "true");
-}
-
-#[test]
 fn values_are_taken_as_text_whatever_they_look_like() {
     let storage = ready(&[("bucket", "123456"), ("path", "true")]);
 
@@ -180,27 +193,47 @@ fn values_are_taken_as_text_whatever_they_look_like() {
 }
 
 #[test]
-fn certificates_are_read_in_every_dress() {
-    let packed = STANDARD.encode(PEM);
-    let list = serde_json::to_string(&[PEM, packed.as_str()]).unwrap();
+fn certificates_alone_get_into_the_location() {
+    let storage = ready(&[(CA_CHAIN, CERTIFICATE)]);
+    assert_eq!(
+        storage.location.ca_certificates.as_deref(),
+        Some(CERTIFICATE)
+    );
+    assert_eq!(storage.gaps, []);
 
-    for text in [PEM, packed.as_str()] {
-        assert_eq!(
-            ready(&[("tls-ca-chain", text)])
-                .location
-                .ca_certificates
-                .as_deref(),
-            Some(PEM)
-        );
+    for (behind, reason) in [
+        (PRIVATE_KEY, "holds a private key"),
+        ("-----BEGIN CERTIFICATE-----\nMIIB", "cut off"),
+    ] {
+        let chain = format!("{CERTIFICATE}{behind}");
+        let storage = ready(&[(CA_CHAIN, &chain)]);
+        assert_eq!(storage.location.ca_certificates, None);
+        let said = storage.gaps[0].problem.to_string();
+        assert!(said.contains(reason), "{said}");
+        assert!(!format!("{storage:?}").contains("Y2FuYXJ5"), "{storage:?}");
     }
-    let both = ready(&[("tls-ca-chain", &list)])
-        .location
-        .ca_certificates
-        .unwrap();
-    assert_eq!(both.matches("BEGIN CERTIFICATE").count(), 2);
-    let text = serde_json::to_string(PEM).unwrap();
-    let storage = ready(&[("tls-ca-chain", &text)]);
-    assert_eq!(storage.location.ca_certificates.as_deref(), Some(PEM));
+}
+
+#[test]
+fn certificate_that_expired_is_remarked_on_and_used() {
+    let year = |year: u64| {
+        let at = std::time::Duration::from_hours((year - 1970) * 8766);
+        let mut inputs = inputs(&[(CA_CHAIN, CERTIFICATE)]);
+        inputs.facts.now = Some(std::time::SystemTime::UNIX_EPOCH + at);
+        ready_with(&inputs)
+    };
+    assert_eq!(year(2030).remarks, Vec::<String>::new());
+    let expired = year(2041);
+    assert!(
+        expired.remarks[0].contains("expired at 2040-01-01"),
+        "{:?}",
+        expired.remarks
+    );
+    assert_eq!(
+        expired.location,
+        year(2030).location,
+        "the clock changes a location"
+    );
 }
 
 #[test]
@@ -279,7 +312,7 @@ fn an_echo_is_a_bucket_only_where_a_store_may_have_made_it() {
     let amazon = answer(&[&keys[..], std::slice::from_ref(&echo)].concat()).unwrap_err();
     assert_eq!(
         amazon.to_string(),
-        "`bucket` is missing: set `bucket` in the S3 integrator"
+        "set `bucket` in {s3-credentials}: `bucket` is missing"
     );
     match answer(&[&keys[..], &[echo, endpoint]].concat()).unwrap() {
         Answer::Ready(storage) => assert_eq!(storage.location.bucket, "relation-7"),
@@ -288,10 +321,39 @@ fn an_echo_is_a_bucket_only_where_a_store_may_have_made_it() {
 }
 
 #[test]
-fn a_line_end_behind_a_key_is_that_of_its_file() {
-    let storage = ready(&[(ACCESS_KEY, "a\n"), (SECRET_KEY, "s\r\n")]);
+fn white_space_around_a_key_is_that_of_its_file() {
+    let storage = ready(&[(ACCESS_KEY, " a\n"), (SECRET_KEY, "\u{feff}s\r\n")]);
     let file = storage.credential.expose_secret();
     assert_eq!(credential_values(file), ["a", "s"]);
+}
+
+#[test]
+fn key_in_quotes_is_refused() {
+    for key in ["'", "\"key\"", "'key", "key'"] {
+        assert_eq!(refused(&[(SECRET_KEY, key)]), [SECRET_KEY], "{key}");
+    }
+}
+
+#[test]
+fn bucket_that_no_store_can_have_is_refused() {
+    let long = "x".repeat(300_000);
+    for bucket in [
+        "a b", "a\nb", "a\0b", "..", "a..b", "a/b", "é", "b@c", &long,
+    ] {
+        let endpoint = (ENDPOINT, "https://s3.example.com");
+        let problems = PROVIDER
+            .resolve(&inputs(&[(BUCKET, bucket), endpoint]))
+            .unwrap_err();
+        assert_eq!(problems.first().field, BUCKET);
+        assert!(problems.to_string().len() < 200, "{problems}");
+    }
+    let legacy = "Old_Bucket.x".repeat(20);
+    assert_eq!(ready(&[(BUCKET, &legacy)]).location.bucket, legacy);
+    for of_others in ["ab", "tenant:backups"] {
+        assert_eq!(refused(&[(BUCKET, of_others)]), [BUCKET]);
+        let store = ready(&[(BUCKET, of_others), (ENDPOINT, "https://s3.example.com")]);
+        assert_eq!(store.location.bucket, of_others);
+    }
 }
 
 #[test]
@@ -332,6 +394,7 @@ proptest! {
         let answer = PROVIDER.resolve(&inputs(&[(ACCESS_KEY, &access), (SECRET_KEY, &secret)]));
         if let Ok(Answer::Ready(storage)) = answer {
             let read = credential_values(storage.credential.expose_secret());
+            let [access, secret] = [&access, &secret].map(|key| key.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}'));
             prop_assert_eq!(read, [access, secret]);
         }
     }

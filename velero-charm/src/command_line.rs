@@ -12,6 +12,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::SystemTime,
 };
 
 use anyhow::Context as _;
@@ -25,7 +26,7 @@ use serde_json::json;
 use crate::{
     juju::Secrets,
     ours::{
-        Owner,
+        Owner, credential,
         location::{self, Rank},
     },
     relations::applications::Applications,
@@ -122,16 +123,14 @@ fn render(wanted: Render, secrets: &Secrets) -> anyhow::Result<String> {
         .by_name(name)
         .with_context(|| format!("there is no provider `{name}`; there are {}", known()))?;
     let descriptor = provider.descriptor();
-    let inputs = inputs(wanted, descriptor, secrets)?;
+    let inputs = inputs(wanted, descriptor, |secret| {
+        credential::learn(secret, &registry, secrets);
+    })?;
     let storage = match Applications::default().resolve(provider, &inputs)? {
         Answer::Ready(storage) => storage,
         Answer::Waiting(what) => return Ok(format!("waiting for {what}")),
     };
-    storage
-        .extra_redactions
-        .iter()
-        .for_each(|secret| secrets.learn(secret));
-    secrets.learn(&storage.credential);
+    credential::learn_file(&storage.credential, &registry, secrets);
     Ok(serde_json::to_string_pretty(&shown(descriptor, &storage))?)
 }
 
@@ -139,7 +138,6 @@ fn render(wanted: Render, secrets: &Secrets) -> anyhow::Result<String> {
 fn shown(descriptor: &Descriptor, storage: &Storage) -> serde_json::Value {
     let Storage {
         credential: _,
-        extra_redactions,
         location,
         snapshots,
         remarks,
@@ -161,12 +159,15 @@ fn shown(descriptor: &Descriptor, storage: &Storage) -> serde_json::Value {
         "snapshotLocation": snapshots,
         "remarks": remarks,
         "gaps": gaps,
-        "extraRedactions": extra_redactions.len(),
     })
 }
 
 /// What the charm would hand to the provider.
-fn inputs(wanted: Render, descriptor: &Descriptor, secrets: &Secrets) -> anyhow::Result<Inputs> {
+fn inputs(
+    wanted: Render,
+    descriptor: &Descriptor,
+    keep: impl Fn(&SecretString),
+) -> anyhow::Result<Inputs> {
     let mut own: Fields = object(io::stdin(), "standard input")?;
     let mut optional = BTreeMap::new();
     for (endpoint, path) in wanted.with {
@@ -184,7 +185,7 @@ fn inputs(wanted: Render, descriptor: &Descriptor, secrets: &Secrets) -> anyhow:
             None => drop(own.insert(name, text)),
         }
     }
-    let own = data(own, &descriptor.endpoint, secrets);
+    let own = data(own, &descriptor.endpoint, &keep);
     let mut others = BTreeMap::new();
     for (name, fields) in optional {
         let mut known = descriptor.optional_endpoints.iter();
@@ -194,7 +195,7 @@ fn inputs(wanted: Render, descriptor: &Descriptor, secrets: &Secrets) -> anyhow:
             let there = names(there.map(|endpoint| endpoint.name));
             format!("there is no optional relation `{name}`; there are {there}")
         })?;
-        others.insert(name, data(fields, endpoint, secrets));
+        others.insert(name, data(fields, endpoint, &keep));
     }
     let asked = descriptor.facts(|name| others.contains_key(name));
     anyhow::ensure!(
@@ -203,6 +204,7 @@ fn inputs(wanted: Render, descriptor: &Descriptor, secrets: &Secrets) -> anyhow:
     );
     let facts = Facts {
         provider_ids: wanted.node,
+        now: Some(SystemTime::now()),
     };
     Ok(Inputs::new(descriptor, own, others, facts))
 }
@@ -217,12 +219,12 @@ fn object(source: impl io::Read, name: &str) -> anyhow::Result<Fields> {
 }
 
 /// What is asked for as a secret is one, as in a hook.
-fn data(fields: Fields, endpoint: &Endpoint, secrets: &Secrets) -> RelationData {
+fn data(fields: Fields, endpoint: &Endpoint, keep: impl Fn(&SecretString)) -> RelationData {
     let requested = endpoint.handshake.requested_secrets;
     let value = |(field, text): (String, String)| {
         if requested.contains(&field.as_str()) {
             let secret = SecretString::from(text);
-            secrets.learn(&secret);
+            keep(&secret);
             (field, Value::Secret(secret))
         } else {
             (field, Value::Plain(text))

@@ -106,17 +106,17 @@ impl Context {
         }
     }
 
-    /// Nothing that leaves may hold these.
+    /// Nothing that leaves may hold these, nor what is secret inside of them.
     pub(crate) fn keep_secrets<'a>(&self, secrets: impl IntoIterator<Item = &'a SecretString>) {
         for secret in secrets {
-            self.tools.keep_secret(secret);
+            credential::learn(secret, &self.registry, self.tools.secrets());
         }
     }
 
     /// Nothing that leaves may hold what is in these.
     pub(crate) fn keep_credentials(&self, credentials: &[Secret]) {
-        for secret in credentials.iter().flat_map(credential::contents) {
-            self.tools.keep_secret(&secret);
+        for secret in credentials {
+            credential::learn_contents(secret, &self.registry, self.tools.secrets());
         }
     }
 

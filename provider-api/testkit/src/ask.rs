@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use provider_api::{
-    Answer, Descriptor, Gap, Location, Problems, SnapshotLocation, Storage, Value,
+    Answer, Descriptor, Gap, Location, Problems, SnapshotLocation, Storage, StorageProvider, Value,
     secrecy::{ExposeSecret as _, SecretString},
 };
 
@@ -31,7 +31,9 @@ pub(super) enum Outcome {
 #[derive(Eq, PartialEq)]
 pub(super) struct Ready {
     pub(super) credential: String,
-    pub(super) extra_redactions: Vec<String>,
+    /// What the provider says is secret inside of what was sent, and of its file.
+    pub(super) inside_sent: Vec<String>,
+    pub(super) inside_file: Vec<String>,
     pub(super) location: Location,
     pub(super) snapshots: Option<SnapshotLocation>,
     pub(super) remarks: Vec<String>,
@@ -63,8 +65,9 @@ impl Asker<'_> {
         let answer = provider.resolve(&inputs);
         self.look_for_secrets(&answer, field);
         self.read_aloud(&answer, field);
-        let outcome = Outcome::from(answer);
-        if (1..TIMES).any(|_| Outcome::from(provider.resolve(&inputs)) != outcome) {
+        let read = |answer| Outcome::of(answer, provider, changed);
+        let outcome = read(answer);
+        if (1..TIMES).any(|_| read(provider.resolve(&inputs)) != outcome) {
             let what = "equal inputs gave different answers";
             self.breach(Rule::Deterministic, field, what);
         }
@@ -145,8 +148,8 @@ impl Asker<'_> {
             );
         }
         let descriptor = self.subject.provider.descriptor();
-        let all = clauses.into_iter().chain(sentences);
-        if let Some(unknown) = all.filter_map(|text| no_endpoint(text, descriptor)).next() {
+        let mut all = clauses.into_iter().chain(sentences);
+        if let Some(unknown) = all.find_map(|text| no_endpoint(text, descriptor)) {
             let what = format!("`{{{unknown}}}` stands for an application at no endpoint");
             self.breach(Rule::Wording, field, what);
         }
@@ -199,30 +202,22 @@ pub(super) fn is_clause(text: &str) -> bool {
     !text.trim().is_empty() && !text.trim_end().ends_with('.')
 }
 
-impl From<Result<Answer, Problems>> for Outcome {
-    fn from(answer: Result<Answer, Problems>) -> Self {
-        match answer {
-            Ok(Answer::Waiting(what)) => Self::Waiting(what),
-            Ok(Answer::Ready(storage)) => Self::Ready(Box::new((*storage).into())),
-            Err(problems) => Self::Refused(problems),
-        }
-    }
-}
-
-impl From<Storage> for Ready {
-    fn from(storage: Storage) -> Self {
+impl Ready {
+    fn of(storage: Storage, provider: &dyn StorageProvider, example: &Example) -> Self {
         let Storage {
             credential,
-            extra_redactions,
             location,
             snapshots,
             remarks,
             gaps,
         } = storage;
         let open = |secret: &SecretString| secret.expose_secret().to_owned();
+        let inside = |secret| provider.secrets_inside(secret);
+        let sent = secrets(example).flat_map(|(_, secret)| inside(secret));
         Self {
+            inside_sent: sent.map(|secret| open(&secret)).collect(),
+            inside_file: inside(&credential).iter().map(open).collect(),
             credential: open(&credential),
-            extra_redactions: extra_redactions.iter().map(open).collect(),
             location,
             snapshots,
             remarks,
@@ -232,6 +227,20 @@ impl From<Storage> for Ready {
 }
 
 impl Outcome {
+    fn of(
+        answer: Result<Answer, Problems>,
+        provider: &dyn StorageProvider,
+        example: &Example,
+    ) -> Self {
+        match answer {
+            Ok(Answer::Waiting(what)) => Self::Waiting(what),
+            Ok(Answer::Ready(storage)) => {
+                Self::Ready(Box::new(Ready::of(*storage, provider, example)))
+            }
+            Err(problems) => Self::Refused(problems),
+        }
+    }
+
     /// In a word, without anything that was sent.
     pub(super) fn describe(&self) -> String {
         match self {

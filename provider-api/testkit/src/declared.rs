@@ -32,6 +32,7 @@ pub(super) fn breaches(subject: &Subject) -> Vec<Breach> {
         judge.handshake(endpoint);
         judge.facts(endpoint);
     }
+    judge.options();
     judge.strangers();
     judge.advice();
     judge.breaches
@@ -63,14 +64,32 @@ impl Judge<'_> {
             }
         }
         let plugin = self.descriptor.plugin;
-        let declared = &yaml["config"]["options"][plugin.option];
-        for (key, wanted) in [("type", "string"), ("default", plugin.default)] {
-            if declared[key] != wanted {
-                let what = format!(
-                    "charmcraft.yaml has {key} {}, not {wanted:?}",
-                    declared[key]
-                );
-                self.breach(Rule::Declared, plugin.option, &what);
+        let options = self.descriptor.options.iter();
+        let options = options.map(|option| (option.name, option.default));
+        for (name, default) in std::iter::once((plugin.option, plugin.default)).chain(options) {
+            let declared = &yaml["config"]["options"][name];
+            for (key, wanted) in [("type", "string"), ("default", default)] {
+                if declared[key] != wanted {
+                    let what = format!(
+                        "charmcraft.yaml has {key} {}, not {wanted:?}",
+                        declared[key]
+                    );
+                    self.breach(Rule::Declared, name, &what);
+                }
+            }
+        }
+    }
+
+    fn options(&mut self) {
+        for option in self.descriptor.options {
+            if let Err(problems) = (option.check)(option.default) {
+                let what = format!("its default does not pass its check: {problems}");
+                self.breach(Rule::Options, option.name, &what);
+            }
+            let mut examples = self.subject.examples.iter();
+            if !examples.any(|example| example.options.iter().any(|(name, _)| *name == option.name))
+            {
+                self.breach(Rule::Examples, option.name, "is set in no example");
             }
         }
     }
@@ -141,6 +160,7 @@ impl Judge<'_> {
                 let mut relations = example.relations.iter();
                 let is_known = match fact {
                     Fact::ProviderIds => !example.facts.provider_ids.is_empty(),
+                    Fact::Now => example.facts.now.is_some(),
                 };
                 is_known && relations.any(|(name, _)| *name == endpoint.name)
             });

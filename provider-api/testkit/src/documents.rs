@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Example, Rule,
-    ask::{Asker, Outcome, Ready, TELLING},
+    ask::{Asker, Outcome, Ready, TELLING, secrets},
     fields::STRANGE,
 };
 
@@ -66,15 +66,19 @@ impl Asker<'_> {
 
     /// Each part is masked, and nothing else is.
     fn redactions(&mut self, ready: &Ready) {
-        let parts = self.example.secret_parts.iter();
-        let parts: Vec<_> = parts.map(|(field, part)| (*field, part.clone())).collect();
-        for redaction in &ready.extra_redactions {
-            let is_part = parts
+        let parts: Vec<_> = self.example.secret_parts.clone();
+        let wholes = secrets(self.example)
+            .filter(|(field, _)| parts.iter().all(|(name, _)| name != field))
+            .map(|(field, secret)| (field, secret.expose_secret().to_owned()));
+        let wholes: Vec<_> = wholes.collect();
+        for redaction in ready.inside_sent.iter().chain(&ready.inside_file) {
+            let is_secret = parts
                 .iter()
+                .chain(&wholes)
                 .any(|(_, part)| part.contains(redaction) || escaped(part).contains(redaction));
-            if redaction.len() < TELLING || !is_part {
-                let what = "`extra_redactions` has something that is too short, or in none of the \
-                            example's `secret_parts`: it would mask ordinary words";
+            if redaction.len() < TELLING || !is_secret {
+                let what = "`secrets_inside` has something that is too short, or in none of the \
+                            example's secrets and `secret_parts`: it would mask ordinary words";
                 self.breach(Rule::Redaction, None, what);
             }
         }
@@ -86,12 +90,19 @@ impl Asker<'_> {
                 ready,
             );
         }
+        for (field, secret) in &wholes {
+            if self.reads(ready, secret) && !is_masked(secret, &ready.inside_file) {
+                let what = "`secrets_inside` does not find it in the credential file";
+                self.breach(Rule::Redaction, Some(field), what);
+            }
+        }
     }
 
     fn masked(&mut self, field: &str, part: &str, ready: &Ready) {
-        let mut lines = telling_lines(part);
-        if !lines.all(|line| is_masked(line, &ready.extra_redactions)) {
-            let what = "a secret part of it is not covered by `extra_redactions`";
+        let covers = |masks: &[String]| telling_lines(part).all(|line| is_masked(line, masks));
+        if !covers(&ready.inside_sent) || !covers(&ready.inside_file) {
+            let what = "a secret part of it is not covered by `secrets_inside` of what was sent and of the \
+                        credential file";
             self.breach(Rule::Redaction, Some(field), what);
         }
     }

@@ -55,6 +55,7 @@ pub(super) fn breaches(subject: &Subject, example: &Example) -> Vec<Breach> {
     };
     asker.distinct_secrets();
     asker.facts(&ready);
+    asker.options();
     asker.documents(&ready);
     asker.empty();
     asker.echo();
@@ -91,7 +92,10 @@ impl Asker<'_> {
 
     /// A fact is there because an endpoint asks for it, and its order is nobody's.
     fn facts(&mut self, ready: &Ready) {
-        let Facts { provider_ids } = &self.example.facts;
+        let Facts {
+            provider_ids,
+            now: _,
+        } = &self.example.facts;
         if provider_ids.is_empty() {
             return;
         }
@@ -109,6 +113,45 @@ impl Asker<'_> {
         if !matches!(self.ask(&turned, None), Outcome::Ready(other) if *other == *ready) {
             let what = "provider ids in another order gave another answer";
             self.breach(Rule::Facts, None, what);
+        }
+    }
+
+    /// What passes an option's check is not refused afterwards, whatever the relations say; what does not is
+    /// refused by its name, so that the charm can refuse it before there is a relation.
+    fn options(&mut self) {
+        let example = self.example;
+        for (name, text) in &example.options {
+            let mut options = self.subject.provider.descriptor().options.iter();
+            let Some(option) = options.find(|option| option.name == *name) else {
+                let what = "is set, and is none of the provider's options";
+                self.breach(Rule::Examples, Some(name), what);
+                continue;
+            };
+            if let Err(problems) = (option.check)(text) {
+                let what = format!("its example does not pass its check: {problems}");
+                self.breach(Rule::Options, Some(name), what);
+            }
+            for strange in STRANGE {
+                let spoiled: &'static str = Box::leak(format!("{text}{strange}x").into());
+                let mut changed = example.clone();
+                let at = changed.options.iter_mut().find(|(other, _)| other == name);
+                if let Some(at) = at {
+                    at.1 = spoiled;
+                }
+                match (option.check)(spoiled) {
+                    Ok(()) if self.ask(&changed, Some(name)).names(name) => {
+                        let what =
+                            format!("with {strange:?} in it, it passes its check and is refused");
+                        self.breach(Rule::Options, Some(name), what);
+                    }
+                    Err(problems) if problems.iter().any(|problem| problem.field != *name) => {
+                        let what =
+                            format!("with {strange:?} in it, another name is said: {problems}");
+                        self.breach(Rule::Options, Some(name), what);
+                    }
+                    Ok(()) | Err(_) => {}
+                }
+            }
         }
     }
 

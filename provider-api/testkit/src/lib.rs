@@ -49,6 +49,8 @@ pub struct Example {
     pub echo: Echo,
     /// What is known of the cluster. Only what the example's endpoints ask for.
     pub facts: Facts,
+    /// What the user has set for options of the provider.
+    pub options: Vec<(&'static str, &'static str)>,
 }
 
 /// What a placeholder means that comes back.
@@ -102,7 +104,7 @@ pub enum Rule {
     Empty,
     /// A value gets through to the byte, or is refused by its field's name.
     Fidelity,
-    /// Each secret part of a document is masked by `extra_redactions`, which hold nothing else.
+    /// `secrets_inside` tells the secret parts of a document, and of the file each secret in it, and nothing else.
     Redaction,
     /// Facts are given to endpoints that ask for them, and come in any order.
     Facts,
@@ -111,6 +113,9 @@ pub enum Rule {
     /// What a person reads has a cause and a next step, as clauses without a full stop. A name in braces is that
     /// of an endpoint, for whose application it stands.
     Wording,
+    /// An option's default passes its check; what passes is never refused afterwards, and what does not is
+    /// refused by the option's name.
+    Options,
     /// `charmcraft.yaml` declares what the descriptor says.
     Declared,
     /// A handshake asks for the secrets that there are, by fields that there are.
@@ -125,6 +130,9 @@ pub fn canary(field: &str) -> Value {
     let field: String = field.chars().rev().collect();
     Value::Secret(format!("canary-{field}-4711").into())
 }
+
+/// A certificate, in PEM, for fields that hold some. It is valid from 2020 to 2039.
+pub const CERTIFICATE: &str = include_str!("certificate.pem");
 
 /// A descriptor for tests that need any.
 pub const TAPE: Descriptor = Descriptor {
@@ -146,6 +154,7 @@ pub const TAPE: Descriptor = Descriptor {
         option: "velero-tape-plugin-image",
         default: "tape/plugin:v1",
     },
+    options: &[],
     advice: &[provider_api::Advice {
         when: "torn",
         then: "replace the tape",
@@ -178,7 +187,9 @@ impl Example {
         let descriptor = provider.descriptor();
         let own = relations.remove(descriptor.endpoint.name);
         let own = own.unwrap_or_default();
-        Inputs::new(descriptor, own, relations, self.facts.clone())
+        let options = self.options.iter();
+        let options = options.map(|(name, text)| (*name, (*text).to_owned()));
+        Inputs::new(descriptor, own, relations, self.facts.clone()).configured(options.collect())
     }
 
     /// Each field with its value.

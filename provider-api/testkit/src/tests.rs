@@ -12,6 +12,7 @@ use super::{TAPE as PLAIN, *};
 
 mod address;
 mod documents;
+mod options;
 
 const ROBOT: Endpoint = Endpoint {
     name: "tape-robot",
@@ -41,12 +42,14 @@ config:
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
 type Resolve = fn(&Inputs) -> Result<Answer, Problems>;
+type Inside = fn(&str) -> Vec<String>;
 
 /// Resolves tapes, in its own way.
 #[derive(Debug)]
 struct Tape {
     descriptor: &'static Descriptor,
     resolve: Resolve,
+    inside: Inside,
 }
 
 impl StorageProvider for Tape {
@@ -57,6 +60,16 @@ impl StorageProvider for Tape {
     fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
         (self.resolve)(inputs)
     }
+
+    fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+        let inside = (self.inside)(text.expose_secret()).into_iter();
+        inside.map(Into::into).collect()
+    }
+}
+
+/// What is secret in a file of tapes, which lists pin and code.
+fn listed(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// What is read before anything is made of it.
@@ -100,7 +113,6 @@ fn store(read: Read) -> Storage {
     let open: Vec<_> = secrets.iter().map(SecretString::expose_secret).collect();
     Storage {
         credential: serde_json::to_string(&open).unwrap().into(),
-        extra_redactions: Vec::new(),
         location: Location {
             bucket: read.reel,
             prefix: None,
@@ -191,6 +203,7 @@ fn by(resolve: Resolve) -> Vec<(Rule, String)> {
     let tape = Tape {
         descriptor: const { &TAPE },
         resolve,
+        inside: listed,
     };
     found(check(&subject_of(tape, vec![example()])))
 }
@@ -199,6 +212,7 @@ fn by_descriptor(descriptor: Descriptor) -> Vec<(Rule, String)> {
     let tape = Tape {
         descriptor: Box::leak(Box::new(descriptor)),
         resolve: good,
+        inside: listed,
     };
     found(check(&subject_of(tape, vec![example()])))
 }
@@ -207,6 +221,7 @@ fn by_example(change: fn(&mut Example)) -> Vec<(Rule, String)> {
     let tape = Tape {
         descriptor: const { &TAPE },
         resolve: good,
+        inside: listed,
     };
     let mut example = example();
     change(&mut example);
@@ -227,6 +242,17 @@ fn rules(broken: &[(Rule, String)]) -> Vec<Rule> {
 }
 
 #[test]
+fn file_that_nobody_can_mask_is_caught() {
+    let tape = Tape {
+        descriptor: const { &TAPE },
+        resolve: good,
+        inside: |text| listed(text).into_iter().take(1).collect(),
+    };
+    let broken = found(check(&subject_of(tape, vec![example()])));
+    assert_eq!(broken, only(Rule::Redaction, &["code"]));
+}
+
+#[test]
 fn a_good_provider_breaks_nothing() {
     assert_eq!(by(good), []);
 }
@@ -235,6 +261,7 @@ fn a_good_provider_breaks_nothing() {
 fn a_breach_says_where_it_is() {
     let tape = Tape {
         descriptor: const { &TAPE },
+        inside: listed,
         resolve: |inputs| {
             if inputs.own.plain("speed").is_none() && unanswered(inputs).is_none() {
                 return Err(Problem::missing("speed", "set it").into());
@@ -485,6 +512,7 @@ fn a_declaration_that_differs_is_caught() {
             default: "tape/plugin:v2",
             ..TAPE.plugin
         },
+        options: &[],
         ..TAPE
     });
     assert_eq!(broken, only(Rule::Declared, &["velero-tape-plugin-image"]));
@@ -492,6 +520,7 @@ fn a_declaration_that_differs_is_caught() {
     let tape = || Tape {
         descriptor: const { &TAPE },
         resolve: good,
+        inside: listed,
     };
     for (there, instead) in [
         ("interface: robot", "interface: arm"),

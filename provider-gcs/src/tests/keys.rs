@@ -28,7 +28,7 @@ fn document_that_is_no_object_is_refused() {
 
 #[test]
 fn parts_that_lack_are_all_named_at_once() {
-    let said = "lacks `private_key`, lacks `project_id`, lacks `type`, lacks `client_email`";
+    let said = "lacks `project_id`, lacks `private_key`, lacks `type`, lacks `client_email`";
     assert_eq!(reason("{}"), said);
     assert_eq!(reason(r#"{"type": " ", "private_key": null}"#), said);
     let several = key(&[
@@ -164,4 +164,18 @@ fn nothing_of_a_bad_key_is_quoted() {
     }
     let said = refused(&[(SECRET_KEY, "canary-4711")]).to_string();
     assert!(!said.contains("canary"), "{said}");
+}
+
+#[test]
+fn secrets_of_refused_keys_are_known_too() {
+    let inside = |document: &str| {
+        let secrets = PROVIDER.secrets_inside(&document.into());
+        let texts = secrets.iter().map(|one| one.expose_secret().to_owned());
+        texts.collect::<Vec<_>>()
+    };
+    assert_eq!(inside(&key(&[])), [PEM]);
+    assert_eq!(inside(&with("token_uri", "https://example.com")), [PEM]);
+    let login = r#"{"type": "authorized_user", "client_secret": "one", "refresh_token": "two"}"#;
+    assert_eq!(inside(login), ["one", "two"]);
+    assert_eq!(inside("key.json"), [""; 0]);
 }

@@ -47,11 +47,11 @@ pub fn cargo() -> Command {
     in_workspace(Command::new(env!("CARGO")))
 }
 
-/// The same, with what others leave of the processor.
+/// The same, where others come first at the processor.
 #[must_use]
 pub fn cargo_in_the_background() -> Command {
     let mut nice = Command::new("nice");
-    nice.args(["-n", "19", env!("CARGO")]);
+    nice.args(["-n", "5", env!("CARGO")]);
     in_workspace(nice)
 }
 
@@ -69,8 +69,7 @@ fn in_workspace(mut cargo: Command) -> Command {
 }
 
 /// The arguments with which cargo builds the charm.
-#[must_use]
-pub fn build_of(profile: &str) -> Vec<&str> {
+fn build_of(profile: &str) -> Vec<&str> {
     let mut words = vec!["build", "--locked", "--package", "velero-charm"];
     words.extend(["--bin", "velero-charm", "--profile", profile]);
     if profile == "dev" {

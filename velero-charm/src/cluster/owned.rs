@@ -60,6 +60,19 @@ pub(crate) fn our_entry(managers: Option<&Vec<ManagedFieldsEntry>>) -> Option<&M
     })
 }
 
+/// Somebody else owns the field at this path, or one below it.
+pub(crate) fn is_of_others(path: &[String], managers: Option<&Vec<ManagedFieldsEntry>>) -> bool {
+    let ours = our_entry(managers);
+    let others = managers.into_iter().flatten();
+    let mut others = others.filter(|entry| Some(*entry) != ours);
+    others.any(|entry| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        let mut steps = path.iter();
+        let found = steps.try_fold(fields, |fields, step| Some(fields?.get(step)));
+        found.flatten().is_some()
+    })
+}
+
 fn our_fields(managers: Option<&Vec<ManagedFieldsEntry>>) -> Option<&Value> {
     our_entry(managers)?
         .fields_v1

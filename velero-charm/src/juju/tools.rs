@@ -7,7 +7,6 @@
 
 use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
-use secrecy::SecretString;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, error::Category};
 use tokio::{io::AsyncWriteExt as _, process::Command, sync::Mutex};
@@ -199,9 +198,9 @@ impl Tools {
         }
     }
 
-    /// From now on no tool tells this to anybody.
-    pub(crate) fn keep_secret(&self, secret: &SecretString) {
-        self.secrets.learn(secret);
+    /// What no tool tells anybody.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Holds for thirty seconds; nothing tells a unit that it no longer leads.
@@ -293,7 +292,7 @@ impl Tools {
             .map(|(key, value)| (key, value.into()))
             .collect();
         for value in content.values() {
-            self.keep_secret(value);
+            self.secrets.learn(value);
         }
         Ok(content)
     }

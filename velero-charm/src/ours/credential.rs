@@ -18,13 +18,19 @@ use k8s_openapi::{
     ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
 use kube::{ResourceExt as _, api::ObjectMeta};
-use provider_api::secrecy::{ExposeSecret as _, SecretString};
+use provider_api::{
+    Registry,
+    secrecy::{ExposeSecret as _, SecretString},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tracing::debug;
 
 use super::Owner;
-use crate::{cluster::owned, juju::secret::Content};
+use crate::{
+    cluster::owned,
+    juju::{Secrets, secret::Content},
+};
 
 /// The key in the Secret that the location names.
 pub(crate) const KEY: &str = "cloud";
@@ -115,12 +121,41 @@ pub(crate) fn selector(owner: &Owner) -> String {
     format!("{},{label}={value}", owner.selector())
 }
 
-/// Everything that a Secret holds, as text: each of its values, and each that was read.
-pub(crate) fn contents(secret: &Secret) -> impl Iterator<Item = SecretString> {
-    let values = secret.data.iter().flat_map(BTreeMap::values);
-    let values = values.map(|value| String::from_utf8_lossy(&value.0).into_owned().into());
-    let read = kept(secret).unwrap_or_default().into_values().flatten();
-    values.chain(read.map(|(_, value)| value.into()))
+/// From now on nothing that a Secret holds is told: each of its values, each that was read, and what providers know
+/// to be secret inside of these, whatever became of the relation that they came by.
+pub(crate) fn learn_contents(secret: &Secret, registry: &Registry, secrets: &Secrets) {
+    for (key, value) in secret.data.iter().flatten() {
+        let text = String::from_utf8_lossy(&value.0).into_owned().into();
+        if key == KEY {
+            learn_file(&text, registry, secrets);
+        } else {
+            learn(&text, registry, secrets);
+        }
+    }
+    for (_, value) in kept(secret).unwrap_or_default().into_values().flatten() {
+        learn(&value.into(), registry, secrets);
+    }
+}
+
+/// The same of a secret that was sent.
+pub(crate) fn learn(text: &SecretString, registry: &Registry, secrets: &Secrets) {
+    secrets.learn(text);
+    for inside in registry.secrets_inside(text) {
+        secrets.learn(&inside);
+    }
+}
+
+/// The same of a credential file, which also names places, and those are what messages are about. One that no
+/// provider knows is secret line by line.
+pub(crate) fn learn_file(file: &SecretString, registry: &Registry, secrets: &Secrets) {
+    let inside = registry.secrets_inside(file);
+    if inside.is_empty() {
+        return secrets.learn(file);
+    }
+    secrets.learn_whole(file);
+    for secret in &inside {
+        secrets.learn(secret);
+    }
 }
 
 /// The Secret is as we made it, with this file, what was read, and nothing else.
@@ -239,7 +274,58 @@ fn is_as_made(secret: &Secret) -> bool {
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::FieldsV1;
 
+    use provider_api::{Answer, Descriptor, Inputs, Problems, StorageProvider};
+    use provider_testkit::TAPE;
+
     use super::*;
+
+    /// Its integrator sends a card, and its file is that card.
+    #[derive(Debug)]
+    struct Cards;
+
+    impl StorageProvider for Cards {
+        fn descriptor(&self) -> &'static Descriptor {
+            const { &TAPE }
+        }
+
+        fn resolve(&self, _: &Inputs) -> Result<Answer, Problems> {
+            Ok(Answer::Waiting("a card".into()))
+        }
+
+        fn secrets_inside(&self, text: &SecretString) -> Vec<SecretString> {
+            let card: Value = serde_json::from_str(text.expose_secret()).unwrap_or_default();
+            let parts = ["id", "key"].map(|part| card[part].as_str().map(SecretString::from));
+            parts.into_iter().flatten().collect()
+        }
+    }
+
+    /// What is left of a text once a Secret is known.
+    fn told(secret: &Secret, text: &str) -> String {
+        let (known, registry) = (Secrets::default(), Registry::new(vec![&Cards]).unwrap());
+        learn_contents(secret, &registry, &known);
+        known.redact(text)
+    }
+
+    #[test]
+    fn parts_of_a_live_document_are_masked() {
+        let key =
+            "-----BEGIN KEY-----\nVGhlIGZpcnN0IGxpbmU=\nVGhlIHNlY29uZCBsaW5l\n-----END KEY-----\n";
+        let card = json!({"id": "0123456789abcdef", "key": key, "mail": "me@example.com"});
+        let card = card.to_string();
+        let refused = secret("x", "n", &owner(), None, &reading(&card));
+        let used = secret("x", "n", &owner(), Some(&card.into()), &Readings::new());
+        for secret in [refused, used] {
+            let text = "`VGhlIHNlY29uZCBsaW5l` of 0123456789abcdef for me@example.com";
+            assert_eq!(told(&secret, text), "`***` of *** for me@example.com");
+        }
+    }
+
+    #[test]
+    fn file_that_no_provider_knows_is_masked_by_line() {
+        let file = "[default]\nname=a-key-4711\n";
+        let secret = secret("x", "n", &owner(), Some(&file.into()), &Readings::new());
+        assert_eq!(told(&secret, "name=a-key-4711"), "***");
+    }
 
     fn owner() -> Owner {
         Owner {

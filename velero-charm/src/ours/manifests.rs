@@ -2,20 +2,30 @@
 //!
 //! **Invariant:** what the CLI rendered stays as it is but for what is said here: the Namespace is left out (it
 //! is the Juju model's), everything carries our labels, what is the cluster's is called after the model, the
-//! server is replaced and never doubled, and the storage plugin is an init container that is ours by its name.
+//! server is replaced and never doubled, the storage plugin is an init container that is ours by its name, and
+//! nobody has more rights on a node than Pod Security's `restricted` allows, but for the node agent's.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{ResourceExt as _, api::DynamicObject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{CRD_VERSION, Owner, SKIP_JUJU_WEBHOOK};
-use crate::velero::{
-    BUNDLED, NODE_AGENT, SERVER,
-    install::{NodeAgent, Options, VolumeBackups},
+use crate::{
+    cluster::owned,
+    velero::{
+        BUNDLED, NODE_AGENT, SERVER,
+        install::{NodeAgent, Options, VolumeBackups},
+    },
 };
 
 /// Init containers of this name are ours; all others are left alone.
 const PLUGIN_PREFIX: &str = "storage-plugin-";
+/// Whom the server runs as: the user of the plugins' images. That of Velero's is known by name only, of which the
+/// kubelet cannot tell that it is not root.
+const USER: u32 = 65532;
+/// What the server may write: it has no home in its image.
+const SCRATCH: &str = "/scratch";
 
 /// Everything that the manifests depend on.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -114,7 +124,7 @@ pub(crate) fn compose(
             }
             "DaemonSet" => {
                 object.labels_mut().extend(owner.labels());
-                explain_exits(&mut object.data, "containers");
+                agent(&mut object.data);
                 manifests.workloads.push(object);
             }
             "ClusterRoleBinding" => {
@@ -143,15 +153,24 @@ pub(crate) fn server_pod(workload: &Workload) -> Value {
     arguments.push("--uploader-type=kopia");
     let plugins = workload.plugin.iter();
     let plugins: Vec<_> = plugins
-        .map(|plugin| json!({"name": plugin.container, "image": plugin.image}))
+        .map(|plugin| {
+            json!({
+                "name": plugin.container,
+                "image": plugin.image,
+                "securityContext": no_rights(),
+            })
+        })
         .collect();
     let mut container = container(SERVER, workload, &arguments);
     container["env"] = json!([
-        {"name": "VELERO_SCRATCH_DIR", "value": "/scratch"},
+        {"name": "VELERO_SCRATCH_DIR", "value": SCRATCH},
         {"name": "LD_LIBRARY_PATH", "value": "/plugins"},
+        {"name": "HOME", "value": SCRATCH},
+        {"name": "TMPDIR", "value": SCRATCH},
     ]);
     json!({
         "serviceAccountName": SERVER,
+        "securityContext": nobody(),
         "initContainers": plugins,
         "containers": [container],
     })
@@ -172,6 +191,26 @@ fn container(name: &str, workload: &Workload, arguments: &[&str]) -> Value {
         "image": workload.velero_image,
         "command": ["/velero"],
         "args": arguments,
+        "securityContext": no_rights(),
+    })
+}
+
+/// The server's pod runs as nobody in particular.
+fn nobody() -> Value {
+    json!({
+        "runAsNonRoot": true,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "fsGroup": USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    })
+}
+
+/// What no container of ours needs.
+fn no_rights() -> Value {
+    json!({
+        "allowPrivilegeEscalation": false,
+        "capabilities": {"drop": ["ALL"]},
     })
 }
 
@@ -180,16 +219,67 @@ fn server(deployment: &mut Value, workload: &Workload) {
     // once would work on the same backups.
     deployment["spec"]["replicas"] = json!(1);
     deployment["spec"]["strategy"] = json!({"type": "Recreate"});
+    let pod = &mut deployment["spec"]["template"]["spec"];
+    pod["securityContext"] = nobody();
     if let Some(plugin) = &workload.plugin {
-        deployment["spec"]["template"]["spec"]["initContainers"] = json!([{
+        pod["initContainers"] = json!([{
             "name": plugin.container,
             "image": plugin.image,
             "imagePullPolicy": "IfNotPresent",
             "volumeMounts": [{"name": "plugins", "mountPath": "/target"}],
+            "securityContext": no_rights(),
         }]);
-        explain_exits(deployment, "initContainers");
+        explain_exits(pod, "initContainers");
     }
-    explain_exits(deployment, "containers");
+    for container in containers(pod, "containers") {
+        container["securityContext"] = no_rights();
+        let homes = [("HOME", SCRATCH), ("TMPDIR", SCRATCH)];
+        let homes = homes.map(|(name, value)| json!({"name": name, "value": value}));
+        if let Some(variables) = container["env"].as_array_mut() {
+            variables.extend(homes);
+        }
+    }
+    explain_exits(pod, "containers");
+}
+
+/// It mounts folders of the node and runs as root, which is all that it needs: data is moved by pods of its own.
+fn agent(daemon_set: &mut Value) {
+    let pod = &mut daemon_set["spec"]["template"]["spec"];
+    pod["securityContext"]["seccompProfile"] = json!({"type": "RuntimeDefault"});
+    for container in containers(pod, "containers") {
+        let rights = &mut container["securityContext"];
+        rights["allowPrivilegeEscalation"] = json!(false);
+        rights["capabilities"] = json!({"drop": ["ALL"]});
+    }
+    explain_exits(pod, "containers");
+}
+
+/// Leaves the memory and processors of each container as somebody else has set them in the live object: no option of
+/// the charm's does.
+pub(crate) fn leave_resources<K>(workload: &mut DynamicObject, live: &K)
+where
+    K: kube::Resource + Serialize,
+{
+    let managers = live.meta().managed_fields.as_ref();
+    let live = json!(live);
+    let live = live["spec"]["template"]["spec"]["containers"].as_array();
+    let pod = &mut workload.data["spec"]["template"]["spec"];
+    for wanted in containers(pod, "containers") {
+        let name = wanted["name"].as_str().unwrap_or_default();
+        let mut theirs = live.into_iter().flatten();
+        let theirs = theirs.find(|live| live["name"] == name);
+        if let Some(theirs) = theirs.filter(|_| has_resources_of_others(name, managers)) {
+            wanted["resources"] = theirs["resources"].clone();
+        }
+    }
+}
+
+fn has_resources_of_others(container: &str, managers: Option<&Vec<ManagedFieldsEntry>>) -> bool {
+    let container = format!("k:{}", json!({"name": container}));
+    let path = ["spec", "template", "spec", "containers"].map(|field| format!("f:{field}"));
+    let path = path.into_iter().chain([container, "f:resources".into()]);
+    let path: Vec<_> = path.collect();
+    owned::is_of_others(&path, managers)
 }
 
 /// What lets the server be replaced all at once. An apply cannot: the settings of the other way are nobody's,
@@ -199,11 +289,14 @@ pub(crate) fn stop_rolling() -> Value {
 }
 
 /// Lets the last lines of a failed container's log show up in its status.
-fn explain_exits(workload: &mut Value, containers: &str) {
-    let list = workload["spec"]["template"]["spec"][containers].as_array_mut();
-    for container in list.into_iter().flatten() {
+fn explain_exits(pod: &mut Value, list: &str) {
+    for container in containers(pod, list) {
         container["terminationMessagePolicy"] = json!("FallbackToLogsOnError");
     }
+}
+
+fn containers<'a>(pod: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
+    pod[list].as_array_mut().into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -268,6 +361,59 @@ mod tests {
             BUNDLED
         );
         assert_eq!(definition.data.get("status"), None);
+    }
+
+    /// As the CLI renders them, as far as it matters here.
+    #[test]
+    fn manifests_are_what_the_plan_compares_with() {
+        let manifests = composed();
+        for (object, wanted) in [
+            (&manifests.workloads[0], server_pod(&workload())),
+            (&manifests.workloads[1], agent_pod(&workload())),
+        ] {
+            let pod = &object.data["spec"]["template"]["spec"];
+            assert!(pod.get("securityContext").is_some());
+            for list in ["initContainers", "containers"] {
+                let rights = |pod: &Value| pod[list][0]["securityContext"].clone();
+                assert!(owned::covers(&rights(pod), &rights(&wanted)), "{pod}");
+            }
+        }
+        let server = &manifests.workloads[0].data["spec"]["template"]["spec"];
+        assert_eq!(server["securityContext"], nobody());
+    }
+
+    #[test]
+    fn resources_that_somebody_set_are_left_alone() {
+        let limits = |memory: &str| {
+            json!({"spec": {"selector": {}, "template": {"spec": {"containers": [{
+                "name": "velero", "resources": {"limits": {"memory": memory}},
+            }]}}}})
+        };
+        let after = |manager: &str, fields: Value| {
+            let mut live: k8s_openapi::api::apps::v1::Deployment =
+                serde_json::from_value(limits("2Gi")).unwrap();
+            live.metadata.managed_fields = Some(vec![ManagedFieldsEntry {
+                manager: Some(manager.into()),
+                operation: Some("Apply".into()),
+                fields_v1: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::FieldsV1(
+                    fields,
+                )),
+                ..ManagedFieldsEntry::default()
+            }]);
+            let mut wanted = object("Deployment");
+            wanted.data = limits("512Mi");
+            leave_resources(&mut wanted, &live);
+            let pod = &wanted.data["spec"]["template"]["spec"];
+            pod["containers"][0]["resources"]["limits"]["memory"].clone()
+        };
+        let within = |field: &str| {
+            json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {
+                "k:{\"name\":\"velero\"}": {field: {}},
+            }}}}})
+        };
+        assert_eq!(after("kubectl-set", within("f:resources")), "2Gi");
+        assert_eq!(after("kubectl-set", within("f:args")), "512Mi");
+        assert_eq!(after("velero-operator", within("f:resources")), "512Mi");
     }
 
     #[test]

@@ -246,18 +246,4 @@ fn labels(object: &DynamicObject, owner: &Owner) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn added_plugin_is_called_after_its_image() {
-        for (image, name) in [
-            ("acme/plugin_for.tape:v1.10.0", "acme-plugin-for-tape"),
-            ("registry:5000/mirror/plugin:v1", "mirror-plugin"),
-            ("registry.example/acme/plugin@sha256:0123", "acme-plugin"),
-            ("acme/plugin", "acme-plugin"),
-        ] {
-            assert_eq!(name_of_added_plugin(image), name, "{image}");
-        }
-    }
-}
+mod tests;

@@ -3,17 +3,22 @@
 //!
 //! **Invariant:** only this stage makes a [`Final`], and only a final plan can be carried out.
 //!
-//! Running containers show whether somebody works, never health: a server that is starting or stopping,
-//! or next to a dead one, may still be working.
+//! Containers show whether somebody works, never health: a server that is stopping, or next to a dead one, may still be
+//! working, and one that is starting may be working by now.
+
+use std::cmp::Reverse;
 
 use futures::future::try_join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::{ResourceExt as _, api::ListParams};
+use kube::{
+    ResourceExt as _,
+    api::{DynamicObject, ListParams},
+};
 use tracing::{debug, info};
 
 use super::{
-    assess,
+    assess::{self, Working},
     observe::Observed,
     plan::{Draft, Expected, Install, Judged, Plan, Steps, is_credential, is_node_agent},
 };
@@ -71,24 +76,30 @@ async fn in_the_way(
     if !steps.interrupts() && !steps.drops_credentials() {
         return Ok(work);
     }
-    let works = |label| assess::has_running_container(&running.pods, label);
-    if works(velero::SERVER_PODS) {
-        work.of_server = in_flight(&work::OF_THE_SERVER, cluster).await?;
-    }
+    let server = assess::working(&running.pods, velero::SERVER_PODS);
+    work.of_server = in_flight(&work::OF_THE_SERVER, server, cluster).await?;
     // As a rule it belongs to a Backup or Restore, which is what a user knows.
     let concerns_agents = steps.ends_node_agents() || steps.drops_credentials();
-    if work.of_server.is_empty() && concerns_agents && works(velero::NODE_AGENT_PODS) {
-        work.of_agents = in_flight(&work::OF_THE_NODE_AGENT, cluster).await?;
+    if work.of_server.is_empty() && concerns_agents {
+        let agents = assess::working(&running.pods, velero::NODE_AGENT_PODS);
+        work.of_agents = in_flight(&work::OF_THE_NODE_AGENT, agents, cluster).await?;
     }
     Ok(work)
 }
 
 /// ``Kind `name` `` of each that is in flight.
-async fn in_flight(kinds: &[&str], cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+async fn in_flight(
+    kinds: &[&str],
+    working: Working,
+    cluster: &Cluster,
+) -> Result<Vec<String>, ClusterError> {
+    if working == Working::No {
+        return Ok(Vec::new());
+    }
     let of_kind = async |kind: &&str| {
         let api = cluster.dynamic(&velero::kind(kind));
         let mut found = cluster.list(&api, &ListParams::default()).await?;
-        found.retain(|object| work::is_in_flight(object, Timestamp::now()));
+        found.retain(|object| is_worked_on(object, working, Timestamp::now()));
         let names = found
             .iter()
             .map(|object| format!("{kind} `{}`", object.name_any()));
@@ -96,6 +107,18 @@ async fn in_flight(kinds: &[&str], cluster: &Cluster) -> Result<Vec<String>, Clu
     };
     let all = try_join_all(kinds.iter().map(of_kind)).await?;
     Ok(all.into_iter().flatten().collect())
+}
+
+/// What was in flight before a server was made is lost already, and must not hold up what lets that one start.
+fn is_worked_on(object: &DynamicObject, working: Working, now: Timestamp) -> bool {
+    let is_in_flight = || work::is_in_flight(object, now);
+    match working {
+        Working::No => false,
+        Working::OnWhatBeganSince(Reverse(moment)) => {
+            is_in_flight() && work::begun(object, now).is_none_or(|begun| begun >= moment)
+        }
+        Working::Yes => is_in_flight(),
+    }
 }
 
 /// Makes the plan final.
@@ -165,6 +188,7 @@ fn put_off(steps: Steps, expected: Expected, server: Option<&Deployment>) -> (St
     // What was read is kept all the same, or each hook would ask for it.
     let steps = Steps {
         credentials: steps.credentials,
+        waits: steps.waits,
         ..Steps::default()
     };
     (steps, unchanged(expected))

@@ -72,11 +72,11 @@ async fn stages(ctx: &Context) -> Result<Status, StageError> {
 
     // The last stage that sees text.
     let desired = validate(&observed, &ctx.registry, &ctx.owner);
-    ctx.keep_secrets(desired.secrets());
 
     // Steps, and what is to be seen afterwards.
     let fresh_name = credential::fresh_name(&ctx.owner);
-    let plan = plan(&desired, &observed, ctx.place(&cluster), &fresh_name);
+    let place = ctx.place(&cluster);
+    let plan = plan(&desired, &observed, place, &fresh_name, Timestamp::now());
 
     // Takes out what would fail work in flight, and everything for a unit that may not write.
     let plan = ctx.at(Hold, hold(plan, &observed, &cluster)).await?;
@@ -91,8 +91,16 @@ async fn stages(ctx: &Context) -> Result<Status, StageError> {
         .await?;
 
     // What pods and locations say of their health.
-    let health = assess(&running, &applied.expected, Timestamp::now());
+    let now = Timestamp::now();
+    let health = assess(&running, &applied.expected, now);
 
     // Findings by rank, the worst first.
-    Ok(report(ctx, &desired, &running, &health, &applied.held_by))
+    Ok(report(
+        ctx,
+        &desired,
+        &running,
+        &health,
+        &applied.held_by,
+        now,
+    ))
 }

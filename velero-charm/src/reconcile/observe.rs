@@ -88,7 +88,7 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         let config = tools.config().await?;
         let mut relations = storage::read(tools, &ctx.registry, unit, leadership).await?;
         storage::mark_unread(tools, &mut relations, means(role, ctx)).await?;
-        let wanted = || relations.iter().flat_map(StorageRelation::facts);
+        let wanted = || relations.iter().flat_map(StorageRelation::<Sealed>::facts);
         let facts = || facts::read(cluster, wanted());
         let facts = patiently(facts, ClusterError::is_forbidden).await?;
         Ok::<_, Error>((role, config, relations, facts))
@@ -259,3 +259,6 @@ async fn list_definitions(
     });
     Ok(known.collect())
 }
+
+#[cfg(test)]
+mod tests;

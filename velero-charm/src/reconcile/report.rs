@@ -3,11 +3,12 @@
 //! **Invariant:** every Juju status is made and set here (`statuses_are_made_in_one_place`). A message says what to do
 //! and then why; [`Tools`](crate::juju::Tools) makes one line of it, without secrets.
 
+use jiff::{SignedDuration, Timestamp};
 use provider_api::{Descriptor, Problem, Problems, Registry, StorageProvider};
 use tracing::{debug, info, warn};
 
 use super::{
-    assess::{Health, Part},
+    assess::{Health, Part, moment},
     validate::{Desired, Intent, Why},
 };
 use crate::{
@@ -39,6 +40,9 @@ enum Severity {
     Awaited,
 }
 
+/// What an integrator has not sent by then it lacks, or does not know that it should send it.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+
 /// What takes a while, and so is announced first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Undertaking {
@@ -57,8 +61,17 @@ struct Known<'a> {
     health: &'a Health,
     /// What a change waits for, if it was held back.
     held_by: &'a [String],
+    now: Timestamp,
     /// The provider whose location is in use.
     provider: Option<&'static Descriptor>,
+}
+
+impl Known<'_> {
+    /// Since when an integrator has been waited for, if that is too long.
+    fn overdue_since(&self) -> Option<String> {
+        let since = self.desired.waiting_since?;
+        (self.now.duration_since(since) >= PATIENCE).then(|| moment(since))
+    }
 }
 
 /// The status for how things are.
@@ -68,6 +81,7 @@ pub(super) fn report(
     running: &Running,
     health: &Health,
     held_by: &[String],
+    now: Timestamp,
 ) -> Status {
     // By the location and not by the relation: under [`Intent::Keep`] that of before is in use.
     let provider = running.location().and_then(location::provider);
@@ -78,6 +92,7 @@ pub(super) fn report(
         desired,
         health,
         held_by,
+        now,
         provider: provider.map(StorageProvider::descriptor),
     });
     for finding in &findings {
@@ -164,6 +179,7 @@ fn of_part(part: &Part, bad: Severity) -> Option<Finding> {
         // Something else says why there is nothing to say.
         Part::Pending(what) if what.is_empty() => None,
         Part::Pending(what) => Some(awaited(what)),
+        Part::Later(clause) => Some(Finding::new(Severity::Awaited, clause.clone())),
         Part::Bad(clause) => Some(Finding::new(bad, clause.clone())),
     }
 }
@@ -192,7 +208,15 @@ fn of_intent(known: &Known<'_>) -> Option<Finding> {
             Severity::NoStorage,
             no_store(known.registry, application),
         )),
-        Intent::Keep(Why::Waiting(what)) => Some(awaited(what)),
+        Intent::Keep(Why::Waiting(what)) => Some(match known.overdue_since() {
+            Some(since) => {
+                let integrators = known.desired.applications.list();
+                let advice = format!("see in `juju status` what {integrators} lacks");
+                let cause = format!("waiting for {what} since {since}");
+                Finding::new(Severity::NoStorage, Clause::new(advice, cause))
+            }
+            None => awaited(what),
+        }),
         Intent::Keep(Why::Invalid(problems)) => {
             Some(if problems.iter().all(Problem::is_retryable) {
                 unreadable(problems.first(), known)
@@ -200,6 +224,7 @@ fn of_intent(known: &Known<'_>) -> Option<Finding> {
                 invalid(problems)
             })
         }
+        Intent::Keep(Why::Options) => None,
         Intent::Keep(Why::Several(integrators)) => {
             let last = integrators.last()?;
             let integrators = integrators.join("`, `");
@@ -241,6 +266,11 @@ fn unreadable(problem: &Problem, known: &Known<'_>) -> Finding {
         ..
     } = problem;
     let integrators = known.desired.applications.list();
+    if let Some(since) = known.overdue_since() {
+        let advice = "remove the relation and integrate again";
+        let cause = format!("`{field}` {reason} since {since}");
+        return Finding::new(Severity::NoStorage, Clause::new(advice, cause));
+    }
     Finding::new(
         Severity::Awaited,
         Clause::new(
@@ -371,4 +401,4 @@ impl Finding {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -140,3 +140,6 @@ pub(crate) async fn search(
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;

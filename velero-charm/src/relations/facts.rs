@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** of a node nothing is kept but its spec.
 
+use std::time::SystemTime;
+
 use k8s_openapi::api::core::v1::{Node, NodeSpec};
 use kube::api::ListParams;
 use provider_api::{Fact, Facts};
@@ -17,6 +19,7 @@ pub(crate) async fn read(
     for fact in wanted {
         match fact {
             Fact::ProviderIds => facts.provider_ids = provider_ids(cluster).await?,
+            Fact::Now => facts.now = Some(SystemTime::now()),
         }
     }
     Ok(facts)

@@ -18,6 +18,9 @@ use crate::{
 /// A word to ourselves: a hook that had to read the secret has not come to keep what it read.
 const UNREAD: &str = "unread-secret";
 
+/// A word to ourselves: since when the integrator has been waited for. Juju tells a charm no such thing.
+const WAITING_SINCE: &str = "waiting-since";
+
 /// Where the charm before this one kept a copy of an integrator's data, secrets included: in its unit's data
 /// bag.
 const FORMER_COPY: &str = "data";
@@ -41,6 +44,8 @@ pub(crate) struct Relation {
     pub(crate) handshake: BTreeMap<&'static str, String>,
     /// What was read of its secret, now or earlier.
     pub(crate) reading: Option<Reading>,
+    /// Since when it has been waited for, as far as we have noted it.
+    pub(crate) waiting_since: Option<Timestamp>,
     mark: Mark,
 }
 
@@ -55,6 +60,7 @@ pub(crate) struct Sealed {
     /// The fields that the secret is to have.
     requested: &'static [&'static str],
     handshake: BTreeMap<&'static str, String>,
+    waiting_since: Option<Timestamp>,
     mark: Mark,
 }
 
@@ -73,14 +79,31 @@ impl<R> StorageRelation<R> {
         std::iter::once(&self.own).chain(further)
     }
 
-    /// What has to be known of the cluster to make use of it.
-    pub(crate) fn facts(&self) -> Vec<Fact> {
+    /// What has to be known to make use of it, by what is readable of its own data.
+    fn facts_for(&self, own: &RelationData) -> Vec<Fact> {
         let related = |name: &str| {
             self.further
                 .iter()
                 .any(|(endpoint, _)| endpoint.name == name)
         };
-        self.provider.descriptor().facts(related)
+        let mut facts = self.provider.descriptor().facts(related);
+        facts.retain(|fact| self.provider.needs(*fact, own));
+        facts
+    }
+}
+
+impl StorageRelation<Sealed> {
+    /// What has to be known to make use of it.
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        self.facts_for(&self.own.fields.clone().into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+impl StorageRelation {
+    /// What has to be known to make use of it.
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        self.facts_for(&self.own.data)
     }
 }
 
@@ -98,7 +121,16 @@ impl Relation {
             data,
             handshake: BTreeMap::new(),
             reading: None,
+            waiting_since: None,
             mark: Mark::None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn waited_for(self, since: &str) -> Self {
+        Self {
+            waiting_since: since.parse().ok(),
+            ..self
         }
     }
 
@@ -142,6 +174,18 @@ pub(crate) async fn read(
         }
     }
     Ok(relations)
+}
+
+/// Says to ourselves since when the integrator of a relation has been waited for, or that it no longer is. Nothing else
+/// is written on this account, however long it takes.
+pub(crate) async fn note_wait(
+    tools: &Tools,
+    relation: &str,
+    since: Option<Timestamp>,
+) -> Result<(), JujuError> {
+    let since = since.map_or_else(String::new, |since| since.to_string());
+    let word = BTreeMap::from([(WAITING_SINCE, since)]);
+    tools.set_data_bag(relation, &word).await
 }
 
 /// Says to ourselves that secrets are unread, in a hook that brings news of them.
@@ -286,6 +330,9 @@ impl Sealed {
             address,
             requested,
             handshake: missing.unwrap_or_default(),
+            waiting_since: ours
+                .and_then(|ours| ours.get(WAITING_SINCE))
+                .and_then(|text| text.parse().ok()),
             mark: match ours {
                 Some(ours) if ours.contains_key(UNREAD) => Mark::Unread,
                 _ => Mark::None,
@@ -341,6 +388,7 @@ impl Sealed {
             data: self.fields.into_iter().collect(),
             handshake: self.handshake,
             reading,
+            waiting_since: self.waiting_since,
             mark: self.mark,
         }
     }

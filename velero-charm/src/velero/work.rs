@@ -71,7 +71,7 @@ fn progress(phase: &str) -> Progress {
 
 /// When the work began, as far as that can be believed: the start is Velero's word, and one in the future
 /// would never stop holding.
-fn begun(object: &DynamicObject, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn begun(object: &DynamicObject, now: Timestamp) -> Option<Timestamp> {
     let started = object.data.pointer("/status/startTimestamp");
     let started = started.and_then(Value::as_str);
     let started = started.and_then(|text| {

@@ -30,6 +30,7 @@ fn by_two(resolve: Resolve) -> Vec<(Rule, String)> {
     let tape = Tape {
         descriptor: Box::leak(Box::new(TWO)),
         resolve,
+        inside: listed,
     };
     let mut example = example();
     example.relations[0].1.push(("spare", canary("spare")));

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the stack is taken down at the end, however that comes, unless it was up before.
 
+use std::cell::RefCell;
 use std::env;
 use std::fs;
 use std::io::Write as _;
@@ -13,6 +14,7 @@ use ::kube_stack::{Progress, Stack};
 use ::worlds::operator;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Parser;
+use futures::future::try_join_all;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -21,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 const BUDGET_UP: Duration = Duration::from_mins(20);
 
-/// What is run one after the other.
+/// Tests that are run by one command.
 struct Level {
     name: &'static str,
     budget: Duration,
@@ -50,7 +52,7 @@ enum Part {
     Matrices,
 }
 
-/// They use both cores, and what they hold to a time would fail without them.
+/// They use both cores, and what they hold to a time would fail without them: nothing else runs then.
 const MATRICES: [&str; 3] = ["crash::", "fault::", "property::"];
 
 /// The charm that a level takes.
@@ -62,43 +64,73 @@ enum Charm {
     Release,
 }
 
-const LEVELS: [Level; 6] = [
-    Level {
-        name: "unit tests",
-        budget: Duration::from_mins(6),
-        tests: Tests::Units,
-        charm: Charm::Dev,
-    },
-    Level {
-        name: "documentation",
-        budget: Duration::from_mins(2),
-        tests: Tests::Examples,
-        charm: Charm::Dev,
-    },
-    Level {
-        name: "Juju emulator",
-        budget: Duration::from_mins(4),
-        tests: Tests::Program("emulator", Part::All),
-        charm: Charm::Dev,
-    },
-    Level {
-        name: "control plane",
-        budget: Duration::from_mins(14),
-        tests: Tests::Program("plane", Part::WithoutMatrices),
-        charm: Charm::Dev,
-    },
-    Level {
-        name: "node",
-        budget: Duration::from_mins(14),
-        tests: Tests::Program("node", Part::All),
-        charm: Charm::Release,
-    },
-    Level {
-        name: "matrices",
-        budget: Duration::from_mins(14),
-        tests: Tests::Program("plane", Part::Matrices),
-        charm: Charm::Dev,
-    },
+/// What is run one after the other, next to other lanes.
+struct Lane {
+    levels: &'static [Level],
+    share: Share,
+}
+
+/// What a lane gets of the processor.
+#[derive(Clone, Copy)]
+enum Share {
+    /// What it needs: most of its time it waits, for pods that real images make.
+    First,
+    /// What other lanes leave.
+    Rest,
+}
+
+/// The lanes of a stage are run at the same time, and a stage when those before have ended.
+const STAGES: [&[Lane]; 2] = [
+    &[
+        Lane {
+            levels: &[Level {
+                name: "node",
+                // Five of them if the charm that ships is still to be built.
+                budget: Duration::from_mins(20),
+                tests: Tests::Program("node", Part::All),
+                charm: Charm::Release,
+            }],
+            share: Share::First,
+        },
+        Lane {
+            levels: &[
+                Level {
+                    name: "unit tests",
+                    budget: Duration::from_mins(6),
+                    tests: Tests::Units,
+                    charm: Charm::Dev,
+                },
+                Level {
+                    name: "documentation",
+                    budget: Duration::from_mins(2),
+                    tests: Tests::Examples,
+                    charm: Charm::Dev,
+                },
+                Level {
+                    name: "Juju emulator",
+                    budget: Duration::from_mins(4),
+                    tests: Tests::Program("emulator", Part::All),
+                    charm: Charm::Dev,
+                },
+                Level {
+                    name: "control plane",
+                    budget: Duration::from_mins(14),
+                    tests: Tests::Program("plane", Part::WithoutMatrices),
+                    charm: Charm::Dev,
+                },
+            ],
+            share: Share::Rest,
+        },
+    ],
+    &[Lane {
+        levels: &[Level {
+            name: "matrices",
+            budget: Duration::from_mins(8),
+            tests: Tests::Program("plane", Part::Matrices),
+            charm: Charm::Dev,
+        }],
+        share: Share::First,
+    }],
 ];
 
 /// Runs all tests of the workspace on the stack.
@@ -147,6 +179,13 @@ impl Charm {
 struct Counts {
     passed: u64,
     failed: u64,
+}
+
+impl Counts {
+    const fn add(&mut self, found: Self) {
+        self.passed += found.passed;
+        self.failed += found.failed;
+    }
 }
 
 /// What took how long.
@@ -200,48 +239,63 @@ async fn test(progress: &Progress, times: &mut Times, counts: &mut Counts) -> Re
     times
         .take("stack up", Some(BUDGET_UP), Stack::up(progress))
         .await?;
-    // It is wanted late, and has until then what the levels before leave of the processor.
-    let start = Instant::now();
     let profile = env::var("CHARM_PROFILE").ok();
-    let mut release = Group::of(
-        operator::cargo_in_the_background()
-            .args(operator::build_of(profile.as_deref().unwrap_or("release"))),
-    )?;
-    let mut failed = Vec::new();
-    for level in LEVELS {
-        if let Charm::Release = level.charm {
-            let built = release.child.wait().await?;
-            times.0.push(("charm, meanwhile", start.elapsed(), None));
-            if !built.success() {
-                bail!("the charm does not build");
-            }
-        }
-        let mut test = vec!["test", "--locked", "--no-fail-fast"];
-        test.extend(level.tests.arguments());
-        let note = |line: &str| {
-            if let Some(found) = result_line(line) {
-                counts.passed += found.passed;
-                counts.failed += found.failed;
-            }
-        };
-        let mut tests = operator::cargo();
-        tests.args(test);
-        if profile.is_none() {
-            tests.env("CHARM_PROFILE", level.charm.profile());
-        }
-        let tests = run_cargo(tests, note);
-        let status = times.take(level.name, Some(level.budget), tests).await?;
-        if !status.success() {
-            failed.push(level.name);
-        }
+    let (mut failed, log) = (Vec::new(), RefCell::new((times, counts)));
+    for lanes in STAGES {
+        let lanes = lanes.iter().map(|lane| lane.run(profile.as_deref(), &log));
+        failed.extend(try_join_all(lanes).await?.into_iter().flatten());
     }
     if !failed.is_empty() {
         bail!("cargo test failed: {}", failed.join(", "));
     }
-    if counts.passed == 0 {
+    if log.borrow().1.passed == 0 {
         bail!("no test ran");
     }
     Ok(())
+}
+
+impl Lane {
+    /// Runs its levels, whatever becomes of them; gives the names of those that failed.
+    async fn run(
+        &self,
+        profile: Option<&str>,
+        log: &RefCell<(&mut Times, &mut Counts)>,
+    ) -> Result<Vec<&'static str>> {
+        let mut failed = Vec::new();
+        for level in self.levels {
+            let begun = Instant::now();
+            let mut test = vec!["test", "--locked", "--no-fail-fast"];
+            test.extend(level.tests.arguments());
+            let note = |line: &str| {
+                if let Some(found) = result_line(line) {
+                    log.borrow_mut().1.add(found);
+                }
+                say(&format!("{}: {line}", level.name));
+            };
+            let mut tests = self.share.cargo();
+            tests.args(test);
+            tests.env(
+                "CHARM_PROFILE",
+                profile.unwrap_or_else(|| level.charm.profile()),
+            );
+            let status = run_cargo(tests, note).await;
+            let took = (level.name, begun.elapsed(), Some(level.budget));
+            log.borrow_mut().0.0.push(took);
+            if !status?.success() {
+                failed.push(level.name);
+            }
+        }
+        Ok(failed)
+    }
+}
+
+impl Share {
+    fn cargo(self) -> Command {
+        match self {
+            Self::First => operator::cargo(),
+            Self::Rest => operator::cargo_in_the_background(),
+        }
+    }
 }
 
 /// Ends when somebody wants this program to end.
@@ -255,14 +309,13 @@ async fn told_to_stop() -> Result<()> {
     Err(anyhow!("stopped from outside"))
 }
 
-/// Runs cargo, showing what it says; `note` sees each line of its standard output.
+/// Runs cargo; `note` sees each line of its standard output.
 async fn run_cargo(mut cargo: Command, mut note: impl FnMut(&str)) -> Result<ExitStatus> {
     let mut group = Group::of(cargo.stdout(Stdio::piped()))?;
     let output = group.child.stdout.take().context("cargo has no output")?;
     let mut lines = BufReader::new(output).lines();
     while let Some(line) = lines.next_line().await? {
         note(&line);
-        say(&line);
     }
     Ok(group.child.wait().await?)
 }
@@ -354,7 +407,12 @@ mod tests {
             names.collect::<std::collections::BTreeSet<_>>()
         };
         let programs = listed(&tests.join("suites/tests"));
-        let on_levels = LEVELS.iter().filter_map(|level| match level.tests {
+        let levels = STAGES
+            .iter()
+            .copied()
+            .flatten()
+            .flat_map(|lane| lane.levels);
+        let on_levels = levels.filter_map(|level| match level.tests {
             Tests::Program(program, part) => Some((program.to_owned(), part)),
             Tests::Units | Tests::Examples => None,
         });
@@ -369,6 +427,16 @@ mod tests {
         for room in listed(&tests).iter().filter(|room| *room != "suites") {
             let own = listed(&tests.join(room).join("tests"));
             assert!(own.is_empty(), "{room} has tests that nobody runs");
+        }
+    }
+
+    #[test]
+    fn matrices_run_alone() {
+        let has_matrices = |level: &Level| matches!(level.tests, Tests::Program(_, Part::Matrices));
+        for lanes in STAGES {
+            let levels: Vec<_> = lanes.iter().flat_map(|lane| lane.levels).collect();
+            let alone = levels.len() == 1;
+            assert!(alone || !levels.into_iter().any(has_matrices));
         }
     }
 

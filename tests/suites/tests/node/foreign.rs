@@ -153,28 +153,3 @@ async fn a_velero_of_somebody_else_is_left_alone() {
     let unbind = ["delete", "clusterrolebinding", &name];
     world.kubectl(&unbind).await.unwrap();
 }
-
-/// The one account that everybody calls so.
-#[tokio::test]
-async fn account_of_somebody_else_is_left_alone() {
-    let mut world = World::open("namesake").await.unwrap();
-    kubectl(&world, &["create", "serviceaccount", "velero"]).await;
-    let whole = ["get", "serviceaccount", "velero", "-o", "json"];
-    let before = kubectl(&world, &whole).await;
-    let mark = world.stack.audit().mark().await.unwrap();
-
-    world.deploy(DeployOptions::trusted()).await.unwrap();
-
-    world
-        .expect_in_status("blocked: ", &["ServiceAccount `velero`"])
-        .unwrap();
-    assert_eq!(writes(&world, &mark).await, Vec::<String>::new());
-    let account = format!("system:serviceaccount:{}:velero", world.namespace);
-    let may = [
-        "auth", "can-i", "get", "secrets", "-A", "--as", &account, "--quiet",
-    ];
-    assert!(world.kubectl(&may).await.is_err(), "it got our rights");
-    world.juju.remove_application(APP).unwrap();
-    world.settle().await.unwrap();
-    assert_eq!(kubectl(&world, &whole).await, before);
-}

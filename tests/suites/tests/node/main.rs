@@ -3,8 +3,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     missing_docs,
-    reason = "a test may stop at the first surprise"
+    reason = "a test may stop at the first surprise, and shows what it has seen"
 )]
 
 mod actions;
@@ -15,6 +16,7 @@ mod experiments;
 mod foreign;
 mod in_flight;
 mod past;
+mod pod_security;
 mod quiet;
 mod removal;
 mod stack;

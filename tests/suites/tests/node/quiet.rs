@@ -50,12 +50,11 @@ async fn quiet_hook_writes_nothing() {
         run.duration.as_secs_f64() * 1000.0,
         f64::from(u32::try_from(run.max_rss / 1024).unwrap()) / 1024.0
     );
+    a_users_default_stays_and_nobody_fights(&mut world).await;
 }
 
 /// Of two defaults Velero takes one away at once.
-#[tokio::test]
-async fn a_users_default_location_stays_and_nobody_fights() {
-    let mut world = World::connected("two-defaults").await.unwrap();
+async fn a_users_default_stays_and_nobody_fights(world: &mut World) {
     let ours = world.location().await.unwrap().unwrap();
     let mut theirs = json!({
         "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
@@ -66,24 +65,24 @@ async fn a_users_default_location_stays_and_nobody_fights() {
     world.apply(&theirs).await.unwrap();
     let kind = "backupstoragelocations.velero.io";
     let judged = "--for=jsonpath={.status.phase}=Available";
-    kubectl(&world, &["wait", &format!("{kind}/theirs"), judged]).await;
+    kubectl(world, &["wait", &format!("{kind}/theirs"), judged]).await;
     world.update_status().await.unwrap();
     let defaults = async |world: &World| {
         let shown = "jsonpath={range .items[*]}{.metadata.name}={.spec.default} {end}";
         kubectl(world, &["get", kind, "-o", shown]).await
     };
-    assert_eq!(defaults(&world).await.trim(), "default= theirs=true");
+    assert_eq!(defaults(world).await.trim(), "default= theirs=true");
 
     let mark = world.stack.audit().mark().await.unwrap();
     for _ in 0..3 {
         world.update_status().await.unwrap();
         world.expect_status("active: ").unwrap();
     }
-    assert_eq!(writes(&world, &mark).await, Vec::<String>::new());
-    assert_eq!(defaults(&world).await.trim(), "default= theirs=true");
+    assert_eq!(writes(world, &mark).await, Vec::<String>::new());
+    assert_eq!(defaults(world).await.trim(), "default= theirs=true");
 
-    kubectl(&world, &["delete", kind, "theirs"]).await;
+    kubectl(world, &["delete", kind, "theirs"]).await;
     world.update_status().await.unwrap();
     world.expect_status("active: ").unwrap();
-    assert_eq!(defaults(&world).await.trim(), "default=true");
+    assert_eq!(defaults(world).await.trim(), "default=true");
 }

@@ -12,7 +12,7 @@ use worlds::world::World;
 use super::kubectl;
 
 /// What an integrator may offer wrongly, and what the status says then.
-struct Fault {
+pub(super) struct Fault {
     option: &'static str,
     wrong: String,
     right: String,
@@ -20,7 +20,12 @@ struct Fault {
 }
 
 impl Fault {
-    fn new(option: &'static str, wrong: &str, right: &str, reason: [&'static str; 2]) -> Self {
+    pub(super) fn new(
+        option: &'static str,
+        wrong: &str,
+        right: &str,
+        reason: [&'static str; 2],
+    ) -> Self {
         let (wrong, right) = (wrong.to_owned(), right.to_owned());
         Self {
             option,
@@ -33,11 +38,11 @@ impl Fault {
 
 #[tokio::test]
 async fn a_store_that_does_not_work_is_explained_and_heals() {
-    let world = World::deployed("bad-store").await.unwrap();
+    let mut world = World::deployed("bad-store").await.unwrap();
     let store = world.stack.s3();
     let reason = [
         "SignatureDoesNotMatch",
-        "correct the secret key in the S3 integrator",
+        "correct the secret key, or `region`, in `s3-integrator`",
     ];
     let key = Fault::new(
         "secret-key",
@@ -49,44 +54,19 @@ async fn a_store_that_does_not_work_is_explained_and_heals() {
     let bucket = Fault::new("bucket", "no-such-bucket", &world.bucket, reason);
     let reason = [
         "connection refused",
-        "correct `endpoint` in the S3 integrator",
+        "correct `endpoint` in `s3-integrator`",
     ];
     let endpoint = Fault::new("endpoint", &dead(&world), &store.endpoint, reason);
-    explained_and_healed(world, &Store::S3(store), &[key, bucket, endpoint]).await;
+    let faults = [key, bucket, endpoint];
+    explained_and_healed(&mut world, &Store::S3(store), &faults).await;
+    silence_is_explained_and_heals(&mut world).await;
 }
 
-/// What refuses is Azurite, and what asks is Azure's own library, in a plugin that is a stand-in.
-#[tokio::test]
-async fn a_store_in_azure_that_does_not_work_is_explained_and_heals() {
-    let world = World::deployed("bad-store-in-azure").await.unwrap();
-    let store = world.stack.azure();
-    let reason = [
-        "Server failed to authenticate the request",
-        "correct the account key in `azure-storage-integrator`",
-    ];
-    let wrong = "bm90IHRoZSBrZXkgb2YgdGhlIGFjY291bnQ=";
-    let key = Fault::new("secret-key", wrong, &store.key, reason);
-    let reason = [
-        "ContainerNotFound",
-        "create the container or correct `container` in `azure-storage-integrator`",
-    ];
-    let container = Fault::new("container", "no-such-container", &world.bucket, reason);
-    let reason = [
-        "connection refused",
-        "correct `endpoint` in `azure-storage-integrator`",
-    ];
-    let dead = format!("{}/{}", dead(&world), store.account);
-    let endpoint = Fault::new("endpoint", &dead, &store.endpoint, reason);
-    let store = Store::Azure(store);
-    store.make_bucket(&world.bucket).await.unwrap();
-    explained_and_healed(world, &store, &[key, container, endpoint]).await;
-}
-
-fn dead(world: &World) -> String {
+pub(super) fn dead(world: &World) -> String {
     format!("http://{}:1", world.stack.host_ip())
 }
 
-async fn explained_and_healed(mut world: World, store: &Store, faults: &[Fault]) {
+pub(super) async fn explained_and_healed(world: &mut World, store: &Store, faults: &[Fault]) {
     let integrator = store.integrator();
     let offer = async |world: &mut World, option: &str, value: &str| {
         world.juju.config(integrator, &[(option, value)]).unwrap();
@@ -95,10 +75,10 @@ async fn explained_and_healed(mut world: World, store: &Store, faults: &[Fault])
     let bucket = world.bucket.clone();
     store.deploy_integrator(&mut world.juju, &bucket).unwrap();
     let first = &faults[0];
-    offer(&mut world, first.option, &first.wrong).await;
+    offer(world, first.option, &first.wrong).await;
     world.juju.integrate(APP, integrator).unwrap();
     for fault in faults {
-        offer(&mut world, fault.option, &fault.wrong).await;
+        offer(world, fault.option, &fault.wrong).await;
         world.expect_in_status("blocked: ", &fault.reason).unwrap();
         let status = world.status();
         // An id of the request or a time would make it differ at every try.
@@ -106,45 +86,14 @@ async fn explained_and_healed(mut world: World, store: &Store, faults: &[Fault])
         if fault.option.ends_with("key") {
             assert!(!status.contains(&fault.wrong), "{status}");
         }
-        offer(&mut world, fault.option, &fault.right).await;
+        offer(world, fault.option, &fault.right).await;
         world.expect_status("active: ").unwrap();
     }
 }
 
-/// The other end is not ours: a charm on `ops`, with the library that the real integrators use.
-#[tokio::test]
-async fn the_integrators_own_library_connects_us() {
-    let mut world = World::deployed("real-library").await.unwrap();
-    let settings = world.settings();
-    let provider = "object-storage";
-    foreign_charms::deploy_s3_provider(&mut world.juju, provider, &settings)
-        .await
-        .unwrap();
-    world.juju.settle().await.unwrap();
-
-    world
-        .juju
-        .integrate(APP, "object-storage:s3-credentials")
-        .unwrap();
-    world.juju.settle().await.unwrap();
-    world.expect_status("active: ").unwrap();
-    let spec = world.location().await.unwrap().unwrap();
-    assert_eq!(spec["objectStorage"]["bucket"], json!(world.bucket));
-
-    for (key, status) in [
-        ("wrong", "blocked: correct the secret key"),
-        (settings.secret_key.as_str(), "active: "),
-    ] {
-        world.juju.config(provider, &[("secret-key", key)]).unwrap();
-        world.juju.settle().await.unwrap();
-        world.expect_in_status(status, &[]).unwrap();
-    }
-}
-
-/// Velero asks one store after the other, and this one keeps it waiting.
-#[tokio::test]
-async fn a_store_that_takes_connections_and_never_answers_is_told_after_two_minutes() {
-    let mut world = World::connected("silent-store").await.unwrap();
+/// A store that takes connections and never answers is reported after two minutes: Velero asks one store after
+/// the other, and this one keeps it waiting.
+async fn silence_is_explained_and_heals(world: &mut World) {
     let host = world.stack.host_ip();
     let silent = TcpListener::bind((host, 0)).await.unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
@@ -185,8 +134,38 @@ async fn a_store_that_takes_connections_and_never_answers_is_told_after_two_minu
     world.offer("endpoint", &endpoint).await.unwrap();
     world.expect_status("active: ").unwrap();
     kubectl(
-        &world,
+        world,
         &["delete", "backupstoragelocations.velero.io", "theirs"],
     )
     .await;
+}
+
+/// The other end is not ours: a charm on `ops`, with the library that the real integrators use.
+#[tokio::test]
+async fn the_integrators_own_library_connects_us() {
+    let mut world = World::deployed("real-library").await.unwrap();
+    let settings = world.settings();
+    let provider = "object-storage";
+    foreign_charms::deploy_s3_provider(&mut world.juju, provider, &settings)
+        .await
+        .unwrap();
+    world.juju.settle().await.unwrap();
+
+    world
+        .juju
+        .integrate(APP, "object-storage:s3-credentials")
+        .unwrap();
+    world.juju.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    let spec = world.location().await.unwrap().unwrap();
+    assert_eq!(spec["objectStorage"]["bucket"], json!(world.bucket));
+
+    for (key, status) in [
+        ("wrong", "blocked: correct the secret key"),
+        (settings.secret_key.as_str(), "active: "),
+    ] {
+        world.juju.config(provider, &[("secret-key", key)]).unwrap();
+        world.juju.settle().await.unwrap();
+        world.expect_in_status(status, &[]).unwrap();
+    }
 }

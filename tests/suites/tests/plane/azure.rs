@@ -50,7 +50,7 @@ async fn files(world: &LightWorld) -> Vec<String> {
 }
 
 /// How often the charm has listed nodes in one hook.
-async fn lists_of_nodes(world: &mut LightWorld) -> usize {
+pub(super) async fn lists_of_nodes(world: &mut LightWorld) -> usize {
     let audit = world.plane().audit();
     let mark = audit.mark().await.unwrap();
     world.update_status().await.unwrap();

@@ -80,6 +80,7 @@ fn inputs(secrets: &[String; 3]) -> [Inputs; 2] {
         )]),
         Facts {
             provider_ids: vec![node.into()],
+            ..Facts::default()
         },
     );
     [with_key, with_principal]

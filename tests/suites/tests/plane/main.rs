@@ -11,6 +11,7 @@
 
 mod actions;
 mod alone;
+mod amazon;
 mod azure;
 mod bad_input;
 mod binary;
@@ -41,6 +42,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kube_stack::Mark;
+use serde_json::json;
 use worlds::plane::LightWorld;
 
 /// `verb resource` of each write of the charm since a mark.
@@ -56,6 +58,15 @@ async fn here(world: &LightWorld, arguments: &[&str]) -> String {
         .kubectl(&[&namespace[..], arguments].concat())
         .await
         .unwrap()
+}
+
+/// A node for its provider id, which everybody on the plane sees. Nothing runs on it.
+async fn node_in_amazon(world: &LightWorld) {
+    let node = json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "instance"},
+        "spec": {"providerID": "aws:///eu-central-1a/i-0abc", "unschedulable": true},
+    });
+    world.apply(&node).await.unwrap();
 }
 
 /// The files below a folder, without hidden ones and what was built.

@@ -7,6 +7,8 @@ use worlds::operator::{APP, AZURE, S3};
 use worlds::plane::{LightWorld, Plane, StoreKind};
 use worlds::store::Store;
 
+use crate::here;
+
 const PLUGINS: &str = "jsonpath={.spec.template.spec.initContainers[*].name}";
 
 async fn plugins(world: &LightWorld) -> String {
@@ -80,6 +82,26 @@ async fn change_there_and_back_leaves_nothing_of_the_other_store() {
 
     world.expect_status("active: ").unwrap();
     assert_eq!(world.dump().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn one_write_of_a_location_brings_no_restart() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "no-restart").await.unwrap();
+    let revision = r"jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}";
+    let servers = async |world: &LightWorld| {
+        let pods = ["get", "pods", "-l", "deploy=velero", "-o", "name"];
+        let revision = ["get", "deployment", "velero", "-o", revision];
+        (here(world, &pods).await, here(world, &revision).await)
+    };
+    let before = servers(&world).await;
+
+    world.offer("path", "a-folder").await.unwrap();
+    world.expect_status("active: ").unwrap();
+
+    assert_eq!(servers(&world).await, before, "the server was restarted");
+    let spec = world.location().await.unwrap().unwrap();
+    assert_eq!(spec["objectStorage"]["prefix"], "a-folder");
 }
 
 #[tokio::test]

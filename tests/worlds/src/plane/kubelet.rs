@@ -107,7 +107,8 @@ fn status(init: &[Container], containers: &[Container], fates: &[Fate]) -> Value
     let now = Timestamp::now().to_string();
     let (init_fates, fates) = fates.split_at(init.len().min(fates.len()));
     let initialized = init_fates.iter().all(|fate| *fate == Fate::Runs);
-    let ready = initialized && fates.iter().all(|fate| *fate == Fate::Runs);
+    let runs = |fate: &Fate| matches!(fate, Fate::Runs | Fate::Returns { .. } | Fate::StarvesAt(_));
+    let ready = initialized && fates.iter().all(runs);
     let condition = |kind: &str, holds: bool| {
         let status = if holds { "True" } else { "False" };
         json!({"type": kind, "status": status, "lastTransitionTime": now})
@@ -173,6 +174,11 @@ fn container_status(container: &Container, fate: &Fate, now: &str) -> Value {
             }
             of(container, false, &json!({"waiting": waiting}))
         }
+        Fate::Returns { code } => returned(container, *code, "Error", now),
+        Fate::StarvesAt(limit) if memory_limit(container) == Some(limit) => {
+            returned(container, 137, "OOMKilled", now)
+        }
+        Fate::StarvesAt(_) => container_status(container, &Fate::Runs, now),
         Fate::CrashLoops { code, last_words } => {
             let waiting = json!({"waiting": {
                 "reason": "CrashLoopBackOff",
@@ -187,6 +193,21 @@ fn container_status(container: &Container, fate: &Fate, now: &str) -> Value {
             status
         }
     }
+}
+
+/// It runs again after an end.
+fn returned(container: &Container, code: i32, reason: &str, now: &str) -> Value {
+    let mut status = of(container, true, &json!({"running": {"startedAt": now}}));
+    status["restartCount"] = json!(1);
+    status["lastState"] = json!({"terminated": {
+        "exitCode": code, "reason": reason, "startedAt": now, "finishedAt": now,
+    }});
+    status
+}
+
+fn memory_limit(container: &Container) -> Option<&str> {
+    let limits = container.resources.as_ref()?.limits.as_ref()?;
+    Some(limits.get("memory")?.0.as_str())
 }
 
 fn of(container: &Container, ready: bool, state: &Value) -> Value {

@@ -29,6 +29,13 @@ pub enum Fate {
         /// And this last word.
         last_words: String,
     },
+    /// It runs again since just now, after an end with this code.
+    Returns {
+        /// The code.
+        code: i32,
+    },
+    /// It runs, and was killed for memory just before, as long as its limit is this.
+    StarvesAt(String),
 }
 
 /// What Velero says of a bucket.

@@ -30,7 +30,7 @@ use crate::{
         Owner, credential, manifests,
         record::{Record, Seen},
     },
-    relations::storage::StorageRelation,
+    relations::storage::{StorageRelation, note_wait},
     stranger::Stranger,
     velero::{self, BUNDLED, cli::Cli, location::Verdict},
 };
@@ -70,7 +70,7 @@ pub(super) async fn apply(
         return Ok(applied(Done::Nothing, expected));
     };
     shake_hands(observed, ctx).await?;
-    let done = if steps.is_only_secrets() {
+    let done = if steps.is_only_notes() {
         Done::Nothing
     } else {
         announce(&steps, observed, ctx).await?;
@@ -138,6 +138,7 @@ async fn carry_out(
         credentials,
         locations,
         deletions,
+        waits,
     } = steps;
     let place = ctx.place(cluster);
     let writer = Writer {
@@ -173,6 +174,9 @@ async fn carry_out(
     }
     for deletion in deletions {
         cluster.carry_out(&deletion).await?;
+    }
+    for wait in waits {
+        note_wait(&ctx.tools, &wait.relation, wait.since).await?;
     }
     Ok(())
 }
@@ -222,6 +226,17 @@ impl Writer<'_> {
             // Somebody was faster, or we did not know it for it has lost our label.
             Err(error) if error.is_conflict() => self.contest(object, error).await,
             outcome => Ok(outcome?),
+        }
+    }
+
+    /// What was seen of a workload's resources stays, if it is somebody's.
+    fn leave_resources(&self, workload: &mut DynamicObject) {
+        let running = &self.live.running;
+        let name = workload.name_any();
+        if let Some(live) = running.servers.get(&name) {
+            manifests::leave_resources(workload, live);
+        } else if let Some(live) = running.node_agents.get(&name) {
+            manifests::leave_resources(workload, live);
         }
     }
 
@@ -336,8 +351,9 @@ async fn finish(
         node_agent: None,
         newer_definitions: newer,
     };
-    for workload in &workloads {
-        let live = writer.put(workload).await?;
+    for mut workload in workloads {
+        writer.leave_resources(&mut workload);
+        let live = writer.put(&workload).await?;
         info!("Applied {}.", describe(&live));
         let seen = Seen::of(&live);
         if live.name_any() == velero::SERVER {

@@ -3,19 +3,27 @@
 //! Containers decide, not the Deployment's `Available`, which flickers in a crash loop; a verdict on the store counts
 //! only if it is younger than our last write and the running server.
 
+mod lapse;
 mod pods;
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::{
-    apps::v1::{DaemonSet, Deployment},
-    core::v1::{Event, Pod},
+use k8s_openapi::{
+    api::{
+        apps::v1::{DaemonSet, Deployment, DeploymentCondition},
+        core::v1::{Event, Pod},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::api::DynamicObject;
+use kube::{ResourceExt, api::DynamicObject};
 
-use self::pods::Pods;
-pub(super) use self::pods::has_running_container;
+pub(super) use self::lapse::moment;
+pub(super) use self::pods::{Working, working};
+use self::{
+    lapse::Lost,
+    pods::{NODE_AGENT, Pods, SERVER},
+};
 use super::plan::{Expected, Judged, Presence};
 use crate::{
     juju::Clause,
@@ -29,6 +37,9 @@ use crate::{
 
 /// A store that works is judged in seconds, and one that is out of reach in ten.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
+/// Pods that have not come up by then do not come up on their own, nor do nodes. Kubernetes calls a rollout failed
+/// after as long.
+const PATIENCE_WITH_PODS: SignedDuration = SignedDuration::from_mins(10);
 /// Verdicts carry whole seconds, so this is one at least.
 const OVERTAKEN: SignedDuration = SignedDuration::from_secs(2);
 /// Five checks were missed.
@@ -40,6 +51,8 @@ pub(super) enum Part {
     Good,
     /// On its way; waiting can help.
     Pending(String),
+    /// Waiting can help, but for longer than a hook has.
+    Later(Clause),
     /// It will not recover on its own.
     Bad(Clause),
 }
@@ -53,15 +66,11 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Everything is as it should be.
-    pub(super) fn is_good(&self) -> bool {
-        self.parts().iter().all(|part| **part == Part::Good)
-    }
-
     /// Nothing that is awaited can still make it good.
     pub(super) fn is_settled(&self) -> bool {
         let parts = self.parts();
-        parts.iter().any(|part| matches!(part, Part::Bad(_))) || self.is_good()
+        let is_awaited = |part: &&Part| matches!(part, Part::Pending(_));
+        parts.iter().any(|part| matches!(part, Part::Bad(_))) || !parts.iter().any(is_awaited)
     }
 
     fn parts(&self) -> [&Part; 3] {
@@ -78,7 +87,7 @@ pub(super) fn assess(running: &Running, expected: &Expected, now: Timestamp) -> 
     };
     let location = match (&expected.location, running.location(), &server) {
         (Judged::No, ..) | (Judged::AsItIs, None, _) => Part::Good,
-        (wanted, live, Part::Good) => judged(live, wanted, running, now),
+        (wanted, live, Part::Good | Part::Later(_)) => judged(live, wanted, running, now),
         // Only a running server gives a verdict.
         _ => Part::Pending(String::new()),
     };
@@ -97,13 +106,16 @@ fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Ti
     if let Some(reason) = refused(deployment) {
         return Part::Bad(reason.prefix("the Velero server's pod is refused"));
     }
-    let pods = Pods::select(pods, velero::SERVER_PODS);
+    let pods = Pods::of(&SERVER, pods);
     let status = deployment.status.clone().unwrap_or_default();
     // A pod that is about to be replaced says nothing about its successor.
     let is_taken_up = status.observed_generation >= deployment.metadata.generation
         && status.updated_replicas.unwrap_or(0) == status.replicas.unwrap_or(0);
-    if let Some(reason) = pods.hopeless().filter(|_| is_taken_up) {
-        return Part::Bad(reason.prefix("the Velero server does not start"));
+    if is_taken_up && let Some(trouble) = trouble(&pods, now) {
+        return Part::Bad(trouble);
+    }
+    if let Some(lost) = pods.lost() {
+        return down(&lost, pods.workload.name, now);
     }
     let wanted = deployment
         .spec
@@ -114,12 +126,77 @@ fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Ti
         && status.replicas.unwrap_or(0) == wanted
         && status.available_replicas.unwrap_or(0) == wanted;
     if rolled_out && pods.are_steady(now) {
-        return Part::Good;
+        return pods.unproven(now).map_or(Part::Good, Part::Later);
+    }
+    let written = last_write(deployment);
+    let since = match available(deployment) {
+        Some(available) if available.status == "True" && is_taken_up => None,
+        Some(available) => available
+            .last_transition_time
+            .as_ref()
+            .map(|time| time.0.max(written)),
+        None => Some(written),
+    };
+    if let Some(overdue) = overdue(&pods, since, &deployment.metadata, "", now) {
+        return overdue;
     }
     Part::Pending(pods.progress().map_or_else(
         || "the Velero server to start".into(),
         |what| format!("the Velero server to start ({what})"),
     ))
+}
+
+/// What nobody but the user ends, of pods that are there to stay.
+fn trouble(pods: &Pods<'_>, now: Timestamp) -> Option<Clause> {
+    let hopeless = || {
+        let reason = pods.hopeless(now)?;
+        Some(reason.prefix(&format!("{} does not start", pods.workload.name)))
+    };
+    pods.starved(now).or_else(hopeless)
+}
+
+/// A node is down, and with it what runs there.
+fn down(lost: &Lost<'_>, what: &str, now: Timestamp) -> Part {
+    let Lost { node, since } = *lost;
+    let cause = format!("{what} on it has not been ready since {}", moment(since));
+    if now.duration_since(since) < PATIENCE_WITH_PODS {
+        let advice = format!("waiting for node `{node}` to come back");
+        return Part::Later(Clause::new(advice, cause));
+    }
+    let advice = format!(
+        "bring node `{node}` back, or run `kubectl delete node {node}` if it is gone for good"
+    );
+    Part::Bad(Clause::new(advice, cause))
+}
+
+/// Pods that have been on their way for too long.
+fn overdue(
+    pods: &Pods<'_>,
+    since: Option<Timestamp>,
+    of: &ObjectMeta,
+    ready: &str,
+    now: Timestamp,
+) -> Option<Part> {
+    let since = since.filter(|since| now.duration_since(*since) >= PATIENCE_WITH_PODS)?;
+    let namespace = of.namespace.as_deref().unwrap_or_default();
+    let (what, since) = (pods.workload.name, moment(since));
+    let cause = format!("{what} has not been ready since {since}{ready}");
+    Some(Part::Bad(Clause::new(pods.see(namespace), cause)))
+}
+
+/// Whether the Deployment has a pod that is ready, and since when.
+fn available(deployment: &Deployment) -> Option<&DeploymentCondition> {
+    let mut conditions = deployment.status.as_ref()?.conditions.iter().flatten();
+    conditions.find(|condition| condition.type_ == "Available")
+}
+
+/// When what is wanted of the object was last written, by whomever.
+fn last_write(object: &impl ResourceExt) -> Timestamp {
+    let writes = object.managed_fields().iter();
+    let writes = writes.filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty());
+    let times = writes.filter_map(|entry| entry.time.as_ref());
+    let times = times.chain(object.meta().creation_timestamp.as_ref());
+    times.map(|time| time.0).max().unwrap_or(Timestamp::MAX)
 }
 
 /// The API server's reason for not letting a pod be made at all.
@@ -128,7 +205,9 @@ fn refused(deployment: &Deployment) -> Option<Clause> {
     let failure = conditions
         .iter()
         .find(|c| c.type_ == "ReplicaFailure" && c.status == "True")?;
-    Some(plain_refusal(failure.message.as_deref()?, "baseline"))
+    // As the charm makes it, every level takes it.
+    let undo = "undo what was edited in Deployment `velero`";
+    Some(plain_refusal(failure.message.as_deref()?, undo))
 }
 
 /// The same for the node agent, of which only events tell.
@@ -142,17 +221,17 @@ fn refused_agent(daemon_set: &DaemonSet, events: &BTreeMap<String, Event>) -> Op
         .filter(|event| event.involved_object.uid == daemon_set.metadata.uid);
     let latest =
         of_this_one.max_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0))?;
-    // It mounts folders of the node.
-    Some(plain_refusal(latest.message.as_deref()?, "privileged"))
+    // It mounts folders of the node, which no other level takes.
+    let label = "label the namespace `pod-security.kubernetes.io/enforce=privileged`";
+    Some(plain_refusal(latest.message.as_deref()?, label))
 }
 
 /// The API server's words without the name of the pod, which is another one each time.
-fn plain_refusal(message: &str, level: &str) -> Clause {
+fn plain_refusal(message: &str, advice: &str) -> Clause {
     let reason = message
         .split_once(" is forbidden: ")
         .map_or(message, |(_, reason)| reason);
     if reason.contains("PodSecurity") {
-        let advice = format!("label the namespace `pod-security.kubernetes.io/enforce={level}`");
         return Clause::new(advice, without_asides(reason));
     }
     Clause::of_cause(reason)
@@ -172,14 +251,17 @@ fn node_agent(live: Option<&DaemonSet>, running: &Running, now: Timestamp) -> Pa
     let Some(daemon_set) = live else {
         return Part::Pending("the leader to install the node agent".into());
     };
-    let pods = Pods::select(&running.pods, velero::NODE_AGENT_PODS);
+    let pods = Pods::of(&NODE_AGENT, &running.pods);
     let status = daemon_set.status.clone().unwrap_or_default();
     let is_taken_up = status.observed_generation >= daemon_set.metadata.generation;
-    if let Some(reason) = pods.hopeless().filter(|_| is_taken_up) {
-        return Part::Bad(reason.prefix("the node agent does not start"));
+    if is_taken_up && let Some(trouble) = trouble(&pods, now) {
+        return Part::Bad(trouble);
     }
     if let Some(reason) = refused_agent(daemon_set, &running.refusals) {
         return Part::Bad(reason.prefix("the node agent's pods are refused"));
+    }
+    if let Some(lost) = pods.lost() {
+        return down(&lost, pods.workload.name, now);
     }
     let wanted = status.desired_number_scheduled;
     let ready = status.number_ready;
@@ -188,11 +270,20 @@ fn node_agent(live: Option<&DaemonSet>, running: &Running, now: Timestamp) -> Pa
         && status.updated_number_scheduled.unwrap_or(0) == wanted
         && ready == wanted;
     if rolled_out && pods.are_steady(now) {
-        return Part::Good;
+        return pods.unproven(now).map_or(Part::Good, Part::Later);
     }
-    Part::Pending(format!(
-        "the node agent to start ({ready} of {wanted} ready)"
-    ))
+    let ready = format!(" ({ready} of {wanted} ready)");
+    let written = last_write(daemon_set);
+    let since = if is_taken_up && !pods.is_empty() {
+        // As long as all are ready, the others' turn has yet to come.
+        pods.unready_since().map(|since| since.max(written))
+    } else {
+        Some(written)
+    };
+    if let Some(overdue) = overdue(&pods, since, &daemon_set.metadata, &ready, now) {
+        return overdue;
+    }
+    Part::Pending(format!("the node agent to start{ready}"))
 }
 
 fn judged(
@@ -306,7 +397,7 @@ fn is_news(
 }
 
 fn server_started(pods: &BTreeMap<String, Pod>) -> Option<Timestamp> {
-    Pods::select(pods, velero::SERVER_PODS).started(velero::SERVER)
+    Pods::of(&SERVER, pods).started(velero::SERVER)
 }
 
 #[cfg(test)]

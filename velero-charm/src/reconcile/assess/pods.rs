@@ -1,14 +1,18 @@
 //! What pods say of themselves.
 //!
-//! The health of pods that are on their way out or have ended for good is not looked at; whether a container runs is
-//! asked of all.
+//! The health of pods that are on their way out or have ended for good is not looked at; whether they work is asked of
+//! all.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
 
-use crate::{juju::Clause, velero::server};
+use super::lapse::{ends, failure, is_in_a_loop, is_shaky};
+use crate::{
+    juju::Clause,
+    velero::{self, server},
+};
 
 /// Waiting reasons that no waiting helps against. `ErrImagePull` is not among them: it is the first
 /// try, and turns into `ImagePullBackOff` if the second fails too.
@@ -16,57 +20,78 @@ const HOPELESS: [&str; 7] = [
     "ImagePullBackOff",
     "InvalidImageName",
     "ErrImageNeverPull",
-    "CrashLoopBackOff",
+    CRASH_LOOP,
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
 ];
 
+const CRASH_LOOP: &str = "CrashLoopBackOff";
+
 /// Those of them whose cause is the image.
 const IMAGE: [&str; 3] = ["ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
 
-/// A container that fails at its start does so within this.
-const PROBATION: SignedDuration = SignedDuration::from_secs(15);
+/// What pods belong to.
+#[derive(Debug)]
+pub(super) struct Workload {
+    /// Selects its pods: `key=value`.
+    label: &'static str,
+    /// As kubectl takes it.
+    pub(super) resource: &'static str,
+    pub(super) container: &'static str,
+    /// In the words of a status.
+    pub(super) name: &'static str,
+}
+
+pub(super) const SERVER: Workload = Workload {
+    label: velero::SERVER_PODS,
+    resource: "deployment/velero",
+    container: velero::SERVER,
+    name: "the Velero server",
+};
+
+pub(super) const NODE_AGENT: Workload = Workload {
+    label: velero::NODE_AGENT_PODS,
+    resource: "daemonset/node-agent",
+    container: velero::NODE_AGENT,
+    name: "the node agent",
+};
 
 /// The pods of one workload.
 #[derive(Debug)]
 pub(super) struct Pods<'a> {
-    label: &'a str,
-    pods: Vec<&'a Pod>,
+    pub(super) workload: &'static Workload,
+    pub(super) pods: Vec<&'a Pod>,
 }
 
 impl<'a> Pods<'a> {
-    /// Those that carry the label `key=value` and are there to stay.
-    pub(super) fn select(pods: &'a BTreeMap<String, Pod>, label: &'a str) -> Self {
+    /// Those that belong to the workload and are there to stay.
+    pub(super) fn of(workload: &'static Workload, pods: &'a BTreeMap<String, Pod>) -> Self {
         let stays = |pod: &&Pod| {
             pod.metadata.deletion_timestamp.is_none()
                 && !server::has_ended(pod)
-                && carries(pod, label)
+                && carries(pod, workload.label)
         };
         Self {
-            label,
+            workload,
             pods: pods.values().filter(stays).collect(),
         }
     }
 
     /// What to do about one of them that will not run, and why it does not, with the image where that is the cause.
-    pub(super) fn hopeless(&self) -> Option<Clause> {
-        self.pods
-            .iter()
-            .find_map(|pod| unschedulable(pod))
-            .or_else(|| {
-                self.pods
-                    .iter()
-                    .flat_map(|pod| containers(pod).map(move |container| (pod, container)))
-                    .find_map(|(pod, container)| {
-                        let waiting = container.state.as_ref()?.waiting.as_ref()?;
-                        let reason = waiting.reason.as_deref()?;
-                        HOPELESS.contains(&reason).then(|| {
-                            let cause = explain(container, reason, waiting.message.as_deref());
-                            Clause::new(self.next_step(pod, container, reason), cause)
-                        })
-                    })
-            })
+    pub(super) fn hopeless(&self, now: Timestamp) -> Option<Clause> {
+        let mut pods = self.pods.iter();
+        if let Some(clause) = pods.find_map(|pod| unschedulable(pod)) {
+            return Some(clause);
+        }
+        let pods = self.pods.iter();
+        let mut all =
+            pods.flat_map(|pod| all_containers(pod).map(move |container| (pod, container)));
+        all.find_map(|(pod, container)| {
+            let (reason, message) = hindrance(container, now)?;
+            let cause = explain(container, reason, message);
+            Some(Clause::new(self.next_step(pod, container, reason), cause))
+        })
     }
 
     /// What they are busy with.
@@ -114,37 +139,92 @@ impl<'a> Pods<'a> {
             .max()
     }
 
-    fn containers(&self) -> impl Iterator<Item = &'a ContainerStatus> {
-        self.pods.iter().flat_map(|pod| containers(pod))
+    pub(super) fn containers(&self) -> impl Iterator<Item = &'a ContainerStatus> {
+        self.pods.iter().flat_map(|pod| all_containers(pod))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pods.is_empty()
+    }
+
+    /// Where to read what they are doing.
+    pub(super) fn see(&self, namespace: &str) -> String {
+        let Workload {
+            label, resource, ..
+        } = self.workload;
+        if self.is_empty() {
+            return format!("see `kubectl describe {resource} -n {namespace}`");
+        }
+        format!("see `kubectl describe pods -n {namespace} -l {label}`")
     }
 
     /// What somebody can do about a container that does not start.
     fn next_step(&self, pod: &Pod, container: &ContainerStatus, reason: &str) -> String {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        let label = self.label;
+        let label = self.workload.label;
         match reason {
             reason if IMAGE.contains(&reason) => "set an image that the nodes can pull".into(),
-            "CrashLoopBackOff" => format!(
+            CRASH_LOOP => format!(
                 "see `kubectl logs -n {namespace} -l {label} -c {} --previous`",
                 container.name
             ),
-            _ => format!("see `kubectl describe pods -n {namespace} -l {label}`"),
+            _ => self.see(namespace),
         }
     }
 }
 
-/// A container of a pod that carries the label `key=value` runs, whatever is to become of the pod.
-pub(in crate::reconcile) fn has_running_container(
-    pods: &BTreeMap<String, Pod>,
-    label: &str,
-) -> bool {
+/// The kubelet's word for why a container does not run, and its explanation. Of a crash loop it is the same in
+/// between, while the container runs.
+fn hindrance(container: &ContainerStatus, now: Timestamp) -> Option<(&str, Option<&str>)> {
+    let waiting = container
+        .state
+        .as_ref()
+        .and_then(|state| state.waiting.as_ref());
+    let reason = waiting.and_then(|waiting| waiting.reason.as_deref());
+    match reason.filter(|reason| HOPELESS.contains(reason)) {
+        Some(reason) => Some((
+            reason,
+            waiting.and_then(|waiting| waiting.message.as_deref()),
+        )),
+        None => is_in_a_loop(container, now).then_some((CRASH_LOOP, None)),
+    }
+}
+
+/// What pods of a workload may be working on.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(in crate::reconcile) enum Working {
+    No,
+    /// A container is about to start. It may have done so since it was looked at, and have begun something, but
+    /// nothing that was there when it ended last, or when its pod was made.
+    OnWhatBeganSince(Reverse<Timestamp>),
+    /// A container runs, whatever is to become of its pod.
+    Yes,
+}
+
+/// What the pods that carry the label `key=value` may be working on.
+pub(in crate::reconcile) fn working(pods: &BTreeMap<String, Pod>, label: &str) -> Working {
     let runs = |container: &ContainerStatus| {
         let state = container.state.as_ref();
         state.is_some_and(|state| state.running.is_some())
     };
+    let of_pod = |pod: &Pod| {
+        let status = pod.status.as_ref();
+        let containers = status.into_iter();
+        let containers = containers.flat_map(|one| one.container_statuses.iter().flatten());
+        if containers.clone().any(runs) {
+            return Working::Yes;
+        }
+        if server::has_ended(pod) {
+            return Working::No;
+        }
+        let ended = containers.flat_map(ends);
+        let times = ended.filter_map(|ended| ended.finished_at.as_ref());
+        let times = times.chain(&pod.metadata.creation_timestamp);
+        let last = times.map(|time| time.0).max();
+        last.map_or(Working::No, |last| Working::OnWhatBeganSince(Reverse(last)))
+    };
     let ours = pods.values().filter(|pod| carries(pod, label));
-    let mut statuses = ours.filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref());
-    statuses.any(|containers| containers.iter().any(runs))
+    ours.map(of_pod).max().unwrap_or(Working::No)
 }
 
 fn carries(pod: &Pod, label: &str) -> bool {
@@ -156,34 +236,23 @@ fn carries(pod: &Pod, label: &str) -> bool {
         == Some(value)
 }
 
-fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+/// What a pod says of itself under this name.
+pub(super) fn condition<'a>(pod: &'a Pod, name: &str) -> Option<&'a PodCondition> {
+    let mut conditions = pod.status.as_ref()?.conditions.iter().flatten();
+    conditions.find(|condition| condition.type_ == name)
+}
+
+/// Its init containers, and then the others.
+pub(super) fn all_containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     pod.status.iter().flat_map(|status| {
         let init = status.init_container_statuses.iter().flatten();
         init.chain(status.container_statuses.iter().flatten())
     })
 }
 
-/// In a crash loop a container is ready for a moment after each start.
-fn is_shaky(container: &ContainerStatus, now: Timestamp) -> bool {
-    let ended = container
-        .last_state
-        .as_ref()
-        .and_then(|state| state.terminated.as_ref());
-    let running = container
-        .state
-        .as_ref()
-        .and_then(|state| state.running.as_ref());
-    let started = running.and_then(|running| running.started_at.as_ref());
-    ended.is_some_and(|ended| ended.exit_code != 0)
-        && started.is_some_and(|started| now.duration_since(started.0) < PROBATION)
-}
-
 fn unschedulable(pod: &Pod) -> Option<Clause> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let condition = conditions.iter().find(|condition| {
-        condition.type_ == "PodScheduled"
-            && condition.status == "False"
-            && condition.reason.as_deref() == Some("Unschedulable")
+    let condition = condition(pod, "PodScheduled").filter(|condition| {
+        condition.status == "False" && condition.reason.as_deref() == Some("Unschedulable")
     })?;
     let message = condition.message.as_deref();
     // Then comes what preemption would do, in other words each time.
@@ -204,11 +273,8 @@ fn explain(container: &ContainerStatus, reason: &str, message: Option<&str>) -> 
                 None => format!("`{reason}` of image `{image}`"),
             }
         }
-        "CrashLoopBackOff" => {
-            let ended = container
-                .last_state
-                .as_ref()
-                .and_then(|state| state.terminated.as_ref());
+        CRASH_LOOP => {
+            let ended = failure(container);
             let words = ended
                 .and_then(|ended| ended.message.as_deref())
                 .and_then(last_line);

@@ -1,7 +1,11 @@
+use std::cmp::Reverse;
+
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use super::*;
+
+mod reasons;
 
 const STARTED: &str = "2026-01-01T10:00:00Z";
 const NOW: &str = "2026-01-01T10:00:05Z";
@@ -237,7 +241,7 @@ fn a_pod_that_has_ended_for_good_does_not_count() {
 fn a_server_works_as_long_as_a_container_of_it_runs() {
     let works = |pods: Vec<Pod>| {
         let running = running(deployment(&json!({})), pods, None);
-        has_running_container(&running.pods, velero::SERVER_PODS)
+        working(&running.pods, velero::SERVER_PODS) == Working::Yes
     };
     let mut leaving = healthy_pod();
     leaving.metadata.deletion_timestamp = serde_json::from_value(json!(STARTED)).unwrap();
@@ -500,7 +504,219 @@ fn part_that_is_left_as_it_is_counts_only_if_it_is_there() {
     let with = running(deployment(&rolled_out()), vec![healthy_pod()], Some(live));
     let without = running(deployment(&rolled_out()), vec![healthy_pod()], None);
 
-    assert!(assess(&without, &as_it_is, now()).is_good());
+    let health = assess(&without, &as_it_is, now());
+    assert_eq!(health.parts(), [&Part::Good; 3]);
     let health = assess(&with, &as_it_is, now());
     assert!(matches!(health.location, Part::Bad(_)), "{health:?}");
+}
+
+/// A pod of a workload with one container, on a node.
+fn pod_of(label: (&str, &str), container: &str, status: &Value) -> Pod {
+    let (key, value) = label;
+    serde_json::from_value(json!({
+        "metadata": {"name": "p", "namespace": "ns", "labels": {key: value}},
+        "spec": {"nodeName": "worker-2", "containers": [{
+            "name": container, "resources": {"limits": {"memory": "512Mi"}},
+        }], "initContainers": [{"name": "storage-plugin-tape"}]},
+        "status": status,
+    }))
+    .unwrap()
+}
+
+/// A container that runs since then, after a failure.
+fn returned(name: &str, started: &str, ended: &Value, restarts: u32) -> Value {
+    json!({
+        "name": name, "image": "velero:v1", "imageID": "", "restartCount": restarts, "ready": true,
+        "state": {"running": {"startedAt": started}}, "lastState": {"terminated": ended},
+    })
+}
+
+fn clause(part: Part) -> Clause {
+    match part {
+        Part::Bad(clause) | Part::Later(clause) => clause,
+        other => panic!("{other:?}"),
+    }
+}
+
+const DEPLOY: (&str, &str) = ("deploy", "velero");
+const AGENT: (&str, &str) = ("name", "node-agent");
+
+#[test]
+fn memory_that_was_too_little_is_named_with_its_limit() {
+    let killed =
+        |finished: &str| json!({"exitCode": 137, "reason": "OOMKilled", "finishedAt": finished});
+    let after = |finished: &str| {
+        let status = returned("velero", finished, &killed(finished), 1);
+        let pod = pod_of(DEPLOY, "velero", &json!({"containerStatuses": [status]}));
+        server_of(&rolled_out(), vec![pod])
+    };
+    let bad = after("2026-01-01T00:00:00Z");
+    assert!(matches!(bad, Part::Bad(_)), "{bad:?}");
+    let clause = clause(bad);
+    assert_eq!(
+        clause.advice,
+        "raise the memory limit with `kubectl set resources deployment/velero -n ns -c velero \
+         --limits=memory=1024Mi`"
+    );
+    assert_eq!(
+        clause.cause,
+        "the Velero server was killed for memory at 512Mi"
+    );
+    assert_eq!(after("2025-12-31T09:00:00Z"), Part::Good, "a day later");
+}
+
+#[test]
+fn starved_container_without_a_limit_lacks_room_on_its_node() {
+    let state = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
+    let mut status = container(&state, false);
+    status["name"] = json!("storage-plugin-tape");
+    let pod = pod_of(
+        DEPLOY,
+        "velero",
+        &json!({"initContainerStatuses": [status]}),
+    );
+    let clause = clause(server_of(&rolled_out(), vec![pod]));
+    assert_eq!(clause.advice, "make room in the memory of node `worker-2`");
+    assert!(
+        clause
+            .cause
+            .starts_with("container `storage-plugin-tape` of the Velero server")
+    );
+}
+
+#[test]
+fn failure_counts_until_the_container_has_run_for_a_while() {
+    let failed = |from: &str, to: &str| json!({"exitCode": 1, "startedAt": from, "finishedAt": to});
+    let short = failed("2026-01-01T09:56:00Z", "2026-01-01T09:57:00Z");
+    let long = failed("2026-01-01T00:00:00Z", "2026-01-01T09:57:00Z");
+    let part = |started: &str, ended: &Value, restarts: u32| {
+        let status = returned("velero", started, ended, restarts);
+        server_of(
+            &rolled_out(),
+            vec![pod(&json!({"containerStatuses": [status]}))],
+        )
+    };
+    let (lately, before) = ("2026-01-01T09:58:00Z", "2026-01-01T09:50:00Z");
+
+    let once = part(lately, &short, 1);
+    assert!(matches!(once, Part::Later(_)), "{once:?}");
+    assert_eq!(
+        clause(once),
+        Clause::new(
+            "waiting for the Velero server to run for 10 minutes",
+            "it ended with exit code 1 at 2026-01-01 09:57Z"
+        )
+    );
+    assert!(matches!(part(lately, &long, 7), Part::Later(_)), "no loop");
+    let looping = part(lately, &short, 2);
+    assert!(matches!(&looping, Part::Bad(clause) if clause.cause.contains("`CrashLoopBackOff`")));
+    for restarts in [1, 2, 7] {
+        assert_eq!(part(before, &short, restarts), Part::Good);
+    }
+}
+
+#[test]
+fn node_that_is_down_is_named_with_since_when() {
+    let lost = |since: &str| {
+        let status = json!({
+            "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": since}],
+            "containerStatuses": [{
+                "name": "node-agent", "image": "v", "imageID": "", "restartCount": 0, "ready": true,
+                "state": {"running": {"startedAt": STARTED}},
+            }],
+        });
+        let agent = agent_set(&json!({
+            "observedGeneration": 1, "updatedNumberScheduled": 3, "currentNumberScheduled": 3,
+            "desiredNumberScheduled": 3, "numberReady": 2, "numberMisscheduled": 0,
+        }));
+        let mut world = running(deployment(&rolled_out()), vec![], None);
+        world.pods = [("p".to_owned(), pod_of(AGENT, "node-agent", &status))].into();
+        node_agent(Some(&agent), &world, now())
+    };
+    let cause = "the node agent on it has not been ready since 2026-01-01 09:55Z";
+    let waits = lost("2026-01-01T09:55:00Z");
+    assert!(matches!(waits, Part::Later(_)), "{waits:?}");
+    assert_eq!(
+        clause(waits),
+        Clause::new("waiting for node `worker-2` to come back", cause)
+    );
+    let bad = lost("2026-01-01T09:50:00Z");
+    assert!(matches!(bad, Part::Bad(_)), "{bad:?}");
+    assert!(
+        clause(bad)
+            .advice
+            .contains("`kubectl delete node worker-2`")
+    );
+}
+
+fn agent_set(status: &Value) -> DaemonSet {
+    serde_json::from_value(json!({
+        "metadata": {"name": "node-agent", "namespace": "ns", "generation": 1, "managedFields": [
+            {"manager": "velero-operator", "operation": "Apply", "time": "2026-01-01T09:00:00Z"},
+        ]},
+        "spec": {"selector": {}, "template": {}},
+        "status": status,
+    }))
+    .unwrap()
+}
+
+#[test]
+fn pods_on_their_way_for_too_long_are_reported() {
+    let creating = |created: &str| {
+        let mut pod = pod_of(AGENT, "node-agent", &json!({}));
+        pod.metadata.creation_timestamp = serde_json::from_value(json!(created)).unwrap();
+        let agent = agent_set(&json!({
+            "observedGeneration": 1, "updatedNumberScheduled": 1, "currentNumberScheduled": 1,
+            "desiredNumberScheduled": 1, "numberReady": 0, "numberMisscheduled": 0,
+        }));
+        let mut world = running(deployment(&rolled_out()), vec![], None);
+        world.pods = [("p".to_owned(), pod)].into();
+        node_agent(Some(&agent), &world, now())
+    };
+    assert!(is_pending(&creating("2026-01-01T09:51:00Z")));
+    assert_eq!(
+        clause(creating("2026-01-01T09:50:00Z")),
+        Clause::new(
+            "see `kubectl describe pods -n ns -l name=node-agent`",
+            "the node agent has not been ready since 2026-01-01 09:50Z (0 of 1 ready)"
+        )
+    );
+
+    let server = |transition: &str, written: &str| {
+        let mut status = rolled_out();
+        status["availableReplicas"] = json!(0);
+        status["conditions"] =
+            json!([{"type": "Available", "status": "False", "lastTransitionTime": transition}]);
+        let mut live = deployment(&status);
+        live.metadata.managed_fields = serde_json::from_value(json!([
+            {"manager": "velero-operator", "operation": "Apply", "time": written},
+        ]))
+        .unwrap();
+        let world = running(live, vec![], None);
+        assess(&world, &expected(Judged::No), now()).server
+    };
+    let long_ago = "2026-01-01T00:00:00Z";
+    assert!(matches!(server(long_ago, long_ago), Part::Bad(_)));
+    assert!(is_pending(&server(STARTED, long_ago)));
+    assert!(
+        is_pending(&server(long_ago, STARTED)),
+        "what was written is on its way"
+    );
+}
+
+#[test]
+fn server_that_is_about_to_start_works_on_nothing_older() {
+    let of = |status: &Value| {
+        let mut pod = pod(status);
+        pod.metadata.creation_timestamp = serde_json::from_value(json!(STARTED)).unwrap();
+        working(&[("p".to_owned(), pod)].into(), velero::SERVER_PODS)
+    };
+    let since = |time: &str| Working::OnWhatBeganSince(Reverse(time.parse().unwrap()));
+
+    assert_eq!(of(&json!({"phase": "Pending"})), since(STARTED));
+    let later = "2026-01-01T11:00:00Z";
+    let mut looping = container(&json!({"waiting": {"reason": "CrashLoopBackOff"}}), false);
+    looping["lastState"] = json!({"terminated": {"exitCode": 1, "finishedAt": later}});
+    assert_eq!(of(&json!({"containerStatuses": [looping]})), since(later));
+    assert_eq!(of(&json!({"phase": "Failed"})), Working::No);
 }

@@ -153,5 +153,24 @@ fn location_stays_while_the_pods_have_no_plugin_for_the_next() {
     );
     assert_eq!(plan.expected.location, Judged::Yes, "it does not change");
     let steps = plan.stage.into_parts().0.unwrap();
-    assert!(steps.is_only_secrets() && !steps.is_empty());
+    assert!(steps.is_only_notes() && !steps.is_empty());
+}
+
+#[test]
+fn server_that_may_have_started_counts_as_working() {
+    let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+    let made = Working::OnWhatBeganSince(Reverse("2026-01-01T11:00:00Z".parse().unwrap()));
+    let began = |time: &str, working: Working| {
+        let backup: DynamicObject = serde_json::from_value(serde_json::json!({
+            "apiVersion": "velero.io/v1", "kind": "Backup",
+            "metadata": {"name": "b", "creationTimestamp": "2026-01-01T10:00:00Z"},
+            "status": {"phase": "InProgress", "startTimestamp": time},
+        }))
+        .unwrap();
+        is_worked_on(&backup, working, now)
+    };
+    assert!(began("2026-01-01T11:00:01Z", made));
+    assert!(!began("2026-01-01T10:59:59Z", made), "of the server before");
+    assert!(began("2026-01-01T10:59:59Z", Working::Yes));
+    assert!(!began("2026-01-01T11:00:01Z", Working::No));
 }

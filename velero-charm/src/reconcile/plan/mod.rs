@@ -9,6 +9,7 @@ mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use kube::api::DynamicObject;
 use provider_api::secrecy::SecretString;
 
@@ -24,6 +25,7 @@ use crate::{
         credential::Readings,
         record::{Basis, Seen},
     },
+    relations::storage::StorageRelation,
 };
 
 /// What has to be done, and what is to be seen once it is. Only a plan of the stage
@@ -54,6 +56,14 @@ pub(super) struct Steps {
     pub(super) credentials: Vec<Credential>,
     pub(super) locations: Vec<DynamicObject>,
     pub(super) deletions: Vec<Deletion>,
+    pub(super) waits: Vec<Wait>,
+}
+
+/// Since when an integrator is waited for, to be noted in its relation; `None` if it no longer is.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Wait {
+    pub(super) relation: String,
+    pub(super) since: Option<Timestamp>,
 }
 
 /// The manifests are to be rendered and applied.
@@ -119,6 +129,8 @@ struct World<'a> {
     place: Place<'a>,
     /// For a Secret, if a new one is needed.
     fresh_name: &'a str,
+    relations: &'a [StorageRelation],
+    now: Timestamp,
 }
 
 /// Compares what is asked for with what is there.
@@ -127,12 +139,15 @@ pub(super) fn plan(
     observed: &Observed,
     place: Place<'_>,
     fresh_name: &str,
+    now: Timestamp,
 ) -> Plan<Draft> {
     let world = World {
         live: &observed.live,
         readings: &observed.readings(),
         place,
         fresh_name,
+        relations: &observed.relations,
+        now,
     };
     draft(desired, world)
 }
@@ -149,7 +164,10 @@ fn draft(desired: &Desired, world: World<'_>) -> Plan<Draft> {
 /// Without a valid config nothing is done but to keep what was read.
 fn steps(desired: &Desired, world: World<'_>) -> Steps {
     let World { live, place, .. } = world;
-    let mut steps = Steps::default();
+    let mut steps = Steps {
+        waits: waits(desired, world),
+        ..Steps::default()
+    };
     let Ok(core) = &desired.core else {
         storage::keep(&mut steps, &desired.storage, world);
         return steps;
@@ -169,14 +187,28 @@ fn steps(desired: &Desired, world: World<'_>) -> Steps {
     steps
 }
 
+/// What is to be noted of how long integrators are waited for.
+fn waits(desired: &Desired, world: World<'_>) -> Vec<Wait> {
+    let changed = world.relations.iter().filter_map(|relation| {
+        let since = match (desired.is_awaited(), relation.own.waiting_since) {
+            (true, None) => Some(world.now),
+            (false, Some(_)) => None,
+            (true, Some(_)) | (false, None) => return None,
+        };
+        let relation = relation.own.id.clone();
+        Some(Wait { relation, since })
+    });
+    changed.collect()
+}
+
 impl Steps {
     /// Nothing is to be done.
     pub(super) fn is_empty(&self) -> bool {
-        self.is_only_secrets() && self.credentials.is_empty()
+        self.is_only_notes() && self.credentials.is_empty() && self.waits.is_empty()
     }
 
-    /// Nothing in it concerns Velero: it keeps what was read, no more.
-    pub(super) fn is_only_secrets(&self) -> bool {
+    /// Nothing in it concerns Velero: it keeps what was read or awaited, no more.
+    pub(super) fn is_only_notes(&self) -> bool {
         // Taken apart without `..`: a field that is added must count here.
         let Self {
             relabelled,
@@ -184,6 +216,7 @@ impl Steps {
             install,
             repositories,
             credentials: _,
+            waits: _,
             locations,
             deletions,
         } = self;

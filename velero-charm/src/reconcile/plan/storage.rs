@@ -75,7 +75,9 @@ pub(super) fn set(steps: &mut Steps, descriptor: &Descriptor, storage: &Storage,
 pub(super) fn keep(steps: &mut Steps, intent: &Intent, world: World<'_>) {
     let World { live, readings, .. } = world;
     let is_read = match intent {
-        Intent::Set { .. } | Intent::Keep(Why::Waiting(_) | Why::Invalid { .. }) => true,
+        Intent::Set { .. } | Intent::Keep(Why::Waiting(_) | Why::Invalid { .. } | Why::Options) => {
+            true
+        }
         Intent::Keep(Why::Several(_)) | Intent::None => false,
     };
     if !is_read || readings.is_empty() {

@@ -35,6 +35,7 @@ use crate::{
 mod expected;
 mod readings;
 mod storage;
+mod waits;
 
 pub(in crate::reconcile) fn owner() -> Owner {
     Owner {
@@ -54,7 +55,6 @@ pub(in crate::reconcile) fn core() -> Core {
 pub(in crate::reconcile) fn storage(prefix: Option<&str>, credential: &str) -> Storage {
     Storage {
         credential: credential.to_owned().into(),
-        extra_redactions: vec![],
         location: Location {
             bucket: "reel".into(),
             prefix: prefix.map(Into::into),
@@ -106,6 +106,7 @@ pub(in crate::reconcile) fn drafted(
         core,
         storage,
         applications: crate::relations::applications::Applications::default(),
+        waiting_since: None,
     };
     // A fresh name is one that nothing has yet.
     let fresh_name = format!("fresh-{}", fresh_number(live));
@@ -116,6 +117,8 @@ pub(in crate::reconcile) fn drafted(
             readings,
             place: place(&owner()),
             fresh_name: &fresh_name,
+            relations: &[],
+            now: Timestamp::UNIX_EPOCH,
         },
     )
 }
@@ -178,24 +181,31 @@ pub(in crate::reconcile) fn world(core: &Core, intent: Intent) -> Live {
     let plan = planned(core.clone(), intent, &Live::default());
     let install = plan.install.unwrap();
     let labels = json!(owner().labels());
-    let init = install
-        .basis
-        .workload()
-        .plugin
-        .as_ref()
-        .map(|plugin| json!([{"name": plugin.container, "image": plugin.image}]));
+    let rights = json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
+    let init = install.basis.workload().plugin.as_ref().map(|plugin| {
+        json!([{
+            "name": plugin.container, "image": plugin.image, "securityContext": rights,
+        }])
+    });
     let server: Deployment = serde_json::from_value(json!({
         "metadata": {"name": "velero", "uid": "u", "generation": 3, "labels": labels},
         "spec": {"selector": {}, "template": {"spec": {
             "initContainers": init,
             "serviceAccountName": "velero",
+            "securityContext": {
+                "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
             "containers": [{
                 "name": "velero", "image": core.velero_image, "command": ["/velero"],
                 "args": ["server", "--features=", "--uploader-type=kopia"],
                 "env": [
                     {"name": "VELERO_SCRATCH_DIR", "value": "/scratch"},
                     {"name": "LD_LIBRARY_PATH", "value": "/plugins"},
+                    {"name": "HOME", "value": "/scratch"},
+                    {"name": "TMPDIR", "value": "/scratch"},
                 ],
+                "securityContext": rights,
             }],
         }}},
     }))

@@ -23,11 +23,11 @@ static DISK: Descriptor = Descriptor {
     ..TAPE
 };
 
-static TAPES: Mute = Mute(&TAPE);
+pub(in crate::reconcile) static TAPES: Mute = Mute(&TAPE);
 static DISKS: Mute = Mute(&DISK);
 
 #[derive(Debug)]
-struct Mute(&'static Descriptor);
+pub(in crate::reconcile) struct Mute(&'static Descriptor);
 
 impl StorageProvider for Mute {
     fn descriptor(&self) -> &'static Descriptor {
@@ -80,6 +80,16 @@ fn found(
     health: &Health,
     held_by: &[String],
 ) -> Vec<Finding> {
+    found_at("2026-01-01T10:09:59Z", core, storage, health, held_by)
+}
+
+fn found_at(
+    now: &str,
+    core: Result<Core, Problems>,
+    storage: Intent,
+    health: &Health,
+    held_by: &[String],
+) -> Vec<Finding> {
     findings(&Known {
         unit: &unit(),
         registry: &Registry::new(vec![&TAPES, &DISKS]).unwrap(),
@@ -87,9 +97,11 @@ fn found(
             core,
             storage,
             applications: Applications::default(),
+            waiting_since: "2026-01-01T10:00:00Z".parse().ok(),
         },
         health,
         held_by,
+        now: now.parse().unwrap(),
         provider: Some(&TAPE),
     })
 }
@@ -287,4 +299,26 @@ fn statuses_are_made_in_one_place() {
         .map(|(modules, _)| modules.join("::"))
         .collect();
     assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn integrator_that_sends_nothing_for_long_is_looked_at() {
+    let unreadable = Problem::unreadable("key", "it is gone", "if it stays so, integrate again");
+    for (why, advice, cause) in [
+        (
+            Why::Waiting("`tapes` to send a tape".into()),
+            "see in `juju status` what  lacks",
+            "waiting for `tapes` to send a tape since 2026-01-01 10:00Z",
+        ),
+        (
+            Why::Invalid(unreadable.into()),
+            "remove the relation and integrate again",
+            "`key` cannot be read (it is gone) since 2026-01-01 10:00Z",
+        ),
+    ] {
+        let health = health(Part::Good);
+        let at = "2026-01-01T10:10:00Z";
+        let found = found_at(at, Ok(core()), Intent::Keep(why), &health, &[]);
+        assert_eq!(status(&found), blocked(advice, cause));
+    }
 }

@@ -1,6 +1,6 @@
 //! Image references, as a container runtime parses them.
 
-use provider_api::Problem;
+use provider_api::{ImageOption, Problem};
 
 use crate::velero::{BUNDLED, DEFAULT_IMAGE, version};
 
@@ -36,6 +36,25 @@ pub(super) fn check_minor(option: &str, image: &str) -> Result<(), Problem> {
         option,
         reason,
         format!("set `{option}` to `{DEFAULT_IMAGE}`"),
+    ))
+}
+
+/// A plugin must be of the minor version that was made for the bundled Velero: that of its default.
+pub(super) fn check_plugin(plugin: ImageOption, image: &str) -> Result<(), Problem> {
+    let ImageOption { option, default } = plugin;
+    let (Some(theirs), Some(ours)) = (tag(image).and_then(minor), tag(default).and_then(minor))
+    else {
+        return Ok(());
+    };
+    if theirs == ours {
+        return Ok(());
+    }
+    let [theirs, ours] = [theirs, ours].map(|(major, minor)| format!("{major}.{minor}"));
+    let reason = format!("is version {theirs}, but {ours} is the one for Velero {BUNDLED}");
+    Err(Problem::invalid(
+        option,
+        reason,
+        format!("set it to `{default}`"),
     ))
 }
 
@@ -160,5 +179,29 @@ mod tests {
             let problem = check_minor("velero-image", off).unwrap_err();
             assert!(problem.to_string().contains(DEFAULT_IMAGE), "{problem}");
         }
+    }
+
+    #[test]
+    fn plugin_of_another_minor_version_is_refused() {
+        let plugin = |default| ImageOption {
+            option: "velero-tape-plugin-image",
+            default,
+        };
+        let pinned = plugin("tape/plugin:v1.14.3");
+        for fine in [
+            "tape/plugin:v1.14.3",
+            "h:1/mirror/plugin:1.14.0-rc.1",
+            "tape/plugin:main",
+            "tape/plugin",
+        ] {
+            assert_eq!(check_plugin(pinned, fine), Ok(()), "{fine}");
+        }
+        for off in ["tape/plugin:v1.13.9", "h:1/plugin:v1.15.0", "p:v2.14.3"] {
+            let problem = check_plugin(pinned, off).unwrap_err();
+            assert_eq!(problem.field, "velero-tape-plugin-image");
+            assert!(problem.hint.contains(pinned.default), "{problem}");
+        }
+        let unversioned = plugin("tape/plugin:latest");
+        assert_eq!(check_plugin(unversioned, "tape/plugin:v9.9.9"), Ok(()));
     }
 }

@@ -6,9 +6,10 @@
 mod carry;
 mod image;
 
-use provider_api::{
-    Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage, secrecy::SecretString,
-};
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use provider_api::{Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage};
 use serde_json::{Map, Value};
 
 use self::image::check_image;
@@ -25,6 +26,7 @@ use crate::{
 const VELERO_IMAGE: &str = "velero-image";
 const USE_NODE_AGENT: &str = "use-node-agent";
 const FS_BACKUP: &str = "default-volumes-to-fs-backup";
+const VOLUME_SNAPSHOTS: &str = "volume-snapshots";
 
 /// What is asked for.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(super) struct Desired {
     pub(super) storage: Intent,
     /// Who is related.
     pub(super) applications: Applications,
+    /// Since when the one integrator has been waited for, as far as it was noted.
+    pub(super) waiting_since: Option<Timestamp>,
 }
 
 /// Velero without any store.
@@ -68,15 +72,25 @@ pub(super) enum Why {
     Invalid(Problems),
     /// More than one integrator is related.
     Several(Vec<String>),
+    /// An option of its provider is wrong, which [`Desired::core`] says.
+    Options,
+}
+
+impl Why {
+    /// The integrator may yet send what is missing, without the user doing anything.
+    pub(super) fn is_awaited(&self) -> bool {
+        match self {
+            Self::Waiting(_) => true,
+            Self::Invalid(problems) => problems.iter().all(Problem::is_retryable),
+            Self::Several(_) | Self::Options => false,
+        }
+    }
 }
 
 impl Desired {
-    /// What a provider found to be secret inside of what it was given.
-    pub(super) fn secrets(&self) -> &[SecretString] {
-        match &self.storage {
-            Intent::Set { storage, .. } => &storage.extra_redactions,
-            Intent::Keep(_) | Intent::None => &[],
-        }
+    /// The integrator is waited for.
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(&self.storage, Intent::Keep(why) if why.is_awaited())
     }
 }
 
@@ -86,8 +100,15 @@ pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) 
     let storage = storage(observed, &applications);
     Desired {
         core: core(&observed.config, registry),
-        storage: carry::over(storage, &observed.live, owner),
+        storage: snapshots(
+            carry::over(storage, &observed.live, owner),
+            &observed.config,
+        ),
         applications,
+        waiting_since: match observed.relations.as_slice() {
+            [only] => only.own.waiting_since,
+            _ => None,
+        },
     }
 }
 
@@ -96,9 +117,12 @@ fn core(config: &Map<String, Value>, registry: &Registry) -> Result<Core, Proble
     let velero_image = text(config, VELERO_IMAGE, DEFAULT_IMAGE);
     problems.extend(check_image(VELERO_IMAGE, &velero_image, DEFAULT_IMAGE).err());
     problems.extend(image::check_minor(VELERO_IMAGE, &velero_image).err());
-    for plugin in registry.descriptors().map(|descriptor| descriptor.plugin) {
+    for descriptor in registry.descriptors() {
+        let plugin = descriptor.plugin;
         let image = text(config, plugin.option, plugin.default);
         problems.extend(check_image(plugin.option, &image, plugin.default).err());
+        problems.extend(image::check_plugin(plugin, &image).err());
+        problems.extend(options(config, descriptor).1);
     }
     let node_agent = node_agent(config);
     let volume_backups = if flag(config, FS_BACKUP) {
@@ -140,6 +164,41 @@ pub(super) fn text(config: &Map<String, Value>, option: &str, default: &str) -> 
         .to_owned()
 }
 
+/// What is set for the options of a provider, and what is wrong with it.
+fn options(
+    config: &Map<String, Value>,
+    descriptor: &Descriptor,
+) -> (BTreeMap<&'static str, String>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let options = descriptor.options.iter().map(|option| {
+        let text = text(config, option.name, option.default);
+        if let Err(found) = (option.check)(&text) {
+            problems.extend(found.iter().cloned());
+        }
+        (option.name, text)
+    });
+    (options.collect(), problems)
+}
+
+/// The store without snapshots, if the user wants none.
+fn snapshots(intent: Intent, config: &Map<String, Value>) -> Intent {
+    match intent {
+        Intent::Set {
+            descriptor,
+            plugin_image,
+            storage,
+        } if config.get(VOLUME_SNAPSHOTS) == Some(&Value::Bool(false)) => Intent::Set {
+            descriptor,
+            plugin_image,
+            storage: Box::new(Storage {
+                snapshots: None,
+                ..*storage
+            }),
+        },
+        other => other,
+    }
+}
+
 fn flag(config: &Map<String, Value>, option: &str) -> bool {
     config
         .get(option)
@@ -163,6 +222,10 @@ fn storage(observed: &Observed, applications: &Applications) -> Intent {
         return Intent::Keep(Why::Several(integrators.collect()));
     }
     let descriptor = first.provider.descriptor();
+    let (options, problems) = options(config, descriptor);
+    if !problems.is_empty() {
+        return Intent::Keep(Why::Options);
+    }
     let optional = first.further.iter();
     let optional =
         optional.map(|(endpoint, relation)| (endpoint.name.to_owned(), relation.data.clone()));
@@ -171,7 +234,8 @@ fn storage(observed: &Observed, applications: &Applications) -> Intent {
         first.own.data.clone(),
         optional.collect(),
         facts.clone(),
-    );
+    )
+    .configured(options);
     match applications.resolve(first.provider, &inputs) {
         Ok(Answer::Ready(storage)) => Intent::Set {
             descriptor,

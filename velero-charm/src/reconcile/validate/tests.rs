@@ -1,7 +1,7 @@
 use kube::api::DynamicObject;
 use provider_api::{
-    Descriptor, Endpoint, Fact, Facts, Gap, Location, Part, RelationData, StorageProvider,
-    Value as Field, secrecy::ExposeSecret,
+    ConfigOption, Descriptor, Endpoint, Fact, Facts, Gap, Location, Part, RelationData,
+    SnapshotLocation, StorageProvider, Value as Field,
 };
 use provider_testkit::TAPE as PLAIN;
 use serde_json::json;
@@ -15,14 +15,26 @@ use crate::{
     velero::{self, running::Running},
 };
 
+mod options;
+
 static TAPE: Descriptor = Descriptor {
     optional_endpoints: &[ROBOT],
+    options: &[TENSION],
     ..PLAIN
 };
 const ROBOT: Endpoint = Endpoint {
     name: "tape-robot",
     facts: &[Fact::ProviderIds],
     ..PLAIN.endpoint
+};
+
+const TENSION: ConfigOption = ConfigOption {
+    name: "tape-tension",
+    default: "low",
+    check: |text| match text {
+        "low" | "high" => Ok(()),
+        _ => Err(Problem::invalid("tape-tension", "is none", "set it to `low`").into()),
+    },
 };
 
 #[derive(Debug)]
@@ -40,6 +52,11 @@ impl StorageProvider for Tape {
             return Ok(Answer::Waiting(format!("{arm} at {nodes:?}")));
         }
         match inputs.own.plain("reel") {
+            Some("tense") => {
+                let tension = inputs.option(&TENSION);
+                Ok(Answer::Waiting(format!("{tension} tension")))
+            }
+            Some("copied") => Ok(Answer::Ready(Box::new(copied()))),
             Some("scratched") => Ok(Answer::Ready(Box::new(scratched()))),
             Some(_) => Err(Problem::invalid("reel", "is torn", "replace it").into()),
             None => Ok(Answer::Waiting("a tape".into())),
@@ -62,7 +79,6 @@ fn scratched() -> Storage {
     };
     Storage {
         credential: "file".into(),
-        extra_redactions: vec!["a part of the file".into()],
         location: Location {
             bucket: "new".into(),
             prefix: None,
@@ -78,6 +94,18 @@ fn scratched() -> Storage {
             gap("side", &[Part::Config("side"), Part::Config("length")]),
             gap("colour", &[Part::Config("speed"), Part::Snapshots]),
         ],
+    }
+}
+
+/// A store whose cloud can snapshot volumes.
+fn copied() -> Storage {
+    let config = [("side".to_owned(), "new".to_owned())];
+    Storage {
+        snapshots: Some(SnapshotLocation {
+            config: config.into(),
+        }),
+        gaps: vec![],
+        ..scratched()
     }
 }
 
@@ -112,6 +140,7 @@ fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> 
         relations,
         facts: Facts {
             provider_ids: vec!["shelf".into()],
+            ..Facts::default()
         },
         live,
     };
@@ -139,24 +168,6 @@ fn beside(location: DynamicObject) -> Live {
         },
         ..Live::default()
     }
-}
-
-#[test]
-fn secrets_are_those_that_the_provider_found() {
-    let used = check_beside(
-        &json!({}),
-        vec![relation("tape:1", &[("reel", "scratched")])],
-        beside(there("BackupStorageLocation", &owner(), "tape")),
-    );
-    let found: Vec<_> = used
-        .secrets()
-        .iter()
-        .map(ExposeSecret::expose_secret)
-        .collect();
-    assert_eq!(found, ["a part of the file"]);
-
-    let unused = check(&json!({}), vec![relation("tape:1", &[("reel", "torn")])]);
-    assert!(unused.secrets().is_empty());
 }
 
 #[test]
@@ -208,6 +219,89 @@ fn unreadable_field_is_refused_without_a_live_value() {
             panic!("it is taken");
         };
         assert_eq!(problems.iter().count(), 3);
+    }
+}
+
+#[test]
+fn option_of_a_provider_is_checked_and_handed_over() {
+    let tense = || vec![relation("tape:1", &[("reel", "tense")])];
+    for (config, tension) in [
+        (json!({}), "low tension"),
+        (json!({"tape-tension": " high "}), "high tension"),
+    ] {
+        let desired = check(&config, tense());
+        assert!(desired.core.is_ok());
+        let Intent::Keep(Why::Waiting(what)) = desired.storage else {
+            panic!("{:?}", desired.storage);
+        };
+        assert_eq!(what, tension);
+    }
+    let wrong = json!({"tape-tension": "slack"});
+    let problems = check(&wrong, vec![]).core.unwrap_err();
+    assert_eq!(problems.first().field, "tape-tension", "nobody is related");
+    let refused = check(&wrong, tense());
+    assert!(refused.core.is_err());
+    assert!(matches!(refused.storage, Intent::Keep(Why::Options)));
+}
+
+#[test]
+fn snapshots_are_left_out_where_the_user_wants_none() {
+    let with = |config: &Value| {
+        let related = vec![relation("tape:1", &[("reel", "copied")])];
+        match check(config, related).storage {
+            Intent::Set { storage, .. } => storage,
+            other => panic!("{other:?}"),
+        }
+    };
+    for wanted in [json!({}), json!({"volume-snapshots": true})] {
+        assert!(with(&wanted).snapshots.is_some(), "{wanted}");
+    }
+    let without = with(&json!({"volume-snapshots": false}));
+    assert_eq!(without.snapshots, None);
+    assert_eq!(without.location, with(&json!({})).location);
+
+    // Not even what stays of a field that cannot be read.
+    let scratched = vec![relation("tape:1", &[("reel", "scratched")])];
+    let live = beside(there("BackupStorageLocation", &owner(), "tape"));
+    let intent = check_beside(&json!({"volume-snapshots": false}), scratched, live).storage;
+    assert!(matches!(intent, Intent::Set { storage, .. } if storage.snapshots.is_none()));
+}
+
+#[test]
+fn fact_is_asked_for_where_the_provider_needs_it() {
+    static PICKY: Picky = Picky;
+
+    #[derive(Debug)]
+    struct Picky;
+
+    impl StorageProvider for Picky {
+        fn descriptor(&self) -> &'static Descriptor {
+            const {
+                &Descriptor {
+                    endpoint: Endpoint {
+                        facts: &[Fact::ProviderIds],
+                        ..PLAIN.endpoint
+                    },
+                    ..PLAIN
+                }
+            }
+        }
+
+        fn needs(&self, _: Fact, own: &RelationData) -> bool {
+            own.plain("reel") == Some("cloudy")
+        }
+
+        fn resolve(&self, _: &Inputs) -> Result<Answer, Problems> {
+            Ok(Answer::Waiting("nothing".into()))
+        }
+    }
+
+    for (reel, facts) in [("cloudy", &[Fact::ProviderIds][..]), ("seven", &[])] {
+        let relation = StorageRelation {
+            provider: &PICKY,
+            ..relation("tape:1", &[("reel", reel)])
+        };
+        assert_eq!(relation.facts(), facts, "{reel}");
     }
 }
 

@@ -6,8 +6,8 @@
 //! read is the same as before the next call: a killed charm forgets what it has read.) Juju runs the
 //! hook again, and then there must be to see what there was without the kill.
 //!
-//! Between two writes a kill leaves the same world behind wherever it falls, so one of them is tried. With
-//! `MATRIX=all` each is.
+//! Between two writes a kill leaves the same world behind wherever it falls, so one of them counts; of those a
+//! third is tried, in each hook at least one. With `MATRIX=all` each point is.
 
 mod course;
 mod ledger;

@@ -72,6 +72,13 @@ impl Report {
         self.pages().failures.push(text);
     }
 
+    /// Kinds of faults that no request met.
+    pub(crate) fn unmet(&self) -> Vec<Ill> {
+        let pages = self.pages();
+        let is_met = |ill: &Ill| pages.counts.values().any(|counts| counts.contains_key(ill));
+        Ill::ALL.into_iter().filter(|ill| !is_met(ill)).collect()
+    }
+
     pub(crate) fn failures(&self) -> Vec<String> {
         self.pages().failures.clone()
     }

@@ -3,7 +3,7 @@
 //! Invariant: two requests are one target if they differ only in a name that the charm made up, or in
 //! which of Velero's kinds they are about where the charm treats all alike.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::{self, Display};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::scenes::Scene;
 const KINDS: [&str; 4] = ["schedules", "backupstoragelocations", "restores", "backups"];
 
 /// One in so many faults is tried at a request, unless all are.
-const SHARE: usize = 3;
+const SHARE: usize = 8;
 
 const WATCH: &str = " watch";
 
@@ -61,6 +61,21 @@ pub(crate) struct Round {
 }
 
 impl Ill {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 11] = [
+        Forbidden,
+        NotFound,
+        Conflict,
+        ConflictOnce,
+        Busy,
+        Broken,
+        Hang,
+        HangOnce,
+        Slow,
+        Cut,
+        CutOnce,
+    ];
+
     /// Whether only one request meets it.
     pub(crate) const fn is_once(self) -> bool {
         matches!(self, ConflictOnce | HangOnce | CutOnce)
@@ -151,6 +166,8 @@ pub(crate) fn rounds(scene: Scene, record: &[Exchange]) -> VecDeque<Round> {
         .iter()
         .rposition(|one| one.asked.method != Method::GET);
     let mut known = BTreeSet::new();
+    // So many requests have had the same faults to meet: in turn they meet each of them.
+    let mut turns = BTreeMap::<_, usize>::new();
     let mut rounds = VecDeque::new();
     for (number, exchange) in record.iter().enumerate() {
         let Some(target) = Target::of(exchange, &record[..number]) else {
@@ -160,27 +177,30 @@ pub(crate) fn rounds(scene: Scene, record: &[Exchange]) -> VecDeque<Round> {
             continue;
         }
         let follows = last_write.is_some_and(|last| number > last);
-        let mut turn = known.len();
-        for ills in ills(scene, &exchange.asked.method, follows) {
-            let ills = thinned(ills, &mut turn);
-            if !ills.is_empty() {
-                rounds.push_back(Round {
-                    target: target.clone(),
-                    ills,
-                });
-            }
+        let all = ills(scene, &exchange.asked.method, follows);
+        let turn = turns.entry(all.clone()).or_default();
+        for ills in due(all, *turn) {
+            rounds.push_back(Round {
+                target: target.clone(),
+                ills,
+            });
         }
+        *turn += 1;
     }
     rounds
 }
 
-/// Each third, from another one on at each request; everything if that is asked for.
-fn thinned(ills: Vec<Ill>, turn: &mut usize) -> Vec<Ill> {
-    let mut is_due = |_: &Ill| {
-        *turn += 1;
-        everything() || turn.is_multiple_of(SHARE)
-    };
-    ills.into_iter().filter(&mut is_due).collect()
+/// One in [`SHARE`], from another one on at each turn; everything if that is asked for.
+fn due(mut rounds: Vec<Vec<Ill>>, turn: usize) -> Vec<Vec<Ill>> {
+    let mut places = turn..;
+    for ills in &mut rounds {
+        ills.retain(|_| {
+            let place = places.next();
+            everything() || place.is_some_and(|place| place.is_multiple_of(SHARE))
+        });
+    }
+    rounds.retain(|ills| !ills.is_empty());
+    rounds
 }
 
 /// What a request meets, round by round. What lets the hook continue comes last in its round.
@@ -235,5 +255,17 @@ impl Display for Ill {
             Cut => "cut",
             CutOnce => "cut once",
         })
+    }
+}
+
+#[test]
+fn requests_alike_meet_each_of_their_faults_in_turn() {
+    let get = (Scene::Steady, Method::GET);
+    let patch = (Scene::Install, Method::PATCH);
+    for (scene, method) in [get, patch, (Scene::Remove, Method::DELETE)] {
+        let all = ills(scene, &method, false);
+        let met = (0..SHARE).flat_map(|turn| due(all.clone(), turn)).flatten();
+        let met: BTreeSet<_> = met.collect();
+        assert_eq!(met, all.into_iter().flatten().collect());
     }
 }

@@ -98,6 +98,9 @@ async fn namesake_of_each_kind_is_named_and_left_alone() {
             .unwrap();
         assert_eq!(writes(&world, &mark).await, Vec::<String>::new(), "{short}");
         assert_eq!(bound(&world).await, Vec::<Value>::new(), "{short}");
+        let account = format!("system:serviceaccount:{}:velero", world.namespace);
+        let may = ["auth", "can-i", "get", "secrets", "-A", "--as", &account];
+        assert!(world.kubectl(&may).await.is_err(), "it got our rights");
         remove(&mut world, APP).await;
         assert_eq!(made(&world, id).await, before, "{short}");
     }

@@ -79,7 +79,7 @@ async fn a_server_that_has_just_come_back_is_held() {
     let status = json!({"status": {"containerStatuses": [{
         "name": "velero", "image": "velero/velero:v1.18.3", "imageID": "", "ready": false,
         "restartCount": 1, "state": {"running": {"startedAt": now}},
-        "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+        "lastState": {"terminated": {"exitCode": 2, "reason": "Error"}},
     }]}})
     .to_string();
     let patch = ["--subresource=status", "--type=merge", "-p", &status];

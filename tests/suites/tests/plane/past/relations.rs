@@ -8,6 +8,8 @@ use worlds::operator::{APP, S3};
 use worlds::plane::{LightWorld, Plane};
 use worlds::stores::no_store;
 
+use crate::node_in_amazon;
+
 use super::given::{
     assert_ours, bag_of, connected, exists, get, init_containers, objects, our_bag, python,
     refresh, relate, until_it_serves,
@@ -94,8 +96,10 @@ async fn an_integrator_of_the_older_dialect_goes_on() {
 
 #[tokio::test]
 async fn a_store_of_amazon_keeps_its_snapshot_location() {
-    let plane = Plane::shared().await.unwrap();
+    // Nodes are everybody's.
+    let plane = Plane::start().await.unwrap();
     let (mut world, python) = python(&plane, "amazon", &[]).await;
+    node_in_amazon(&world).await;
     let mut settings = world.settings();
     settings
         .options

@@ -232,7 +232,7 @@ async fn a_server_that_would_roll_is_replaced() {
 #[tokio::test]
 async fn a_plugin_from_another_registry_is_known_by_the_users_option() {
     let plane = Plane::shared().await.unwrap();
-    let image = "registry.example:5000/mirror/velero-plugin-for-aws:v1.10.0";
+    let image = "registry.example:5000/mirror/velero-plugin-for-aws:v1.14.0";
     let (mut world, _) = connected(&plane, "registry", &[("velero-aws-plugin-image", image)]).await;
     assert_ne!(init_containers(&world).await, [OLD_PLUGIN]);
 

@@ -15,7 +15,7 @@ use worlds::plane::Plane;
 
 use steps::Scene;
 
-const SEQUENCES: u64 = 8;
+const SEQUENCES: u64 = 4;
 const STEPS: usize = 12;
 
 #[tokio::test]

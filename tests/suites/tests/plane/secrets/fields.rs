@@ -6,7 +6,7 @@ use worlds::plane::{LightWorld, Plane};
 
 use super::{in_force, said, say, with_silent_integrator};
 
-const PEM: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----";
+const PEM: &str = include_str!("../../../../../provider-api/testkit/src/certificate.pem");
 
 #[tokio::test]
 async fn an_option_that_was_reset_is_unset() {
@@ -83,7 +83,7 @@ async fn an_answer_without_keys_is_waited_for() {
         &[("bucket", "backups"), ("endpoint", "http://store")],
     );
     world.settle().await.unwrap();
-    let waits = "waiting: waiting for the S3 integrator to send keys";
+    let waits = "waiting: waiting for `s3-integrator` to send keys";
     world.expect_status(waits).unwrap();
     say(&mut world, &[("access-key", "a")]);
     world.settle().await.unwrap();
@@ -113,13 +113,13 @@ async fn an_echo_of_our_placeholder_is_no_bucket() {
 
     say(&mut world, &[("bucket", &placeholder)]);
     world.settle().await.unwrap();
-    let waits = "waiting: waiting for the S3 integrator to send a bucket and keys";
+    let waits = "waiting: waiting for `s3-integrator` to send a bucket and keys";
     world.expect_status(waits).unwrap();
 
     say(&mut world, &[("access-key", "a"), ("secret-key", "s")]);
     world.settle().await.unwrap();
     world
-        .expect_in_status("blocked: ", &["set `bucket` in the S3 integrator"])
+        .expect_in_status("blocked: ", &["set `bucket` in `s3-integrator`"])
         .unwrap();
     assert_eq!(world.location().await.unwrap(), None);
 
@@ -166,7 +166,7 @@ async fn a_withdrawn_placeholder_is_still_no_bucket() {
         world.update_status().await.unwrap();
         assert_eq!(said(&world, "bucket"), None);
         world
-            .expect_in_status("blocked: ", &["set `bucket` in the S3 integrator"])
+            .expect_in_status("blocked: ", &["set `bucket` in `s3-integrator`"])
             .unwrap();
     }
     say(&mut world, &[("bucket", "a-real-one"), ("region", "here")]);

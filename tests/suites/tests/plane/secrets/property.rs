@@ -16,7 +16,7 @@ use worlds::plane::{LightWorld, Plane, StoreKind};
 
 use super::{asked, in_force, secrets};
 
-const SEQUENCES: u64 = 6;
+const SEQUENCES: u64 = 3;
 const STEPS: usize = 14;
 const NOTES: &str = "velero-operator/read";
 const IMAGE: &str = "velero/velero:v1.18.3";

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use juju_emulator::{AzureSettings, DeployOptions, S3Settings};
 use worlds::operator::{APP, S3, UNIT};
 use worlds::plane::{LightWorld, Plane};
+use worlds::versions;
 
 use super::table::{Rows, Section};
 
@@ -41,6 +42,7 @@ pub(crate) async fn trust_and_storage(plane: &Plane) -> Rows {
     ];
     world.juju.config(S3, &keys).unwrap();
     world.settle().await.unwrap();
+    rows.healed(&world);
     rows.take(&world, Section::Setup, "active", "All is well");
 
     let follower = world.juju.add_unit(APP).unwrap();
@@ -58,6 +60,8 @@ pub(crate) async fn trust_and_storage(plane: &Plane) -> Rows {
     rows.take(&world, Section::Setup, "blocked", "Trust was taken back");
 
     world.juju.trust(APP).await.unwrap();
+    world.settle().await.unwrap();
+    rows.healed(&world);
     world.juju.remove_application(S3).unwrap();
     world.juju.remove_application(APP).unwrap();
     world.settle().await.unwrap();
@@ -87,6 +91,9 @@ pub(crate) async fn two_stores(plane: &Plane) -> Rows {
     world.settle().await.unwrap();
     let situation = "More than one storage relation";
     rows.take(&world, Section::Setup, "blocked", situation);
+    world.juju.remove_relation(APP, AZURE).unwrap();
+    world.settle().await.unwrap();
+    rows.healed(&world);
     rows
 }
 
@@ -124,6 +131,14 @@ pub(crate) async fn config(plane: &Plane) -> Rows {
     for (option, value, situation) in options {
         world.config(option, value).await.unwrap();
         rows.take(&world, Section::Config, "blocked", situation);
+        let remedy = match option {
+            "velero-image" => versions::velero_image(),
+            "velero-aws-plugin-image" => versions::plugin_aws_image(),
+            _ => "false".to_owned(),
+        };
+        world.expect_in_status("blocked: ", &[&remedy]).unwrap();
+        world.config(option, &remedy).await.unwrap();
+        rows.healed(&world);
         world.reset(&[option]).await.unwrap();
     }
     let several = [
@@ -140,7 +155,7 @@ pub(crate) async fn config(plane: &Plane) -> Rows {
     );
     let names = several.map(|(option, _)| option);
     world.reset(&names).await.unwrap();
-    world.expect_status("active: ").unwrap();
+    rows.healed(&world);
     rows
 }
 
@@ -174,5 +189,8 @@ pub(crate) async fn command_line(plane: &Plane) -> Rows {
             fs::write(&cli, "").unwrap();
         }
     }
+    world.refresh().await.unwrap();
+    world.connect().await.unwrap();
+    rows.healed(&world);
     rows
 }

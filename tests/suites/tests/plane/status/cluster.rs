@@ -8,10 +8,12 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use kube_stack::ApiEndpoint;
 use kube_stack::proxy::{Asked, Face, Fault, Refusal, Rule};
-use serde_json::json;
+use serde_json::{Value, json};
 use worlds::plane::{LightWorld, Plane};
 
+use super::pods::until_server_is_available;
 use super::table::{Rows, Section};
+use crate::here;
 
 /// As a rule it takes a second.
 const TAKEN_UP_WITHIN: Duration = Duration::from_mins(1);
@@ -37,19 +39,56 @@ pub(crate) async fn pod_security(plane: &Plane) -> Rows {
     world.config("use-node-agent", "true").await.unwrap();
     let situation = "The namespace enforces `baseline`, and the node agent is wanted";
     rows.take(&world, Section::Velero, "blocked", situation);
+    enforce(&world, "privileged").await;
+    let made = ["wait", "pods", "-l", "name=node-agent", "--for=create"];
+    here(&world, &[&made[..], &["--timeout=180s"]].concat()).await;
+    world.update_status().await.unwrap();
+    rows.healed(&world);
     world.reset(&["use-node-agent"]).await.unwrap();
     world.expect_status("active: ").unwrap();
 
     enforce(&world, "restricted").await;
+    pods_go(&world).await;
+    world.update_status().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    let added = json!({"spec": {"template": {"spec": {"containers": [
+        {"name": "theirs", "image": "example/theirs:1"},
+    ]}}}});
+    edit_server(&world, &added).await;
+    world.update_status().await.unwrap();
+    let situation =
+        "The namespace enforces `restricted`, and somebody has given the server another container";
+    rows.take(&world, Section::Velero, "blocked", situation);
+    let undone = json!({"spec": {"template": {"spec": {"containers": [
+        {"name": "theirs", "$patch": "delete"},
+    ]}}}});
+    edit_server(&world, &undone).await;
+    until_server_is_available(&world).await;
+    world.update_status().await.unwrap();
+    rows.healed(&world);
+    rows
+}
+
+async fn pods_go(world: &LightWorld) {
     let pods: Api<Pod> = Api::namespaced(world.client(), &world.namespace);
     let how = DeleteParams::default();
     pods.delete_collection(&how, &ListParams::default())
         .await
         .unwrap();
-    world.update_status().await.unwrap();
-    let situation = "The namespace enforces `restricted`";
-    rows.take(&world, Section::Velero, "blocked", situation);
-    rows
+}
+
+async fn edit_server(world: &LightWorld, patch: &Value) {
+    let patch = patch.to_string();
+    let arguments = [
+        "-n",
+        &world.namespace,
+        "patch",
+        "deployment",
+        "velero",
+        "-p",
+        &patch,
+    ];
+    world.kubectl(&arguments).await.unwrap();
 }
 
 pub(crate) async fn foreign(plane: &Plane) -> Rows {
@@ -67,6 +106,10 @@ pub(crate) async fn foreign(plane: &Plane) -> Rows {
     world.deploy(DeployOptions::trusted()).await.unwrap();
     let situation = "The namespace has a Velero that this charm did not install";
     rows.take(&world, Section::Setup, "blocked", situation);
+    let delete = ["delete", "deployment", "velero", "-n", &world.namespace];
+    world.kubectl(&delete).await.unwrap();
+    world.connect().await.unwrap();
+    rows.healed(&world);
 
     let mut world = plane.world("namesake").await.unwrap();
     let account = ["create", "serviceaccount", "velero", "-n", &world.namespace];
@@ -74,6 +117,10 @@ pub(crate) async fn foreign(plane: &Plane) -> Rows {
     world.deploy(DeployOptions::trusted()).await.unwrap();
     let situation = "An object of somebody else's has a name that this charm uses";
     rows.take(&world, Section::Setup, "blocked", situation);
+    let delete = ["delete", "serviceaccount", "velero", "-n", &world.namespace];
+    world.kubectl(&delete).await.unwrap();
+    world.connect().await.unwrap();
+    rows.healed(&world);
     rows
 }
 
@@ -146,6 +193,9 @@ pub(crate) async fn refused(plane: &Plane) -> Rows {
     rows.take(&world, Section::Cluster, "blocked", situation);
     let delete = ["delete", "validatingadmissionpolicybinding", "no-secrets"];
     world.kubectl(&delete).await.unwrap();
+    until_secrets_are(Allowed::Yes, &world).await;
+    world.update_status().await.unwrap();
+    rows.healed(&world);
     rows
 }
 
@@ -175,19 +225,33 @@ async fn forbid_secrets(world: &LightWorld) {
     });
     world.apply(&policy).await.unwrap();
     world.apply(&binding).await.unwrap();
+    until_secrets_are(Allowed::No, world).await;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Allowed {
+    Yes,
+    No,
+}
+
+/// The API server takes up a policy, and its end, by and by.
+async fn until_secrets_are(wanted: Allowed, world: &LightWorld) {
     let namespace = ["-n", &world.namespace];
     let create = ["create", "secret", "generic", "probe", "--dry-run=server"];
-    // The API server takes it up by and by.
-    let refused = async {
-        while world
-            .kubectl(&[&create[..], &namespace].concat())
-            .await
-            .is_ok()
-        {
+    let arguments = [&create[..], &namespace].concat();
+    let taken_up = async {
+        loop {
+            let now = match world.kubectl(&arguments).await {
+                Ok(_) => Allowed::Yes,
+                Err(_) => Allowed::No,
+            };
+            if now == wanted {
+                break;
+            }
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(TAKEN_UP_WITHIN, refused)
+    tokio::time::timeout(TAKEN_UP_WITHIN, taken_up)
         .await
         .unwrap();
 }

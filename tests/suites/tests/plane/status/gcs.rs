@@ -58,7 +58,7 @@ fn causes() -> Vec<(&'static str, String)> {
             ),
         ),
         (
-            "Nobody pays",
+            "Billing is disabled",
             refused(
                 "The billing account for the owning project is disabled in state absent, \
                  accountDisabled",

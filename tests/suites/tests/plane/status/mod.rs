@@ -21,12 +21,20 @@ use worlds::plane::Plane;
 
 use table::{Rows, Section};
 
+/// What a status says to do about these was not done: a proxy plays them, and what it plays heals in no other way.
+const UNTRIED: [&str; 2] = [
+    "The API server's certificate has expired",
+    "The charm may read only a part of the cluster",
+];
+
 const HEAD: &str = "\
 # Statuses
 
 What `juju status` shows for the unit, and when. A message says what to do, then `: `, then why.
 `blocked` needs somebody to do it; `waiting` says what is awaited and passes on its own; `maintenance` is
-work in progress. When several things are wrong, the worst is shown and the others are counted; all of
+work in progress. After ten minutes of waiting for pods, a node or an integrator the unit is `blocked` and says
+since when; work in flight holds a change back for six hours at most. For the leader, the API server and the end of
+a model there is nothing to do here, however long it takes. When several things are wrong, the worst is shown and the others are counted; all of
 them are in `juju debug-log` at level DEBUG. A cause that is too long is cut in its middle.
 
 The application is called `velero-operator` here, the model `my-model`, the integrators as their charms.
@@ -77,6 +85,8 @@ async fn statuses_are_all_brought_about_and_listed() {
         pods::slow_server(&plane).boxed_local(),
         pods::slow_agent(&plane).boxed_local(),
         pods::broken(&plane).boxed_local(),
+        pods::unreliable(&plane).boxed_local(),
+        pods::node_down(&plane).boxed_local(),
         cluster::pod_security(&plane).boxed_local(),
         store::unknown_phase(&plane).boxed_local(),
         cluster::busy(&plane).boxed_local(),
@@ -91,6 +101,8 @@ async fn statuses_are_all_brought_about_and_listed() {
     // It takes away the node's room.
     rows.push(pods::unschedulable(&plane).await);
 
+    let untried = rows.iter().flat_map(Rows::untried);
+    assert_eq!(untried.collect::<Vec<_>>(), UNTRIED);
     let text = rendered(&rows);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::create_dir_all(page().parent().unwrap()).unwrap();

@@ -1,10 +1,13 @@
 //! What becomes of Velero's pods. Where they wait for something, the kubelet's words are real ones.
 
+use jiff::{Timestamp, ToSpan as _};
 use juju_emulator::DeployOptions;
+use serde_json::{Value, json};
 use worlds::operator::APP;
 use worlds::plane::{Fate, LightWorld, Plane, Verdict};
 
 use super::table::{Rows, Section};
+use crate::here;
 
 fn not_found(image: &str) -> Fate {
     let message = format!(
@@ -35,7 +38,7 @@ pub(crate) async fn broken(plane: &Plane) -> Rows {
     world.let_containers("velero", Fate::Runs).await.unwrap();
 
     world.config("use-node-agent", "true").await.unwrap();
-    world.expect_status("active: ").unwrap();
+    rows.healed(&world);
     let image = "velero/velero:v1.18.3";
     world
         .let_containers("node-agent", not_found(image))
@@ -55,6 +58,15 @@ pub(crate) async fn broken(plane: &Plane) -> Rows {
     world.config("velero-aws-plugin-image", "").await.unwrap();
     let situation = "Several things are wrong: here an option, the node agent and the store";
     rows.take(&world, Section::Setup, "blocked", situation);
+    world.reset(&["velero-aws-plugin-image"]).await.unwrap();
+    let bucket = world.bucket.clone();
+    world.let_bucket(&bucket, Verdict::Available).await.unwrap();
+    world
+        .let_containers("node-agent", Fate::Runs)
+        .await
+        .unwrap();
+    world.update_status().await.unwrap();
+    rows.healed(&world);
     rows
 }
 
@@ -79,8 +91,101 @@ async fn images(world: &mut LightWorld, rows: &mut Rows) {
         world.config(option, image).await.unwrap();
         rows.take(world, Section::Velero, "blocked", situation);
         world.reset(&[option]).await.unwrap();
-        world.expect_status("active: ").unwrap();
+        rows.healed(world);
     }
+}
+
+/// It runs, and cannot be relied on.
+pub(crate) async fn unreliable(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::connected(plane, "unreliable").await.unwrap();
+    let fails = Fate::Returns { code: 2 };
+    world.let_containers("velero", fails).await.unwrap();
+    long_back(&world, &pod(&world, "deploy=velero").await).await;
+    world.update_status().await.unwrap();
+    let situation = "The server has ended in the last ten minutes, and runs again";
+    rows.take(&world, Section::Velero, "waiting", situation);
+
+    let starves = Fate::StarvesAt("512Mi".into());
+    world.let_containers("velero", starves).await.unwrap();
+    world.update_status().await.unwrap();
+    let situation = "The server was killed for memory in the last day";
+    rows.take(&world, Section::Velero, "blocked", situation);
+    follow_kubectl(&world).await;
+    world.update_status().await.unwrap();
+    rows.healed(&world);
+    world.update_status().await.unwrap();
+    let limit = "jsonpath={.spec.template.spec.containers[0].resources.limits.memory}";
+    let limit = here(&world, &["get", "deployment", "velero", "-o", limit]).await;
+    assert_eq!(limit, "1Gi", "what the user set stays");
+    rows
+}
+
+/// A node is down, as the node controller says it of the node's pods.
+pub(crate) async fn node_down(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::connected(plane, "node-down").await.unwrap();
+    world.config("use-node-agent", "true").await.unwrap();
+    let pod = pod(&world, "name=node-agent").await;
+    set_ready(&world, &pod, "False", Timestamp::now()).await;
+    world.update_status().await.unwrap();
+    let situation = "A node is down";
+    rows.take(&world, Section::Velero, "waiting", situation);
+    set_ready(&world, &pod, "False", an_hour_ago()).await;
+    world.update_status().await.unwrap();
+    let situation = "A node has been down for ten minutes";
+    rows.take(&world, Section::Velero, "blocked", situation);
+    set_ready(&world, &pod, "True", Timestamp::now()).await;
+    world.update_status().await.unwrap();
+    rows.healed(&world);
+    rows
+}
+
+/// Controllers try again by and by.
+pub(super) async fn until_server_is_available(world: &LightWorld) {
+    let wait = ["wait", "deployment/velero", "--for=condition=Available"];
+    here(world, &[&wait[..], &["--timeout=120s"]].concat()).await;
+}
+
+fn an_hour_ago() -> Timestamp {
+    Timestamp::now() - 1.hour()
+}
+
+async fn pod(world: &LightWorld, label: &str) -> String {
+    let get = ["get", "pods", "-l", label, "-o", "name"];
+    here(world, &get).await.trim().to_owned()
+}
+
+/// Carries out the command that the status shows, to the letter.
+async fn follow_kubectl(world: &LightWorld) {
+    let status = world.status();
+    let command = status
+        .split('`')
+        .find_map(|part| part.strip_prefix("kubectl "));
+    let words: Vec<_> = command.unwrap().split(' ').collect();
+    world.kubectl(&words).await.unwrap();
+}
+
+async fn patch_status(world: &LightWorld, object: &str, status: &Value) {
+    let patch = json!({"status": status}).to_string();
+    let patch = ["patch", object, "--subresource=status", "-p", &patch];
+    here(world, &patch).await;
+}
+
+async fn set_ready(world: &LightWorld, pod: &str, status: &str, since: Timestamp) {
+    let since = since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let ready = json!({"type": "Ready", "status": status, "lastTransitionTime": since});
+    patch_status(world, pod, &json!({"conditions": [ready]})).await;
+}
+
+/// Its first minute is over.
+async fn long_back(world: &LightWorld, pod: &str) {
+    let get = here(world, &["get", pod, "-o", "json"]).await;
+    let live: Value = serde_json::from_str(&get).unwrap();
+    let mut statuses = live["status"]["containerStatuses"].clone();
+    let then = (Timestamp::now() - 1.minute()).strftime("%Y-%m-%dT%H:%M:%SZ");
+    statuses[0]["state"]["running"]["startedAt"] = json!(then.to_string());
+    patch_status(world, pod, &json!({"containerStatuses": statuses})).await;
 }
 
 pub(crate) async fn slow_server(plane: &Plane) -> Rows {
@@ -91,6 +196,9 @@ pub(crate) async fn slow_server(plane: &Plane) -> Rows {
     world.update_status().await.unwrap();
     let situation = "The server is on its way for longer than a hook can wait";
     rows.take(&world, Section::Velero, "waiting", situation);
+    world.let_containers("velero", Fate::Runs).await.unwrap();
+    world.update_status().await.unwrap();
+    rows.healed(&world);
     rows
 }
 
@@ -106,6 +214,12 @@ pub(crate) async fn slow_agent(plane: &Plane) -> Rows {
     world.update_status().await.unwrap();
     let situation = "The node agent is on its way for longer than a hook can wait";
     rows.take(&world, Section::Velero, "waiting", situation);
+    world
+        .let_containers("node-agent", Fate::Runs)
+        .await
+        .unwrap();
+    world.update_status().await.unwrap();
+    rows.healed(&world);
     rows
 }
 
@@ -135,5 +249,8 @@ pub(crate) async fn unschedulable(plane: &Plane) -> Rows {
     let situation = "No node has room for the server";
     rows.take(&world, Section::Velero, "blocked", situation);
     plane.clear_up().await.unwrap();
+    until_server_is_available(&world).await;
+    world.update_status().await.unwrap();
+    rows.healed(&world);
     rows
 }

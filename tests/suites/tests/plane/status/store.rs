@@ -2,6 +2,7 @@
 
 use jiff::{Timestamp, ToSpan as _};
 use juju_emulator::AzureSettings;
+use juju_emulator::model::Relation;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
@@ -105,6 +106,9 @@ pub(crate) async fn s3(plane: &Plane) -> Rows {
         world.let_bucket(&bucket, verdict).await.unwrap();
         world.update_status().await.unwrap();
         rows.take(&world, Section::S3, "blocked", situation);
+        world.let_bucket(&bucket, Verdict::Available).await.unwrap();
+        world.update_status().await.unwrap();
+        rows.healed(&world);
     }
     rows
 }
@@ -129,6 +133,7 @@ async fn data(world: &mut LightWorld, rows: &mut Rows) {
         rows.take(world, Section::S3, "blocked", situation);
         let before = good.options.get(field).map_or("", String::as_str);
         world.offer(field, before).await.unwrap();
+        rows.healed(world);
     }
     let several = [("bucket", ""), ("endpoint", "s3.example.com")];
     world.juju.config(S3, &several).unwrap();
@@ -137,7 +142,7 @@ async fn data(world: &mut LightWorld, rows: &mut Rows) {
     let before = several.map(|(field, _)| (field, good.options[field].as_str()));
     world.juju.config(S3, &before).unwrap();
     world.settle().await.unwrap();
-    world.expect_status("active: ").unwrap();
+    rows.healed(world);
 
     let secrets = world.juju.model().secrets.clone();
     for secret in world.juju.model_mut().secrets.values_mut() {
@@ -157,9 +162,36 @@ async fn data(world: &mut LightWorld, rows: &mut Rows) {
     assert!(run.exit.is_success());
     let situation = "The secret is gone";
     rows.take(world, Section::S3, "waiting", situation);
+    an_hour_is_waited(world, S3);
+    let hook = juju_emulator::event::Event::hook("update-status");
+    world.juju.run_event(UNIT, hook).await.unwrap();
+    let situation = "The secret has been gone for ten minutes";
+    rows.take(world, Section::S3, "blocked", situation);
     world.juju.model_mut().secrets = secrets;
-    world.update_status().await.unwrap();
-    world.expect_status("active: ").unwrap();
+    world.juju.remove_relation(APP, S3).unwrap();
+    world.settle().await.unwrap();
+    world.juju.integrate(APP, S3).unwrap();
+    world.settle().await.unwrap();
+    rows.healed(world);
+}
+
+/// As if the charm had begun an hour ago to wait for this integrator.
+fn an_hour_is_waited(world: &mut LightWorld, integrator: &str) {
+    let since = (Timestamp::now() - 1.hour()).to_string();
+    let relations = &mut world.juju.model_mut().relations;
+    let between = |relation: &&mut Relation| relation.sides.iter().any(|one| one.app == integrator);
+    let relation = relations.values_mut().rfind(between).unwrap();
+    let ours = relation
+        .sides
+        .iter_mut()
+        .find(|side| side.app == APP)
+        .unwrap();
+    assert!(
+        ours.bag.data.contains_key("waiting-since"),
+        "{:?}",
+        ours.bag
+    );
+    ours.bag.data.insert("waiting-since".into(), since);
 }
 
 /// The same for an account of Azure's, from the first word of its integrator.
@@ -176,9 +208,13 @@ pub(crate) async fn azure(plane: &Plane) -> Rows {
     world.settle().await.unwrap();
     let situation = "The integrator has not been given its key";
     rows.take(&world, Section::Azure, "waiting", situation);
+    an_hour_is_waited(&mut world, AZURE);
+    world.update_status().await.unwrap();
+    let situation = "The integrator has not been given its key for ten minutes";
+    rows.take(&world, Section::Azure, "blocked", situation);
     ungranted(&mut world, &mut rows, &good.secret_key).await;
     offer(&mut world, "secret-key", &good.secret_key).await;
-    world.expect_status("active: ").unwrap();
+    rows.healed(&world);
 
     let fields = [
         ("container", "", "The container is missing"),
@@ -210,18 +246,20 @@ pub(crate) async fn azure(plane: &Plane) -> Rows {
             option => &good.options[option],
         };
         offer(&mut world, field, before).await;
+        rows.healed(&world);
     }
-    world.expect_status("active: ").unwrap();
     for (situation, cause) in causes_of_azure() {
         let verdict = Verdict::Unavailable(format!("{WRAPPED}{cause}"));
         world.let_bucket(CONTAINER, verdict).await.unwrap();
         world.update_status().await.unwrap();
         rows.take(&world, Section::Azure, "blocked", situation);
+        world
+            .let_bucket(CONTAINER, Verdict::Available)
+            .await
+            .unwrap();
+        world.update_status().await.unwrap();
+        rows.healed(&world);
     }
-    world
-        .let_bucket(CONTAINER, Verdict::Available)
-        .await
-        .unwrap();
     principal(&mut world, &mut rows).await;
     rows
 }
@@ -237,7 +275,7 @@ async fn ungranted(world: &mut LightWorld, rows: &mut Rows, key: &str) {
     for value in ["", address.as_str()] {
         offer(world, "credentials", value).await;
     }
-    world.expect_status("active: ").unwrap();
+    rows.healed(world);
     offer(world, "credentials", "").await;
 }
 
@@ -266,7 +304,7 @@ async fn principal(world: &mut LightWorld, rows: &mut Rows) {
             rows.take(world, Section::Azure, "blocked", situation);
         }
     }
-    world.expect_status("active: ").unwrap();
+    rows.healed(world);
 }
 
 async fn offer(world: &mut LightWorld, field: &str, value: &str) {
@@ -323,6 +361,9 @@ pub(crate) async fn unjudged(plane: &Plane) -> Rows {
     world.update_status().await.unwrap();
     let situation = "The store takes connections and never answers, for two minutes";
     rows.take(&world, Section::Store, "blocked", situation);
+    world.let_bucket(&bucket, Verdict::Available).await.unwrap();
+    world.update_status().await.unwrap();
+    rows.healed(&world);
     rows
 }
 
@@ -404,5 +445,8 @@ pub(crate) async fn unknown_phase(plane: &Plane) -> Rows {
     world.update_status().await.unwrap();
     let situation = "Velero says something that this charm does not know";
     rows.take(&world, Section::Store, "blocked", situation);
+    world.let_bucket(&bucket, Verdict::Available).await.unwrap();
+    world.update_status().await.unwrap();
+    rows.healed(&world);
     rows
 }

@@ -27,6 +27,8 @@ pub(crate) struct Row {
     situation: &'static str,
     level: String,
     message: String,
+    /// What the status says to do was done, and helped.
+    is_healed: bool,
 }
 
 /// The rows of one group.
@@ -115,6 +117,26 @@ impl Rows {
         self.push(world, Section::Passing, "maintenance", message, situation);
     }
 
+    /// What the rows since the last such call say was done, one after the other, and now all is well.
+    pub(crate) fn healed(&mut self, world: &LightWorld) {
+        let rows = self.0.iter_mut().rev().take_while(|row| !row.is_healed);
+        for row in rows {
+            let (status, situation) = (world.status(), row.situation);
+            let log = world.log();
+            assert_eq!(status, "active: ", "{situation} does not heal\n{log}");
+            row.is_healed = true;
+        }
+    }
+
+    /// The situations that say what to do, which nobody has tried.
+    pub(crate) fn untried(&self) -> impl Iterator<Item = &'static str> {
+        let untried = self
+            .0
+            .iter()
+            .filter(|row| row.level == "blocked" && !row.is_healed);
+        untried.map(|row| row.situation)
+    }
+
     fn push(
         &mut self,
         world: &LightWorld,
@@ -136,9 +158,33 @@ impl Rows {
             section,
             situation,
             level: level.to_owned(),
-            message: message.replace(&world.namespace, "my-model"),
+            message: timeless(&message.replace(&world.namespace, "my-model")),
+            is_healed: false,
         });
     }
+}
+
+/// The message with another moment in the place of each, since the page must not change with the clock.
+fn timeless(message: &str) -> String {
+    const MOMENT: &str = "2026-11-28 14:05Z";
+    const SHAPE: &str = "0000-00-00 00:00Z";
+    let is_moment = |text: &str| {
+        let shape = |c: char| if c.is_ascii_digit() { '0' } else { c };
+        text.chars().map(shape).eq(SHAPE.chars())
+    };
+    let mut kept = String::new();
+    let mut rest = message;
+    while let Some(first) = rest.chars().next() {
+        let moment = rest.split_at_checked(SHAPE.len());
+        let moment = moment.filter(|(text, _)| is_moment(text));
+        let (text, after) = moment.map_or_else(
+            || rest.split_at(first.len_utf8()),
+            |(_, after)| (MOMENT, after),
+        );
+        kept.push_str(text);
+        rest = after;
+    }
+    kept
 }
 
 impl Display for Row {

@@ -82,5 +82,5 @@ fn labels_alone_are_put_back_without_a_change() {
     assert_eq!(plan.expected.location, Judged::Yes);
     let steps = plan.stage.0;
     assert!(steps.relabelled.is_some() && steps.locations.is_empty());
-    assert!(!steps.is_only_secrets());
+    assert!(!steps.is_only_notes());
 }

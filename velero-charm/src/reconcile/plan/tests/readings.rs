@@ -81,7 +81,7 @@ fn reading_is_kept_under_an_invalid_config() {
         &read,
         &Live::default(),
     );
-    assert!(plan.is_only_secrets());
+    assert!(plan.is_only_notes());
     let secrets = secrets_after(plan, &[]);
     assert_eq!(secrets.len(), 1);
     let live = Live {
