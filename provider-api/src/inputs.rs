@@ -176,7 +176,18 @@ impl RelationData {
     /// # Errors
     /// If it is absent or cannot be read.
     pub fn required_secret(&self, name: &str, hint: &str) -> Result<SecretString, Problem> {
-        self.secret(name).ok_or_else(|| self.lacks(name, hint))
+        self.secret(name).ok_or_else(|| match self.fields.get(name) {
+            // Integrators send a blank where they may not read what their user has named to them. Those of a
+            // storage account hear of a later grant only from a relation that is new.
+            Some(Value::Secret(_)) => {
+                let hint = format!(
+                    "{hint}, or if it is set, let the integrator read it with `juju grant-secret`, then \
+                     remove the relation and integrate again"
+                );
+                Problem::blank(name, hint)
+            }
+            _ => self.lacks(name, hint),
+        })
     }
 
     fn lacks(&self, name: &str, hint: &str) -> Problem {
@@ -383,6 +394,19 @@ mod tests {
             let data = RelationData::from_iter([("bucket", Value::from(text))]);
             assert_eq!(data.plain("bucket"), Some(text));
         }
+    }
+
+    #[test]
+    fn blank_secret_may_be_one_that_was_not_granted() {
+        let hint_for = |value: Option<Value>| {
+            let data = RelationData::from_iter(value.map(|value| ("key", value)));
+            data.required_secret("key", "set it").unwrap_err()
+        };
+        let blank = hint_for(Some(Value::Secret("".into())));
+        assert_eq!(blank.kind, crate::ProblemKind::Missing);
+        assert!(blank.to_string().ends_with("`key` is blank"), "{blank}");
+        assert!(blank.hint.contains("`juju grant-secret`"), "{blank}");
+        assert_eq!(hint_for(None).hint, "set it");
     }
 
     #[test]

@@ -48,6 +48,14 @@ impl Problem {
         }
     }
 
+    /// A required field was sent with nothing in it.
+    pub(crate) fn blank(field: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            reason: "is blank".into(),
+            ..Self::missing(field, hint)
+        }
+    }
+
     /// A field's value cannot work.
     pub fn invalid(
         field: impl Into<String>,

@@ -98,8 +98,7 @@ fn credential_values(file: &str) -> Vec<String> {
     values.map(|(_, value)| unquoted(value)).collect()
 }
 
-#[test]
-fn provider_holds_the_contract() {
+fn subject() -> Subject {
     let relation = |more: &[(&'static str, &str)]| {
         let names = [(CONTAINER, "backups"), (STORAGE_ACCOUNT, "acct")];
         let fields = names.iter().chain(more);
@@ -122,7 +121,7 @@ fn provider_holds_the_contract() {
             ("connection-protocol", "https"),
         ]
     };
-    provider_testkit::check(&Subject {
+    Subject {
         provider: &PROVIDER,
         charmcraft: include_str!("../../charmcraft.yaml"),
         examples: vec![
@@ -182,8 +181,18 @@ fn provider_holds_the_contract() {
             },
         ],
         credential_values,
-    })
-    .unwrap();
+    }
+}
+
+#[test]
+fn provider_holds_the_contract() {
+    provider_testkit::check(&subject()).unwrap();
+}
+
+#[test]
+fn provider_answers_whatever_is_sent() {
+    let tried = provider_testkit::fuzz(&subject()).unwrap();
+    println!("{tried} made-up inputs are answered");
 }
 
 #[test]

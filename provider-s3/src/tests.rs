@@ -56,7 +56,17 @@ fn config(storage: &Storage) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// Reads the file as the AWS SDK does: lines of `key=value`, ends trimmed, comments cut.
+/// Strips a pair of quotes as the AWS SDK does, which slices a lone quote out of bounds.
+fn unquoted(value: &str) -> &str {
+    let is_quoted = |quote| value.starts_with(quote) && value.ends_with(quote);
+    if is_quoted('\'') || is_quoted('"') {
+        value.get(1..value.len() - 1).expect("the SDK panics")
+    } else {
+        value
+    }
+}
+
+/// Reads the file as the AWS SDK does: lines of `key=value`, ends trimmed, comments cut, quotes stripped.
 fn credential_values(file: &str) -> Vec<String> {
     let values = file.lines().filter_map(|line| line.split_once('='));
     let cut = |value: &str| {
@@ -65,17 +75,13 @@ fn credential_values(file: &str) -> Vec<String> {
             .iter()
             .filter_map(|comment| value.find(comment))
             .min();
-        value
-            .split_at(end.unwrap_or(value.len()))
-            .0
-            .trim()
-            .to_owned()
+        let (value, _) = value.split_at(end.unwrap_or(value.len()));
+        unquoted(value.trim()).to_owned()
     };
     values.map(|(_, value)| cut(value)).collect()
 }
 
-#[test]
-fn provider_holds_the_contract() {
+fn subject() -> Subject {
     let keys = [
         (ACCESS_KEY, canary(ACCESS_KEY)),
         (SECRET_KEY, canary(SECRET_KEY)),
@@ -111,7 +117,7 @@ fn provider_holds_the_contract() {
             ..Example::default()
         }
     };
-    provider_testkit::check(&Subject {
+    Subject {
         provider: &PROVIDER,
         charmcraft: include_str!("../../charmcraft.yaml"),
         examples: vec![
@@ -130,8 +136,18 @@ fn provider_holds_the_contract() {
             },
         ],
         credential_values,
-    })
-    .unwrap();
+    }
+}
+
+#[test]
+fn provider_holds_the_contract() {
+    provider_testkit::check(&subject()).unwrap();
+}
+
+#[test]
+fn provider_answers_whatever_is_sent() {
+    let tried = provider_testkit::fuzz(&subject()).unwrap();
+    println!("{tried} made-up inputs are answered");
 }
 
 #[test]
@@ -375,6 +391,22 @@ fn problems_are_all_named_at_once() {
 }
 
 #[test]
+fn keys_in_quotes_are_refused() {
+    for key in ["'", "\"", "''", "\"\"", "'AKIA'", "\"AKIA\"", "'a\"b'"] {
+        assert_eq!(
+            refused(&[(ACCESS_KEY, key), (SECRET_KEY, key)]),
+            [ACCESS_KEY, SECRET_KEY]
+        );
+    }
+    let inside = "a'b";
+    let storage = ready(&[(ACCESS_KEY, inside), (SECRET_KEY, inside)]);
+    assert_eq!(
+        credential_values(storage.credential.expose_secret()),
+        [inside, inside]
+    );
+}
+
+#[test]
 fn an_endpoint_that_would_leak_or_mislead_is_refused() {
     for endpoint in [
         "https://user:pw@store",
@@ -388,9 +420,12 @@ fn an_endpoint_that_would_leak_or_mislead_is_refused() {
     assert!(!problems.unwrap_err().to_string().contains("hunter2"));
 }
 
+/// Anything, and often what the file's format gives a meaning to.
+const KEYS: &str = "\\PC{1,40}|['\"#;=:\\[\\] a]{1,6}";
+
 proptest! {
     #[test]
-    fn the_file_says_what_was_sent_or_is_refused(access in "\\PC{1,40}", secret in "\\PC{1,40}") {
+    fn the_file_says_what_was_sent_or_is_refused(access in KEYS, secret in KEYS) {
         let answer = PROVIDER.resolve(&inputs(&[(ACCESS_KEY, &access), (SECRET_KEY, &secret)]));
         if let Ok(Answer::Ready(storage)) = answer {
             let read = credential_values(storage.credential.expose_secret());

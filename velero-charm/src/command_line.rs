@@ -88,11 +88,11 @@ pub(crate) fn main() -> ExitCode {
     };
     match outcome {
         Ok(text) => {
-            println!("{}", secrets.redact(&text));
+            println!("{}", secrets.presentable(&text));
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{}", secrets.redact(&format!("error: {error:#}")));
+            eprintln!("{}", secrets.presentable(&format!("error: {error:#}")));
             ExitCode::FAILURE
         }
     }

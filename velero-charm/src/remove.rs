@@ -16,13 +16,18 @@ use k8s_openapi::{
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use kube::{Api, ResourceExt as _, api::ListParams};
+use kube::{
+    Api, ResourceExt as _,
+    api::{ListParams, NotUsed, Object},
+    core::PartialObjectMeta,
+};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::{
-    cluster::{Cluster, ClusterError, Kind, follow::until_none, present},
+    cluster::{Cluster, ClusterError, Kind, follow::until_none, present, those},
     context::Context,
     error::Error,
     ours::Owner,
@@ -220,16 +225,15 @@ async fn delete_ours(kind: &Kind, ctx: &Context, cluster: &Cluster) -> Result<()
 
 /// The CRDs go if no Velero is left in any namespace, nor anything of one.
 async fn unused_definitions(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
-    for (_, kind) in CUSTOM_RESOURCES {
-        let one = ListParams::default().limit(1);
-        let everywhere = cluster.everywhere(&velero::kind(kind));
-        let left = cluster.list(&everywhere, &one).await?;
-        if let Some(object) = left.into_iter().next() {
-            let namespace = object.namespace().unwrap_or_default();
-            info!(
-                "The CustomResourceDefinitions stay: namespace `{namespace}` uses them ({kind} `{}`).",
-                object.name_any()
-            );
+    let definitions = cluster.specs::<CustomResourceDefinition, Versions>();
+    let names = velero::definition_names();
+    let is_veleros = |one: &Definition| names.contains_key(&one.name_any());
+    for definition in cluster
+        .sift(&definitions, ListParams::default(), those(is_veleros))
+        .await?
+    {
+        if let Some(why) = use_of(&definition, cluster).await? {
+            info!("The CustomResourceDefinitions stay: {why}.");
             return Ok(());
         }
     }
@@ -240,6 +244,39 @@ async fn unused_definitions(ctx: &Context, cluster: &Cluster) -> Result<(), Erro
         return Ok(());
     }
     delete_definitions(cluster).await
+}
+
+/// What of a CRD tells how to ask for its objects.
+#[derive(Clone, Debug, Deserialize)]
+struct Versions {
+    versions: Vec<Served>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Served {
+    name: String,
+    served: bool,
+}
+
+type Definition = Object<Versions, NotUsed>;
+
+/// Why objects would go with one of the CRDs. They are asked for in a version that it serves, since in another
+/// there seem to be none.
+async fn use_of(definition: &Definition, cluster: &Cluster) -> Result<Option<String>, Error> {
+    let name = definition.name_any();
+    let mut versions = definition.spec.versions.iter();
+    let version = versions.find(|version| version.served);
+    let kind = version.and_then(|version| velero::kind_defined_by(&name, &version.name));
+    let Some(kind) = kind else {
+        return Ok(Some(format!("`{name}` serves no version to look by")));
+    };
+    let one = ListParams::default().limit(1);
+    let left = cluster.list(&cluster.everywhere(&kind), &one).await?;
+    Ok(left.first().map(|object| {
+        let namespace = object.namespace().unwrap_or_default();
+        let (kind, name) = (&kind.kind, object.name_any());
+        format!("namespace `{namespace}` uses them ({kind} `{name}`)")
+    }))
 }
 
 /// Those of the bundled Velero, by name.
@@ -285,11 +322,11 @@ async fn remaining_custom_resources(cluster: &Cluster) -> Result<(), Error> {
         let kind = velero::kind(kind);
         cluster.delete_all(&kind, "").await?;
         let api = cluster.dynamic(&kind);
-        for object in cluster.list(&api, &ListParams::default()).await? {
-            if object.finalizers().is_empty() {
-                continue;
-            }
-            let (name, none) = (object.name_any(), json!({"metadata": {"finalizers": null}}));
+        let held = |object: PartialObjectMeta<_>| {
+            (!object.finalizers().is_empty()).then(|| object.name_any())
+        };
+        for name in cluster.sift_metadata(&api, &kind.kind, "", held).await? {
+            let none = json!({"metadata": {"finalizers": null}});
             present(cluster.merge(&kind, &name, "let go of", none).await)?;
         }
     }

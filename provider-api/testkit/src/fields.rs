@@ -27,7 +27,7 @@ const REASONS: [&str; 5] = [
     "the post is late",
 ];
 /// What may stand where the address of a secret is expected.
-const ADDRESSES: [&str; 8] = [
+pub(super) const ADDRESSES: [&str; 8] = [
     "",
     "secret:d8a1b2c3",
     "secret://another-model/d8a1b2c3",

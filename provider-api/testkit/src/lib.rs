@@ -8,6 +8,7 @@ mod ask;
 mod declared;
 mod documents;
 mod fields;
+mod fuzz;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -106,6 +107,8 @@ pub enum Rule {
     Fidelity,
     /// `secrets_inside` tells the secret parts of a document, and of the file each secret in it, and nothing else.
     Redaction,
+    /// Whatever is sent, an answer comes, and no control characters get into a location.
+    Fuzzed,
     /// Facts are given to endpoints that ask for them, and come in any order.
     Facts,
     /// What else is in a data bag changes nothing, a hostile address of a secret included.
@@ -172,6 +175,24 @@ pub fn check(subject: &Subject) -> Result<(), Breaches> {
     }
     if breaches.is_empty() {
         Ok(())
+    } else {
+        Err(Breaches(breaches))
+    }
+}
+
+/// Tries a provider with made-up inputs, the same ones each time: 128 of each example, or as many as
+/// `FUZZ_CASES` says. Gives the number of all that were tried.
+///
+/// # Errors
+/// If one is not answered as every input is, or gets control characters into a location.
+pub fn fuzz(subject: &Subject) -> Result<usize, Breaches> {
+    let cases = fuzz::cases();
+    let examples = subject.examples.iter();
+    let breaches: Vec<_> = examples
+        .flat_map(|example| fuzz::breaches(subject, example, cases))
+        .collect();
+    if breaches.is_empty() {
+        Ok(cases as usize * subject.examples.len())
     } else {
         Err(Breaches(breaches))
     }

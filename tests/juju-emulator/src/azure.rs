@@ -1,6 +1,7 @@
-//! `azure-storage-integrator`, speaking protocol version 1 of the `azure_storage` interface.
+//! `azure-storage-integrator`, speaking one of the protocol versions of the `azure_storage` interface.
 //!
-//! Invariant: the key leaves it only as a secret. Where it may not read the user's secret, it sends a blank key.
+//! Invariant: a requirer that asks for a secret gets the key as one. Where the integrator may not read the user's
+//! secret, it sends a blank key.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +9,10 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::scripted::{Answer, Scripted, UpdateStatus, View, text};
+use super::scripted::{Answer, Scripted, UpdateStatus, View, stays_in_the_clear, text};
 use super::secrets::encode;
+
+const SECRET_KEY: &str = "secret-key";
 
 /// What the integrator was told about an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,11 +24,25 @@ pub struct AzureSettings {
     pub options: BTreeMap<String, String>,
 }
 
+/// How its releases talk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AzureDialect {
+    /// It names no version, keeps what it has seen, and answers whoever asks for a container; what is asked for
+    /// counts for nothing.
+    V0,
+    /// It names its version, and answers that or a container.
+    #[default]
+    V1,
+}
+
 /// The player.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AzureIntegrator {
     /// What it was told.
     pub settings: AzureSettings,
+    /// How it talks.
+    #[serde(default)]
+    pub dialect: AzureDialect,
 }
 
 impl AzureSettings {
@@ -71,9 +88,19 @@ impl Scripted for AzureIntegrator {
 
     fn answer(&self, view: &View<'_>) -> Answer {
         let mut answer = Answer::default();
-        answer.bag.insert("version".to_owned(), "1".to_owned());
-        let asked = view.remote.contains_key("requested-secrets");
-        let Some(key) = self.key(view).filter(|_| asked) else {
+        let says = |key| view.remote.contains_key(key);
+        let is_asked = match self.dialect {
+            AzureDialect::V0 => {
+                let seen = serde_json::json!(view.remote).to_string();
+                answer.bag.insert("data".to_owned(), seen);
+                says("container")
+            }
+            AzureDialect::V1 => {
+                answer.bag.insert("version".to_owned(), "1".to_owned());
+                says("version") || says("container")
+            }
+        };
+        let Some(key) = self.key(view).filter(|_| is_asked) else {
             return answer;
         };
         answer.bag.extend(self.settings.options.clone());
@@ -82,10 +109,14 @@ impl Scripted for AzureIntegrator {
             let (container, account) = (option("container"), option("storage-account"));
             format!("abfss://{container}@{account}.dfs.core.windows.net/")
         });
-        let key = BTreeMap::from([("secret-key".to_owned(), key)]);
-        answer
-            .secrets
-            .insert("secret-extra".to_owned(), encode(&key));
+        let key = BTreeMap::from([(SECRET_KEY.to_owned(), key)]);
+        if stays_in_the_clear(view, &[SECRET_KEY]) {
+            answer.bag.extend(key);
+        } else {
+            answer
+                .secrets
+                .insert("secret-extra".to_owned(), encode(&key));
+        }
         answer
     }
 }

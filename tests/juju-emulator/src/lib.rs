@@ -56,14 +56,15 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
-pub use azure::AzureSettings;
+pub use azure::{AzureDialect, AzureSettings};
+pub use azure_auth::AuthRelease;
 pub use charm::CharmSource;
 pub use cluster::{Cluster, SECRET_CONSUMER};
 pub use courses::{Echo, LastHooks};
 pub use gcs::{GcsRelease, GcsSettings};
 pub use killer::Killer;
 pub use lifecycle::{Interruption, PodLoss, SecretDue};
-pub use operations::DeployOptions;
+pub use operations::{DeployOptions, Release};
 pub use pace::Pace;
 pub use paths::helper;
 pub use run::{ActionOutcome, Exit, HookRun, LogLine, ToolCall};

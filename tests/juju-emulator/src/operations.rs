@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::Juju;
 use super::any::AnyIntegrator;
-use super::azure::{AzureIntegrator, AzureSettings};
-use super::azure_auth::AzureAuthIntegrator;
+use super::azure::{AzureDialect, AzureIntegrator, AzureSettings};
+use super::azure_auth::{AuthRelease, AzureAuthIntegrator};
 use super::charm::{Charm, CharmSource, Role};
 use super::cluster::Trust;
 use super::gcs::{GcsIntegrator, GcsRelease, GcsSettings};
@@ -20,6 +20,17 @@ use super::model::{Application, Counters, Kind, Life, Model, Relation, Status, U
 use super::s3::{Dialect, S3Integrator, S3Settings};
 use super::scripted::{CREDENTIALS, Peer};
 use super::secrets::{parse_uri, random};
+
+/// A release of a played integrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// Of `s3-integrator`.
+    S3(Dialect),
+    /// Of `azure-storage-integrator`.
+    Azure(AzureDialect),
+    /// Of `azure-auth-integrator`.
+    AzureAuth(AuthRelease),
+}
 
 /// How an application is deployed.
 #[derive(Debug, Clone)]
@@ -111,12 +122,54 @@ impl Juju {
 
     /// Deploys the played `azure-storage-integrator`.
     pub fn deploy_azure_integrator(&mut self, app: &str, settings: AzureSettings) -> Result<()> {
-        self.deploy_player(app, Peer::Azure(AzureIntegrator { settings }))
+        self.deploy_azure_integrator_of(app, settings, AzureDialect::V1)
+    }
+
+    /// Deploys the played `azure-storage-integrator` in a release that talks like this.
+    pub fn deploy_azure_integrator_of(
+        &mut self,
+        app: &str,
+        settings: AzureSettings,
+        dialect: AzureDialect,
+    ) -> Result<()> {
+        self.deploy_player(app, Peer::Azure(AzureIntegrator { settings, dialect }))
     }
 
     /// Deploys the played `azure-auth-integrator`, which knows nothing yet.
     pub fn deploy_azure_auth_integrator(&mut self, app: &str) -> Result<()> {
-        self.deploy_player(app, Peer::AzureAuth(AzureAuthIntegrator::default()))
+        self.deploy_azure_auth_integrator_of(app, AuthRelease::New)
+    }
+
+    /// The same of this release.
+    pub fn deploy_azure_auth_integrator_of(
+        &mut self,
+        app: &str,
+        release: AuthRelease,
+    ) -> Result<()> {
+        let player = AzureAuthIntegrator {
+            release,
+            ..AzureAuthIntegrator::default()
+        };
+        self.deploy_player(app, Peer::AzureAuth(player))
+    }
+
+    /// `juju refresh` of a played integrator: to one of the same kind, with what its user has set.
+    pub fn refresh_integrator(&mut self, app: &str, release: Release) -> Result<()> {
+        let application = self.application_mut(app)?;
+        match (&mut application.kind, release) {
+            (Kind::Scripted(Peer::S3(player)), Release::S3(dialect)) => player.dialect = dialect,
+            (Kind::Scripted(Peer::Azure(player)), Release::Azure(dialect)) => {
+                player.dialect = dialect;
+            }
+            (Kind::Scripted(Peer::AzureAuth(player)), Release::AzureAuth(release)) => {
+                player.release = release;
+            }
+            _ => bail!("{app:?} is no integrator of that kind"),
+        }
+        // Its hooks of a refresh send all again.
+        application.charm_revision += 1;
+        application.config_version += 1;
+        self.save()
     }
 
     /// Deploys the played `gcs-integrator` in a release that talks like this.

@@ -1,8 +1,9 @@
-//! `s3-integrator`, speaking one of the two dialects of the `s3` interface.
+//! `s3-integrator` and its like, speaking one of the dialects of the `s3` interface.
 //!
-//! Invariant: in the newer dialect, credentials leave it only as a secret, or in plain text to a
-//! requirer that asked for no secret, as the real one does. The older one knows plain text alone. While it has
-//! no keys it says nothing more, and what it has said stays.
+//! Invariant: those that know secrets send credentials as one to a requirer that has asked for it before it was
+//! sent any; in a relation in which they were sent in the clear they stay so, as with the real libraries. The two dialects in
+//! the middle let an option stand that was reset. While it
+//! has no keys it says nothing more (but for the oldest, which sends what it has), and what it has said stays.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::model::Bag;
-use super::scripted::{Answer, Scripted, UpdateStatus, View, text};
+use super::scripted::{Answer, Scripted, UpdateStatus, View, stays_in_the_clear, text};
 use super::secrets::encode;
 
 const KEYS: [&str; 2] = ["access-key", "secret-key"];
+/// What the oldest encodes as JSON.
+const LISTS: [&str; 2] = ["attributes", "tls-ca-chain"];
 
 /// What the integrator was told about a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,14 +31,21 @@ pub struct S3Settings {
     pub options: BTreeMap<String, String>,
 }
 
-/// How integrators talk.
+/// How releases of integrators talk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Dialect {
-    /// As those do that have no word for their version: keys in plain text, to whoever asks for a bucket.
+    /// s3-integrator of track 1, and others on its library: keys in the clear, to whoever asks for a bucket,
+    /// which it takes for its own if its user has set none. Lists are JSON, reset ones too.
     V0,
+    /// Revisions of 2025 that name no version: all that they have, unasked; a bucket that is asked for is a wish.
+    Unversioned,
+    /// The revisions after those: they name `lib-version`, and answer it or a bucket.
+    LibVersion,
     /// As those do that say `version`.
     #[default]
     V1,
+    /// A store of its own that sends what it has, in the clear, and never looks at what is asked.
+    Deaf,
 }
 
 /// The player.
@@ -95,49 +105,77 @@ impl Scripted for S3Integrator {
         Ok(())
     }
 
+    /// The oldest hears of its user's keys by an action alone.
     fn update_status(&self) -> UpdateStatus {
-        UpdateStatus::SendsAgain
+        match self.dialect {
+            Dialect::V0 => UpdateStatus::SaysNothing,
+            Dialect::Unversioned | Dialect::LibVersion | Dialect::V1 | Dialect::Deaf => {
+                UpdateStatus::SendsAgain
+            }
+        }
     }
 
     fn answer(&self, view: &View<'_>) -> Answer {
         let keys = self.keys(view);
-        match self.dialect {
-            Dialect::V0 => self.answer_in_v0(view, keys),
-            Dialect::V1 => self.answer_in_v1(view, keys),
+        let says = |key| view.remote.contains_key(key);
+        let (version, is_asked) = match self.dialect {
+            Dialect::V0 => return self.answer_in_v0(view, keys),
+            Dialect::Deaf => (None, true),
+            Dialect::Unversioned => (None, !view.remote.is_empty()),
+            Dialect::LibVersion => {
+                let asked = says("lib-version") || says("bucket");
+                (Some(("lib-version", "1.0")), asked)
+            }
+            Dialect::V1 => (Some(("version", "1")), says("version") || says("bucket")),
+        };
+        let mut answer = Answer::default();
+        let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        answer.bag.extend(version.map(own));
+        let Some(keys) = keys.filter(|_| is_asked) else {
+            return answer;
+        };
+        let leaves_reset_ones = [Dialect::Unversioned, Dialect::LibVersion].contains(&self.dialect);
+        let mut options = self.settings.options.clone();
+        options.retain(|_, value| !leaves_reset_ones || !value.is_empty());
+        answer.bag.extend(options);
+        if self.dialect != Dialect::Deaf {
+            self.fill_in_requests(view.remote, &mut answer.bag);
         }
+        if self.dialect == Dialect::Deaf || stays_in_the_clear(view, &KEYS) {
+            answer.bag.extend(keys);
+        } else {
+            answer
+                .secrets
+                .insert("secret-extra".to_owned(), encode(&keys));
+        }
+        answer
     }
 }
 
 impl S3Integrator {
-    /// The bag that it sees, it keeps in its own, to tell later what is new.
+    /// The bag that it sees, it keeps in its own, to tell later what is new. Once asked, it sends whatever it is
+    /// told.
     fn answer_in_v0(&self, view: &View<'_>, keys: Option<Bag>) -> Answer {
         let mut answer = Answer::default();
         let seen = serde_json::json!(view.remote).to_string();
         answer.bag.insert("data".to_owned(), seen);
-        if let Some(keys) = keys.filter(|_| view.remote.contains_key("bucket")) {
-            answer.bag.extend(self.settings.options.clone());
-            answer.bag.extend(keys);
+        let asked = view.own.get("bucket").or_else(|| view.remote.get("bucket"));
+        let Some(bucket) = asked else {
+            return answer;
+        };
+        let options = self.settings.options.iter();
+        let spelled = options.map(|(key, value)| (key.clone(), spell(key, value)));
+        answer.bag.extend(spelled);
+        if self.is_unset("bucket") {
+            answer.bag.insert("bucket".to_owned(), bucket.clone());
         }
+        answer.bag.extend(keys.unwrap_or_default());
         answer
     }
 
-    fn answer_in_v1(&self, view: &View<'_>, keys: Option<Bag>) -> Answer {
-        let mut answer = Answer::default();
-        answer.bag.insert("version".to_owned(), "1".to_owned());
-        let asked = view.remote.contains_key("version") || view.remote.contains_key("bucket");
-        let Some(keys) = keys.filter(|_| asked) else {
-            return answer;
-        };
-        answer.bag.extend(self.settings.options.clone());
-        self.fill_in_requests(view.remote, &mut answer.bag);
-        if view.remote.contains_key("requested-secrets") {
-            answer
-                .secrets
-                .insert("secret-extra".to_owned(), encode(&keys));
-        } else {
-            answer.bag.extend(keys);
-        }
-        answer
+    fn is_unset(&self, option: &str) -> bool {
+        let told = self.settings.options.get(option);
+        told.is_none_or(String::is_empty)
     }
 
     /// Both, or none.
@@ -163,8 +201,8 @@ impl S3Integrator {
     /// secret is of the old dialect, whose `bucket` is only a sign of life.
     fn fill_in_requests(&self, remote: &Bag, bag: &mut Bag) {
         for key in ["bucket", "path"] {
-            let unset = self.settings.options.get(key).is_none_or(String::is_empty);
-            if let Some(wish) = remote.get(key).filter(|_| unset && is_v1(remote)) {
+            let is_open = self.is_unset(key) && is_v1(remote);
+            if let Some(wish) = remote.get(key).filter(|_| is_open) {
                 bag.insert(key.to_owned(), wish.clone());
             }
         }
@@ -173,4 +211,13 @@ impl S3Integrator {
 
 fn is_v1(remote: &Bag) -> bool {
     remote.contains_key("requested-secrets")
+}
+
+/// A value as the oldest writes it.
+fn spell(option: &str, value: &str) -> String {
+    match (LISTS.contains(&option), value) {
+        (false, _) => value.to_owned(),
+        (true, "") => "\"\"".to_owned(),
+        (true, _) => serde_json::json!([value]).to_string(),
+    }
 }

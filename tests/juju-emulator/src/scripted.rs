@@ -113,6 +113,12 @@ impl Peer {
     }
 }
 
+/// No secret was asked for, or these fields were sent without one before: then the real libraries keep to it.
+pub(crate) fn stays_in_the_clear(view: &View<'_>, fields: &[&str]) -> bool {
+    let sent = fields.iter().any(|field| view.own.contains_key(*field));
+    sent || !view.remote.contains_key("requested-secrets")
+}
+
 /// The value of an option that is a text, as those of all players are.
 pub(crate) fn text(value: &Value) -> Result<String> {
     let text = value.as_str();

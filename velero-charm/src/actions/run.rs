@@ -7,7 +7,7 @@ use std::{process::ExitStatus, time::Duration};
 
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{ResourceExt as _, api::ListParams};
+use kube::ResourceExt as _;
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
@@ -75,9 +75,10 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
         return Err(Failure::Refused(obstacles.join("; ")));
     }
     // The CLI may print what a store has repeated of them.
-    let select = ListParams::default().labels(&credential::selector(&ctx.owner));
-    let secrets = cluster.list(&cluster.api::<Secret>(), &select).await?;
+    let secrets = credential::read(&cluster, &ctx.owner).await?;
     ctx.keep_credentials(&secrets);
+    let password = cluster.read::<Secret>(velero::REPOSITORY_PASSWORD).await?;
+    ctx.keep_credentials(password.as_slice());
 
     let cli = Cli::new(&ctx.unit.charm_dir, cluster.namespace(), in_cluster());
     let mut prepared = cli.prepare(&command.arguments())?;

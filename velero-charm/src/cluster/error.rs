@@ -118,7 +118,9 @@ impl ClusterError {
     pub(crate) fn is_retryable(&self) -> bool {
         match &self.cause {
             Cause::Silent | Cause::Unreachable(_) => true,
-            Cause::Refused(status) => matches!(status.code, 404 | 409 | 429) || status.code >= 500,
+            Cause::Refused(status) => {
+                matches!(status.code, 404 | 409 | 410 | 429) || status.code >= 500
+            }
             Cause::NoAccount(_) | Cause::Distrusted(_) => false,
         }
     }

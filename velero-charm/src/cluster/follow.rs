@@ -19,7 +19,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{ClusterError, ask, list, plural};
+use super::{ClusterError, Sifted, ask, list, plural, sift_listed};
 
 /// How long a world is left unlooked at when nothing happens.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -66,13 +66,13 @@ where
 {
     let parameters = WatchParams::default().labels(labels);
     loop {
-        let found = list(api, &ListParams::default().labels(labels)).await?;
-        let waiting = found.items.iter().filter(|object| awaited(object));
-        let mut left: BTreeSet<String> = waiting.map(ResourceExt::name_any).collect();
+        let select = ListParams::default().labels(labels);
+        let name = |object: K| awaited(&object).then(|| object.name_any());
+        let Sifted { kept, version } = sift_listed(api, select, name).await?;
+        let mut left: BTreeSet<String> = kept.into_iter().collect();
         if left.is_empty() {
             return Ok(left);
         }
-        let version = found.metadata.resource_version.unwrap_or_default();
         let doing = format!("watch {}", plural(api));
         let mut events = ask(doing, || api.watch(&parameters, &version))
             .await?

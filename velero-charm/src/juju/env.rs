@@ -14,6 +14,7 @@ const DISPATCH_PATH: &str = "JUJU_DISPATCH_PATH";
 const UNIT_NAME: &str = "JUJU_UNIT_NAME";
 const MODEL_UUID: &str = "JUJU_MODEL_UUID";
 const CHARM_DIR: &str = "JUJU_CHARM_DIR";
+const RELATION: &str = "JUJU_RELATION";
 const RELATION_ID: &str = "JUJU_RELATION_ID";
 
 /// How the last hook of a relation ends.
@@ -54,6 +55,8 @@ pub(crate) struct Unit {
     pub(crate) model_uuid: String,
     /// Where the charm is unpacked.
     pub(crate) charm_dir: PathBuf,
+    /// The endpoint of the relation that the hook tells of.
+    pub(crate) endpoint: Option<String>,
     /// The relation whose last hook this is. It is over, though Juju still lists it and its data can still
     /// be read.
     pub(crate) broken_relation: Option<String>,
@@ -104,6 +107,7 @@ impl Unit {
             name,
             model_uuid: get(MODEL_UUID)?,
             charm_dir: get(CHARM_DIR)?.into(),
+            endpoint: env::var(RELATION).ok().filter(|name| !name.is_empty()),
             broken_relation: broken_relation(
                 &get(DISPATCH_PATH)?,
                 env::var(RELATION_ID).unwrap_or_default(),

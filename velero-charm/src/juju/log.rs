@@ -4,14 +4,15 @@
 //! line below costs no hook tool, since Juju records standard output at `debug` on its own. In an
 //! action standard output is part of the result, so there nothing is written to it. A line that
 //! `juju-log` does not take in time goes to standard error, which Juju records as well. Wherever a line
-//! goes, no secret is in it, and it is of bounded length.
+//! goes, it is one line, so that nothing in it passes for another; no secret is in it, and it is of bounded length.
+//! So is all that a hook logs, since Juju keeps it. The error that fails the hook is always told.
 
 #![expect(clippy::disallowed_methods, reason = "`juju-log` is a hook tool")]
 
 use std::{
     io::{self, Write as _},
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -25,6 +26,32 @@ use super::{Secrets, env::Event, text};
 const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 /// A store may answer with a page; what counts is at its beginning and its end.
 const LONGEST: usize = 4096;
+/// Of all lines of a hook or action.
+const BUDGET: usize = 1024 * 1024;
+/// The level of what fails the hook.
+const FATAL: &str = "ERROR";
+const CUT: &str = "The log of this hook is cut here, at 1 MiB.";
+
+/// What a hook may still log.
+#[derive(Debug)]
+struct Budget(AtomicUsize);
+
+impl Budget {
+    const fn of(bytes: usize) -> Self {
+        Self(AtomicUsize::new(bytes))
+    }
+
+    /// The line as long as there is room for it, then once that there is none.
+    fn allow(&self, line: String) -> Option<String> {
+        let left = self.0.load(Ordering::Relaxed);
+        let cut = (left > 0).then(|| CUT.to_owned());
+        let rest = left.saturating_sub(line.len());
+        self.0.store(rest, Ordering::Relaxed);
+        if rest > 0 { Some(line) } else { cut }
+    }
+}
+
+static LEFT: Budget = Budget::of(BUDGET);
 
 /// Sends the log to Juju from now on, without these secrets.
 pub(crate) fn start(event: &Event, secrets: &Secrets) {
@@ -81,7 +108,7 @@ impl<'a> MakeWriter<'a> for Juju {
 
     fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line<'a> {
         let level = match *meta.level() {
-            Level::ERROR => "ERROR",
+            Level::ERROR => FATAL,
             Level::WARN => "WARNING",
             Level::INFO => "INFO",
             _ => {
@@ -118,8 +145,16 @@ impl io::Write for Line<'_> {
 impl Drop for Line<'_> {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.text);
-        let text = text::printable(&self.secrets.redact(text.trim_end()));
-        let text = text::cut(&text, LONGEST);
+        let text =
+            text::cut(&text::one_line(&self.secrets.presentable(&text)), LONGEST).into_owned();
+        let text = match self.place {
+            Place::Nowhere => return,
+            Place::Tool { level: FATAL } => text,
+            Place::Tool { .. } | Place::Stdout => match LEFT.allow(text) {
+                Some(text) => text,
+                None => return,
+            },
+        };
         // A log that cannot be written must not fail the hook.
         match self.place {
             Place::Tool { level } if !is_taken(level, &text) => {
@@ -161,4 +196,23 @@ fn is_taken(level: &str, text: &str) -> bool {
     let limit = LOG_TIMEOUT.as_secs();
     let _ = writeln!(io::stderr(), "`juju-log` did not answer within {limit} s");
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_of_a_hook_ends_at_its_budget_and_says_so() {
+        let budget = Budget::of(1000);
+        let lines: Vec<_> = std::iter::repeat_with(|| budget.allow("x".repeat(90)))
+            .take(100)
+            .flatten()
+            .collect();
+
+        assert_eq!(lines.len(), 12);
+        assert!(lines.iter().map(String::len).sum::<usize>() <= 1000 + CUT.len());
+        assert_eq!(lines.iter().filter(|line| *line == CUT).count(), 1);
+        assert_eq!(lines.last().unwrap(), CUT);
+    }
 }

@@ -16,5 +16,6 @@ pub(crate) use self::{
     env::{Event, News, Unit},
     secrets::Secrets,
     status::{Clause, Level, Status, more},
+    text::printable,
     tools::{Fate, JujuError, Leadership, Tools},
 };

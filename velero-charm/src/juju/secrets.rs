@@ -1,7 +1,7 @@
 //! The secrets that this run has come across, and texts without them.
 //!
-//! What people are told passes [`Secrets::redact`] inside [`Tools`](super::Tools) and [`log`](super::log), so
-//! that no caller can forget it.
+//! What people are told passes [`Secrets::presentable`] inside [`Tools`](super::Tools) and [`log`](super::log),
+//! so that no caller can forget it.
 
 use std::{
     borrow::Cow,
@@ -12,6 +12,8 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
+
+use super::text;
 
 /// What stands for a secret.
 const MASK: &str = "***";
@@ -66,8 +68,13 @@ impl Secrets {
         known.sort_by_key(|one| std::cmp::Reverse(one.expose_secret().len()));
     }
 
+    /// The text as people may see it: without secrets, and without what a terminal obeys.
+    pub(crate) fn presentable(&self, text: &str) -> String {
+        text::printable(&self.redact(text))
+    }
+
     /// The text with a mask in place of every secret.
-    pub(crate) fn redact(&self, text: &str) -> String {
+    pub(super) fn redact(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.iter().fold(text.to_owned(), |text, secret| {
             let secret = secret.expose_secret();

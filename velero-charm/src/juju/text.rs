@@ -10,7 +10,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// Without characters that a terminal obeys instead of showing them: a store's message may hold any.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let shown = |c: char| {
         if is_obeyed(c) {
             char::REPLACEMENT_CHARACTER
@@ -18,7 +18,7 @@ pub(super) fn printable(text: &str) -> String {
             c
         }
     };
-    text.chars().map(shown).collect()
+    text.replace("\r\n", "\n").chars().map(shown).collect()
 }
 
 /// At most this many bytes of the text, its beginning and its end.
@@ -61,6 +61,7 @@ mod tests {
 
     #[test]
     fn characters_that_a_terminal_obeys_are_replaced() {
+        assert_eq!(printable("one\r\ntwo"), "one\ntwo");
         let odd = "a\u{1b}[31mb\u{202e}c\u{200b}d\re\u{9b}f\0";
         assert_eq!(printable(odd), "a�[31mb�c�d�e�f�");
         assert_eq!(printable("grün\n\tß 漢"), "grün\n\tß 漢");

@@ -271,16 +271,16 @@ impl Tools {
         self.run(tool, &arguments, Some(&text)).await.map(drop)
     }
 
-    /// Takes a field out of our unit's data bag.
-    pub(crate) async fn clear_unit_field(
+    /// Takes fields out of our unit's data bag.
+    pub(crate) async fn clear_unit_fields(
         &self,
         relation: &str,
-        field: &str,
+        fields: &[&str],
     ) -> Result<(), JujuError> {
-        let field = format!("{field}=");
-        self.run("relation-set", &["-r", relation, &field], None)
-            .await
-            .map(drop)
+        let cleared: Vec<_> = fields.iter().map(|field| format!("{field}=")).collect();
+        let mut arguments = vec!["-r", relation];
+        arguments.extend(cleared.iter().map(String::as_str));
+        self.run("relation-set", &arguments, None).await.map(drop)
     }
 
     /// The newest content of a secret; from now on Juju tells us when it changes.
@@ -325,29 +325,26 @@ impl Tools {
     }
 
     pub(crate) async fn action_log(&self, text: &str) -> Result<(), JujuError> {
-        let text = self.told(text);
-        self.run("action-log", &["--", head(&text)], None)
+        self.run("action-log", &["--", &self.argument(text)], None)
             .await
             .map(drop)
     }
 
     pub(crate) async fn action_set(&self, key: &str, value: &str) -> Result<(), JujuError> {
-        let pair = format!("{key}={}", self.told(value));
-        self.run("action-set", &["--", head(&pair)], None)
-            .await
-            .map(drop)
+        let pair = self.argument(&format!("{key}={value}"));
+        self.run("action-set", &["--", &pair], None).await.map(drop)
     }
 
     pub(crate) async fn action_fail(&self, reason: &str) -> Result<(), JujuError> {
-        let reason = self.told(reason);
-        self.run("action-fail", &["--", head(&reason)], None)
+        let reason = self.argument(reason);
+        self.run("action-fail", &["--", &reason], None)
             .await
             .map(drop)
     }
 
-    /// A text as people may see it.
-    fn told(&self, text: &str) -> String {
-        text::printable(&self.secrets.redact(text))
+    /// A text as people may see it, and as an argument may be.
+    fn argument(&self, text: &str) -> String {
+        text::cut(&self.secrets.presentable(text), LONGEST_ARGUMENT).into_owned()
     }
 
     /// A tool's answer; an absent one is the default. Some tools say `null`, some nothing at all.
@@ -406,12 +403,6 @@ impl Tools {
     }
 }
 
-/// As much of a text as fits one argument.
-fn head(text: &str) -> &str {
-    let end = text.floor_char_boundary(LONGEST_ARGUMENT);
-    text.get(..end).unwrap_or(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -440,10 +431,12 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
-        let text = "ä".repeat(LONGEST_ARGUMENT);
-        assert_eq!(head(&text).len(), LONGEST_ARGUMENT - 1);
-        assert_eq!(head("short"), "short");
+    fn argument_that_is_cut_says_so() {
+        let tools = Tools::new(Secrets::default());
+        let text = tools.argument(&format!("output={}end", "ä".repeat(LONGEST_ARGUMENT)));
+        assert!(text.len() <= LONGEST_ARGUMENT);
+        assert!(text.starts_with("output=ä") && text.ends_with("end") && text.contains('…'));
+        assert_eq!(tools.argument("short\u{202e}"), "short\u{fffd}");
     }
 
     #[test]

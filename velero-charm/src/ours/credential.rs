@@ -17,7 +17,10 @@ use jiff::Timestamp;
 use k8s_openapi::{
     ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
-use kube::{ResourceExt as _, api::ObjectMeta};
+use kube::{
+    ResourceExt as _,
+    api::{ListParams, ObjectMeta},
+};
 use provider_api::{
     Registry,
     secrecy::{ExposeSecret as _, SecretString},
@@ -28,7 +31,7 @@ use tracing::debug;
 
 use super::Owner;
 use crate::{
-    cluster::owned,
+    cluster::{Cluster, ClusterError, owned},
     juju::{Secrets, secret::Content},
 };
 
@@ -37,7 +40,11 @@ pub(crate) const KEY: &str = "cloud";
 /// The key with what was read.
 const READ: &str = "read";
 /// The annotation that tells of it.
-const NOTES: &str = "velero-operator/read";
+pub(super) const NOTES: &str = "velero-operator/read";
+/// As many are held at once while they are read.
+const AT_ONCE: u32 = 10;
+/// What is no larger is kept, whoever has made it: it may be what the store repeats.
+const SMALL: usize = 64 * 1024;
 const ROLE: (&str, &str) = ("velero-operator/role", "storage-credential");
 
 /// What was read of the secrets of relations, by the relation's id.
@@ -116,9 +123,31 @@ pub(crate) fn role() -> (String, String) {
 }
 
 /// Selects the Secrets of this kind that are ours.
-pub(crate) fn selector(owner: &Owner) -> String {
+fn selector(owner: &Owner) -> String {
     let (label, value) = ROLE;
     format!("{},{label}={value}", owner.selector())
+}
+
+/// The application's Secrets of this kind. Somebody else's under our labels can be many and large, so they come a
+/// few at a time, and of what we cannot have made nothing is kept but the name.
+pub(crate) async fn read(cluster: &Cluster, owner: &Owner) -> Result<Vec<Secret>, ClusterError> {
+    let select = ListParams::default()
+        .labels(&selector(owner))
+        .limit(AT_ONCE);
+    let api = cluster.api::<Secret>();
+    cluster
+        .sift(&api, select, |secret| Some(reduced(secret)))
+        .await
+}
+
+fn reduced(mut secret: Secret) -> Secret {
+    let values = secret.data.iter().flat_map(BTreeMap::values);
+    let size: usize = values.map(|value| value.0.len()).sum();
+    if size > SMALL && !is_as_made(&secret) {
+        secret.data = None;
+        secret.annotations_mut().clear();
+    }
+    secret
 }
 
 /// From now on nothing that a Secret holds is told: each of its values, each that was read, and what providers know
@@ -303,7 +332,7 @@ mod tests {
     fn told(secret: &Secret, text: &str) -> String {
         let (known, registry) = (Secrets::default(), Registry::new(vec![&Cards]).unwrap());
         learn_contents(secret, &registry, &known);
-        known.redact(text)
+        known.presentable(text)
     }
 
     #[test]
@@ -415,6 +444,24 @@ mod tests {
             .unwrap()
             .push(label);
         assert_eq!(key(&readings(&[touched])), Some("one"));
+    }
+
+    #[test]
+    fn large_secret_that_is_not_ours_is_reduced() {
+        let file = "x".repeat(SMALL + 1);
+        let ours = live(Some(&file), &reading("one"));
+        assert_eq!(reduced(ours.clone()), ours);
+
+        let theirs = Secret {
+            immutable: None,
+            ..ours
+        };
+        let left = reduced(theirs);
+        assert!(left.data.is_none() && !has_notes(&left) && owner().owns(&left));
+
+        let mut edited = live(Some("file"), &reading("one"));
+        edited.immutable = None;
+        assert_eq!(reduced(edited.clone()), edited);
     }
 
     #[test]

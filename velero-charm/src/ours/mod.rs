@@ -3,6 +3,7 @@
 pub(crate) mod credential;
 pub(crate) mod location;
 pub(crate) mod manifests;
+pub(crate) mod password;
 pub(crate) mod record;
 
 use std::collections::BTreeMap;

@@ -80,7 +80,7 @@ pub(super) async fn adopt(
         }
         (Standing::Predecessors(objects), Role::Leads) => {
             for relation in observed.relations.iter().flat_map(StorageRelation::all) {
-                relation.forget_copy(&ctx.tools).await?;
+                relation.forget_leftovers(&ctx.tools).await?;
             }
             let plugins = plugins(config, &ctx.registry);
             take_over(objects, plugins, cluster, &ctx.owner).await?;
@@ -90,7 +90,7 @@ pub(super) async fn adopt(
         }
         (Standing::Ours, _) | (Standing::Predecessors(_), Role::Follows | Role::Leaves) => observed,
     };
-    observed.open(ctx).await
+    observed.open(ctx, cluster).await
 }
 
 /// Finds out whose the Velero in our namespace is. Asks nothing more at a glance if it is plainly ours.

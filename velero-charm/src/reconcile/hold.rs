@@ -98,12 +98,11 @@ async fn in_flight(
     }
     let of_kind = async |kind: &&str| {
         let api = cluster.dynamic(&velero::kind(kind));
-        let mut found = cluster.list(&api, &ListParams::default()).await?;
-        found.retain(|object| is_worked_on(object, working, Timestamp::now()));
-        let names = found
-            .iter()
-            .map(|object| format!("{kind} `{}`", object.name_any()));
-        Ok::<_, ClusterError>(names.collect::<Vec<_>>())
+        let name = |object: DynamicObject| {
+            is_worked_on(&object, working, Timestamp::now())
+                .then(|| format!("{kind} `{}`", object.name_any()))
+        };
+        cluster.sift(&api, ListParams::default(), name).await
     };
     let all = try_join_all(kinds.iter().map(of_kind)).await?;
     Ok(all.into_iter().flatten().collect())
@@ -189,6 +188,7 @@ fn put_off(steps: Steps, expected: Expected, server: Option<&Deployment>) -> (St
     let steps = Steps {
         credentials: steps.credentials,
         waits: steps.waits,
+        password: steps.password,
         ..Steps::default()
     };
     (steps, unchanged(expected))

@@ -22,6 +22,7 @@ use kube::{
 use provider_api::Facts;
 use serde_json::{Map, Value};
 use tokio::try_join;
+use tracing::debug;
 
 use super::trust::patiently;
 use crate::{
@@ -31,15 +32,20 @@ use crate::{
     ours::{
         self, Owner,
         credential::{self, Readings},
+        password::{self, Password, Wanted},
         record::{self, Seen},
     },
     relations::{
-        facts,
+        self, facts,
+        handshake::Greeting,
         secret::Means,
         storage::{self, Relation, Sealed, StorageRelation},
     },
     velero::{self, running::Running},
 };
+
+/// The option that names the user's secret with the password of the volumes' files.
+pub(super) const PASSWORD_OPTION: &str = "repository-password";
 
 /// Everything that a reconcile may base its decisions on; at first without the relations' secrets.
 #[derive(Debug)]
@@ -47,8 +53,12 @@ pub(super) struct Observed<R = Relation> {
     pub(super) role: Role,
     pub(super) config: Map<String, Value>,
     pub(super) relations: Vec<StorageRelation<R>>,
+    /// What is to be said to integrators whose relation is of no use yet.
+    pub(super) greetings: Vec<Greeting>,
     /// What the relations' providers ask to know of the cluster.
     pub(super) facts: Facts,
+    /// Of the volumes' files, if one is asked for and this unit may see to it.
+    pub(super) password: Option<Password>,
     pub(super) live: Live,
 }
 
@@ -86,26 +96,80 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         let leadership = tools.leadership().await?;
         let role = ctx.role(leadership);
         let config = tools.config().await?;
-        let mut relations = storage::read(tools, &ctx.registry, unit, leadership).await?;
-        storage::mark_unread(tools, &mut relations, means(role, ctx)).await?;
-        let wanted = || relations.iter().flat_map(StorageRelation::<Sealed>::facts);
+        let mut found = storage::read(tools, &ctx.registry, unit, leadership).await?;
+        storage::mark_unread(tools, &mut found.storage, means(role, ctx)).await?;
+        let wanted = || {
+            let relations = found.storage.iter();
+            relations.flat_map(StorageRelation::<Sealed>::facts)
+        };
         let facts = || facts::read(cluster, wanted());
         let facts = patiently(facts, ClusterError::is_forbidden).await?;
-        Ok::<_, Error>((role, config, relations, facts))
+        Ok::<_, Error>((role, config, found, facts))
     };
     let live = patiently(|| Live::read(cluster, &ctx.owner), Error::is_refusal);
     let (juju, live) = tokio::join!(juju, live);
     // First what tells that the charm is not trusted: without trust there are no facts either.
     let live = live?;
     ctx.keep_credentials(&live.credentials);
-    let (role, config, relations, facts) = juju?;
+    let (role, config, found, facts) = juju?;
     Ok(Observed {
         role,
         config,
-        relations,
+        relations: found.storage,
+        greetings: found.greetings,
         facts,
+        password: None,
         live,
     })
+}
+
+/// Finds out what is to become of the password. Without the option nothing is asked.
+async fn password(
+    config: &Map<String, Value>,
+    means: Means<'_>,
+    ctx: &Context,
+    cluster: &Cluster,
+) -> Result<Option<Password>, Error> {
+    let address = config.get(PASSWORD_OPTION).and_then(Value::as_str);
+    let address = address.map(str::trim).filter(|text| !text.is_empty());
+    let (Some(address), Means::Asks { .. }) = (address, means) else {
+        return Ok(None);
+    };
+    let secret = cluster.read::<Secret>(velero::REPOSITORY_PASSWORD).await?;
+    ctx.keep_credentials(secret.as_slice());
+    let kept = secret.as_ref().and_then(password::kept);
+    let now = Timestamp::now();
+    let wanted = relations::password::open(address, kept.as_ref(), &ctx.tools, means, now).await?;
+    let note = kept.map(|kept| kept.note);
+    if let (Wanted::Unreadable(reason), Some(note)) = (&wanted, &note)
+        && note.address == address
+    {
+        debug!("`{PASSWORD_OPTION}` stays as it was read: {reason}.");
+        return Ok(None);
+    }
+    let live = match (&secret, &wanted) {
+        (None, _) => password::Live::None,
+        (Some(secret), Wanted::Known(reading))
+            if velero::repository_password(secret)
+                == password::value(reading).map(str::as_bytes) =>
+        {
+            password::Live::AsWanted(note)
+        }
+        (Some(_), Wanted::Unreadable(_)) => password::Live::Other {
+            note,
+            repository: None,
+        },
+        (Some(_), Wanted::Known(_)) => {
+            let api = cluster.dynamic(&velero::kind("BackupRepository"));
+            let name = |one: DynamicObject| password::is_opened(&one).then(|| one.name_any());
+            let opened = cluster.sift(&api, ListParams::default(), name).await?;
+            password::Live::Other {
+                note,
+                repository: opened.into_iter().next(),
+            }
+        }
+    };
+    Ok(Some(Password { wanted, live }))
 }
 
 /// Only who may keep what it reads asks for it.
@@ -121,12 +185,14 @@ fn means(role: Role, ctx: &Context) -> Means<'_> {
 
 impl Observed<Sealed> {
     /// The same with the relations' secrets.
-    pub(super) async fn open(self, ctx: &Context) -> Result<Observed, Error> {
+    pub(super) async fn open(self, ctx: &Context, cluster: &Cluster) -> Result<Observed, Error> {
         let Self {
             role,
             config,
             relations,
+            greetings,
             facts,
+            password: _,
             live,
         } = self;
         let (means, now) = (means(role, ctx), Timestamp::now());
@@ -135,11 +201,14 @@ impl Observed<Sealed> {
         let all = relations.iter().flat_map(StorageRelation::all);
         // What integrators sent, used or not.
         ctx.keep_secrets(all.flat_map(|relation| relation.data.secrets()));
+        let password = password(&config, means, ctx, cluster).await?;
         Ok(Observed {
             role,
             config,
             relations,
+            greetings,
             facts,
+            password,
             live,
         })
     }
@@ -174,10 +243,7 @@ impl Live {
         };
         let record_name = record::name(owner);
         let record = cluster.read::<ConfigMap>(&record_name);
-        let credentials = async {
-            let select = ListParams::default().labels(&credential::selector(owner));
-            cluster.list(&cluster.api::<Secret>(), &select).await
-        };
+        let credentials = credential::read(cluster, owner);
         let snapshot_locations = async {
             let api = cluster.dynamic(&velero::kind("VolumeSnapshotLocation"));
             cluster.list(&api, &ListParams::default()).await
@@ -249,7 +315,7 @@ async fn list_definitions(
         .list_metadata(&api, "CustomResourceDefinition", labels)
         .await?;
     let names = velero::definition_names();
-    found.retain(|crd| names.contains(&crd.name_any()));
+    found.retain(|crd| names.contains_key(&crd.name_any()));
     let known = found.iter().map(|crd| {
         let definition = Definition {
             velero: crd.annotations().get(ours::CRD_VERSION).cloned(),

@@ -12,7 +12,7 @@ use kube::{
 
 use super::observe::Live;
 use crate::{
-    cluster::{Cluster, ClusterError, Kind},
+    cluster::{Cluster, ClusterError, Kind, those},
     ours::Owner,
     stranger::Stranger,
     velero::{self, LOCATION, SERVER, install::NodeAgent, running::Running, server},
@@ -107,15 +107,15 @@ pub(crate) async fn search(
     let anywhere = ListParams::default;
     let deployments = scope.api::<Deployment>(cluster);
     let deployments = cluster
-        .sift(&deployments, anywhere(), server::is_deployment)
+        .sift(&deployments, anywhere(), those(server::is_deployment))
         .await?;
     let sets = scope.api::<StatefulSet>(cluster);
     let sets = cluster
-        .sift(&sets, anywhere(), server::is_stateful_set)
+        .sift(&sets, anywhere(), those(server::is_stateful_set))
         .await?;
     let pods = scope.api::<Pod>(cluster);
     let pods = cluster
-        .sift(&pods, anywhere().labels(BARE), server::is_pod)
+        .sift(&pods, anywhere().labels(BARE), those(server::is_pod))
         .await?;
     let is_ours = |one: &Deployment| {
         let is_here = one.namespace().as_deref() == Some(cluster.namespace());

@@ -1,10 +1,13 @@
-//! The words that make integrators send their data.
+//! What makes integrators send their data.
 //!
 //! **Invariant:** what is said depends on a provider's descriptor and the two data bags alone.
 
 use std::collections::BTreeMap;
 
 use provider_api::{Handshake, Version};
+use tracing::warn;
+
+use crate::juju::{JujuError, Tools};
 
 /// Where integrators put the address of the Juju secret.
 pub(super) const SECRET_ADDRESS: &str = "secret-extra";
@@ -15,6 +18,63 @@ const VERSION: [(&str, &str); 2] = [("version", "1"), ("lib-version", "1.0")];
 const SEEN: &str = "data";
 /// A word to ourselves: what the integrator still says back is no more than a placeholder of ours.
 const WITHDRAWN: &str = "withdrawn-placeholder";
+
+/// What the libraries of the previous charm wrote into its data bags, and nobody reads.
+const LEFTOVERS: [&str; 2] = ["provided-secrets", SEEN];
+
+/// The same, and a copy of the integrator's data, secrets included, in the data bag of a unit.
+pub(super) const LEFTOVERS_OF_UNIT: [&str; 3] = [REQUESTED_SECRETS, LEFTOVERS[0], LEFTOVERS[1]];
+
+/// What is still to be written into a relation.
+#[derive(Debug, Default)]
+pub(crate) struct Greeting {
+    relation: String,
+    fields: BTreeMap<&'static str, String>,
+    /// It comes too late for an integrator that has sent credentials already.
+    remark: Option<String>,
+}
+
+impl Greeting {
+    /// What our data bag lacks, as far as it is ours to write. The applications are ours and theirs.
+    pub(super) fn new(
+        handshake: Handshake,
+        relation: &str,
+        [application, integrator]: [&str; 2],
+        theirs: &BTreeMap<String, String>,
+        ours: &BTreeMap<String, String>,
+    ) -> Self {
+        let fields = missing_words(handshake, relation, theirs, ours);
+        let late = fields.contains_key(REQUESTED_SECRETS) && stays_in_the_clear(handshake, theirs);
+        let remark = format!(
+            "Run `juju remove-relation {application} {integrator}`, then `juju integrate {application} \
+             {integrator}`: `{integrator}` has written credentials into its data bag in the clear before \
+             it was asked for a secret, and keeps to it until then."
+        );
+        Self {
+            relation: relation.to_owned(),
+            fields,
+            remark: late.then_some(remark),
+        }
+    }
+
+    /// Writes it, if there is anything.
+    pub(crate) async fn say(&self, tools: &Tools) -> Result<(), JujuError> {
+        if self.fields.is_empty() {
+            return Ok(());
+        }
+        tools.set_data_bag(&self.relation, &self.fields).await?;
+        self.remark.iter().for_each(|remark| warn!("{remark}"));
+        Ok(())
+    }
+}
+
+/// Integrators whose library can send secrets do not change over in a relation in which they have sent a
+/// credential without. Those of the oldest protocol version know no secrets.
+fn stays_in_the_clear(handshake: Handshake, theirs: &BTreeMap<String, String>) -> bool {
+    let mut secret = handshake.requested_secrets.iter();
+    let sent = secret.any(|field| theirs.get(*field).is_some_and(|text| !text.is_empty()));
+    sent && !needs_placeholder(theirs)
+}
 
 /// What we say to integrators that answer only a request for a certain bucket, and know that this name
 /// stands for none.
@@ -49,7 +109,7 @@ pub(super) fn echo(
 
 /// What our data bag lacks for the integrator to answer, and to keep answering after it is refreshed. An
 /// empty word takes back what was said.
-pub(super) fn missing_words(
+fn missing_words(
     handshake: Handshake,
     relation: &str,
     theirs: &BTreeMap<String, String>,
@@ -64,6 +124,8 @@ pub(super) fn missing_words(
         words.extend(placeholder_words(trigger, relation, theirs, ours));
     }
     words.retain(|key, value| ours.get(*key) != Some(value));
+    let left = LEFTOVERS.into_iter().filter(|key| ours.contains_key(*key));
+    words.extend(left.map(|key| (key, String::new())));
     words
 }
 
@@ -186,6 +248,44 @@ mod tests {
         assert!(!missing(&[("data", "{}")], &said).contains(&taken_back));
         let wanted = [("reel", "a-real-one")];
         assert!(!missing(&[("version", "1")], &wanted).contains(&taken_back));
+    }
+
+    #[test]
+    fn leftovers_of_the_previous_charm_are_taken_back() {
+        let said = [
+            ("lib-version", "1.0"),
+            ("requested-secrets", r#"["key-a", "key-b"]"#),
+            ("version", "1"),
+            ("provided-secrets", r#"["username"]"#),
+            ("data", r#"{"key-a": "k"}"#),
+        ];
+        let taken_back = [("data", String::new()), ("provided-secrets", String::new())];
+        assert_eq!(missing(&[], &said), taken_back);
+        assert_eq!(missing(&[], &said[..3]), []);
+    }
+
+    #[test]
+    fn credentials_in_the_clear_are_remarked_on_once() {
+        let remark = |theirs: &[(&str, &str)], ours: &[(&str, &str)]| {
+            let apps = ["velero", "my-tape"];
+            Greeting::new(HANDSHAKE, "tape:7", apps, &bag(theirs), &bag(ours)).remark
+        };
+        let sent = [("version", "1"), ("key-b", "k")];
+        let said = remark(&sent, &[]).unwrap();
+        let commands =
+            "Run `juju remove-relation velero my-tape`, then `juju integrate velero my-tape`";
+        assert!(said.starts_with(commands), "{said}");
+        let asked = [("requested-secrets", r#"["key-a", "key-b"]"#)];
+        assert_eq!(remark(&sent, &asked), None, "it was said");
+        let others: [&[(&str, &str)]; 4] = [
+            &[],
+            &[("version", "1"), ("secret-extra", "secret:x")],
+            &[("version", "1"), ("key-b", "")],
+            &[("data", "{}"), ("key-b", "it knows no secrets")],
+        ];
+        for theirs in others {
+            assert_eq!(remark(theirs, &[]), None, "{theirs:?}");
+        }
     }
 
     #[test]

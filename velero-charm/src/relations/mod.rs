@@ -2,6 +2,7 @@
 
 pub(crate) mod applications;
 pub(crate) mod facts;
-mod handshake;
+pub(crate) mod handshake;
+pub(crate) mod password;
 pub(crate) mod secret;
 pub(crate) mod storage;

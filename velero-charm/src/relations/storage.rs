@@ -7,7 +7,7 @@ use provider_api::{Endpoint, Fact, Handshake, Registry, RelationData, StoragePro
 use tracing::warn;
 
 use super::{
-    handshake::{SECRET_ADDRESS, echo, missing_words},
+    handshake::{Greeting, LEFTOVERS_OF_UNIT, SECRET_ADDRESS, echo},
     secret::{Mark, Means, Opened, Secret},
 };
 use crate::{
@@ -20,10 +20,6 @@ const UNREAD: &str = "unread-secret";
 
 /// A word to ourselves: since when the integrator has been waited for. Juju tells a charm no such thing.
 const WAITING_SINCE: &str = "waiting-since";
-
-/// Where the charm before this one kept a copy of an integrator's data, secrets included: in its unit's data
-/// bag.
-const FORMER_COPY: &str = "data";
 
 /// A relation that can select a provider, with those that add to it.
 #[derive(Debug)]
@@ -41,7 +37,7 @@ pub(crate) struct Relation {
     pub(crate) remote_app: Option<String>,
     pub(crate) data: RelationData,
     /// What we have yet to write for the integrator to answer.
-    pub(crate) handshake: BTreeMap<&'static str, String>,
+    pub(crate) greeting: Greeting,
     /// What was read of its secret, now or earlier.
     pub(crate) reading: Option<Reading>,
     /// Since when it has been waited for, as far as we have noted it.
@@ -59,7 +55,7 @@ pub(crate) struct Sealed {
     address: Option<String>,
     /// The fields that the secret is to have.
     requested: &'static [&'static str],
-    handshake: BTreeMap<&'static str, String>,
+    greeting: Greeting,
     waiting_since: Option<Timestamp>,
     mark: Mark,
 }
@@ -119,7 +115,7 @@ impl Relation {
             id: id.to_owned(),
             remote_app: Some(remote_app.to_owned()),
             data,
-            handshake: BTreeMap::new(),
+            greeting: Greeting::default(),
             reading: None,
             waiting_since: None,
             mark: Mark::None,
@@ -144,20 +140,32 @@ impl Relation {
     }
 }
 
+/// The relations of a hook.
+#[derive(Debug)]
+pub(crate) struct Relations {
+    pub(crate) storage: Vec<StorageRelation<Sealed>>,
+    /// What is to be said to those that add to a storage relation which is not there.
+    pub(crate) greetings: Vec<Greeting>,
+}
+
 /// Reads every storage relation there is, but for the secrets. Changes nothing. One that is over is not there,
 /// even if Juju still lists it.
+///
+/// Some integrators answer unasked, and in the clear for good if nobody has asked for a secret. So optional
+/// relations are asked for one before they are of use. Where a store is connected, only the hooks of such a
+/// relation look for it.
 pub(crate) async fn read(
     tools: &Tools,
     registry: &Registry,
     unit: &Unit,
     leadership: Leadership,
-) -> Result<Vec<StorageRelation<Sealed>>, JujuError> {
+) -> Result<Relations, JujuError> {
     let reader = Reader {
         tools,
         unit,
         leadership,
     };
-    let mut relations = Vec::new();
+    let mut storage = Vec::<StorageRelation<Sealed>>::new();
     for provider in registry.iter() {
         let descriptor = provider.descriptor();
         for own in reader.read(&descriptor.endpoint).await? {
@@ -166,14 +174,30 @@ pub(crate) async fn read(
                 let found = reader.read(endpoint).await?;
                 further.extend(found.into_iter().map(|relation| (endpoint, relation)));
             }
-            relations.push(StorageRelation {
+            storage.push(StorageRelation {
                 provider,
                 own,
                 further,
             });
         }
     }
-    Ok(relations)
+    let mut greetings = Vec::new();
+    for descriptor in registry.descriptors() {
+        let is_connected =
+            |one: &StorageRelation<_>| one.provider.descriptor().name == descriptor.name;
+        let is_looked_for =
+            |name: &str| storage.is_empty() || unit.endpoint.as_deref() == Some(name);
+        if storage.iter().any(is_connected) {
+            continue;
+        }
+        for endpoint in descriptor.optional_endpoints {
+            if is_looked_for(endpoint.name) {
+                let lone = reader.read(endpoint).await?.into_iter();
+                greetings.extend(lone.map(|relation| relation.greeting));
+            }
+        }
+    }
+    Ok(Relations { storage, greetings })
 }
 
 /// Says to ourselves since when the integrator of a relation has been waited for, or that it no longer is. Nothing else
@@ -286,20 +310,23 @@ impl Reader<'_> {
             // Others may not write it, and with some versions of Juju not even read it.
             Leadership::Follower => None,
         };
-        Ok(Sealed::new(
-            id,
-            remote_app,
-            handshake,
-            theirs,
-            ours.as_ref(),
-        ))
+        let greeting = ours.as_ref().map(|ours| {
+            let integrator = remote_app.as_deref().unwrap_or(&id);
+            let applications = [unit.application.as_str(), integrator];
+            Greeting::new(handshake, &id, applications, &theirs, ours)
+        });
+        Ok(Sealed {
+            greeting: greeting.unwrap_or_default(),
+            ..Sealed::new(id, remote_app, handshake, theirs, ours.as_ref())
+        })
     }
 }
 
 impl Sealed {
-    /// Clears the copy that the charm before this one kept.
-    pub(crate) async fn forget_copy(&self, tools: &Tools) -> Result<(), JujuError> {
-        tools.clear_unit_field(&self.id, FORMER_COPY).await
+    /// Clears what the libraries of the previous charm wrote into our unit's data bag: a copy of the
+    /// integrator's data, secrets included, and what they asked for.
+    pub(crate) async fn forget_leftovers(&self, tools: &Tools) -> Result<(), JujuError> {
+        tools.clear_unit_fields(&self.id, &LEFTOVERS_OF_UNIT).await
     }
 
     fn new(
@@ -311,7 +338,6 @@ impl Sealed {
     ) -> Self {
         let requested = handshake.requested_secrets;
         let echo = echo(handshake, &id, &theirs, ours);
-        let missing = ours.map(|ours| missing_words(handshake, &id, &theirs, ours));
         let address = theirs.remove(SECRET_ADDRESS);
         let value = |(field, text): (String, String)| {
             let value = if requested.contains(&field.as_str()) {
@@ -329,7 +355,7 @@ impl Sealed {
             fields: theirs.into_iter().map(value).collect(),
             address,
             requested,
-            handshake: missing.unwrap_or_default(),
+            greeting: Greeting::default(),
             waiting_since: ours
                 .and_then(|ours| ours.get(WAITING_SINCE))
                 .and_then(|text| text.parse().ok()),
@@ -386,7 +412,7 @@ impl Sealed {
             id: self.id,
             remote_app: self.remote_app,
             data: self.fields.into_iter().collect(),
-            handshake: self.handshake,
+            greeting: self.greeting,
             reading,
             waiting_since: self.waiting_since,
             mark: self.mark,

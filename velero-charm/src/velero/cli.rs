@@ -5,6 +5,8 @@
 //! wish for plain text. It ends with the charm. No secret is ever an argument.
 
 use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -74,7 +76,7 @@ impl Cli {
 
     /// A command of the CLI, in our namespace.
     pub(crate) fn prepare(&self, arguments: &[impl AsRef<str>]) -> Result<Prepared, CliError> {
-        let home = tempfile::Builder::new().prefix("velero-cli-").tempdir()?;
+        let home = home()?;
         let mut command = companion::command(&self.path)?;
         command
             // Before the user's words: after them it could be taken for the value of a flag.
@@ -117,6 +119,14 @@ impl Cli {
     }
 }
 
+/// An empty folder that nobody else may look into; a charm that is killed leaves it behind.
+fn home() -> std::io::Result<TempDir> {
+    let ours_alone = Permissions::from_mode(0o700);
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("velero-cli-").permissions(ours_alone);
+    folder.tempdir()
+}
+
 fn install_arguments(options: Options<'_>) -> Vec<String> {
     let node_agent = options.node_agent == NodeAgent::On;
     let fs_backup = options.volume_backups == VolumeBackups::FileSystem;
@@ -148,6 +158,13 @@ fn parse(output: &[u8]) -> Result<Vec<DynamicObject>, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn home_of_the_cli_is_the_charms_alone() {
+        let home = home().unwrap();
+        let mode = home.path().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
 
     #[test]
     fn warnings_before_the_list_are_passed_over() {

@@ -12,7 +12,7 @@ pub(crate) mod server;
 pub(crate) mod version;
 pub(crate) mod work;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 
@@ -45,13 +45,17 @@ const GROUP: &str = "velero.io";
 /// The Secret with the password of the volumes' files in the store. Velero makes it if it is not there.
 pub(crate) const REPOSITORY_PASSWORD: &str = "velero-repo-credentials";
 
+/// The key in it.
+pub(crate) const REPOSITORY_PASSWORD_KEY: &str = "repository-password";
+
+pub(crate) fn repository_password(secret: &Secret) -> Option<&[u8]> {
+    let password = secret.data.as_ref()?.get(REPOSITORY_PASSWORD_KEY)?;
+    Some(&password.0)
+}
+
 /// It holds what Velero puts there on its own, which is the same everywhere.
 pub(crate) fn is_built_in_password(secret: &Secret) -> bool {
-    let password = secret
-        .data
-        .as_ref()
-        .and_then(|data| data.get("repository-password"));
-    password.is_some_and(|password| password.0 == b"static-passw0rd")
+    repository_password(secret) == Some(b"static-passw0rd")
 }
 
 /// Velero's custom resources that live in a namespace, as `(version, kind)`.
@@ -71,13 +75,19 @@ pub(crate) const CUSTOM_RESOURCES: [(&str, &str); 13] = [
     ("v2alpha1", "DataUpload"),
 ];
 
-/// The names of the bundled Velero's CRDs. Others of the group are somebody else's: older Veleros had
-/// more kinds, and later ones will.
-pub(crate) fn definition_names() -> BTreeSet<String> {
-    let plurals = CUSTOM_RESOURCES
-        .iter()
-        .map(|(_, name)| kind(name).plural.clone());
-    plurals.map(|plural| format!("{plural}.{GROUP}")).collect()
+/// The bundled Velero's CRDs: their names, and the kinds that they define. Others of the group are somebody
+/// else's: older Veleros had more kinds, and later ones will.
+pub(crate) fn definition_names() -> BTreeMap<String, &'static str> {
+    let kinds = CUSTOM_RESOURCES.iter().map(|(_, name)| *name);
+    kinds
+        .map(|name| (format!("{}.{GROUP}", kind(name).plural), name))
+        .collect()
+}
+
+/// The kind that one of them defines, in a version that need not be ours.
+pub(crate) fn kind_defined_by(definition: &str, version: &str) -> Option<Kind> {
+    let kind = *definition_names().get(definition)?;
+    Some(Kind::custom(GROUP, version, kind))
 }
 
 /// A kind of Velero's.
@@ -107,7 +117,16 @@ mod tests {
     fn definitions_are_named_as_velero_names_them() {
         let names = definition_names();
         assert_eq!(names.len(), CUSTOM_RESOURCES.len());
-        assert!(names.contains("backuprepositories.velero.io"));
-        assert!(!names.contains("resticrepositories.velero.io"));
+        assert!(names.contains_key("backuprepositories.velero.io"));
+        assert!(!names.contains_key("resticrepositories.velero.io"));
+    }
+
+    #[test]
+    fn definitions_are_named_in_the_command_that_deletes_them() {
+        let page = include_str!("../../../docs/reference/what-stays-behind.md");
+        let command = page.split_once("kubectl delete crd ").unwrap().1;
+        let command = command.split_once('`').unwrap().0;
+        let named: Vec<_> = command.split_whitespace().collect();
+        assert!(named.iter().copied().eq(definition_names().keys()));
     }
 }

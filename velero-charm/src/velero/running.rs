@@ -17,6 +17,7 @@ use super::{COMPONENT, LOCATION, NODE_AGENT, SERVER, kind, server::is_deployment
 use crate::cluster::{
     Cluster, ClusterError,
     follow::{self, Changes, by_name, watch},
+    those,
 };
 
 /// What Velero's health is read from.
@@ -50,7 +51,9 @@ impl Running {
         // All of them, as a Velero of somebody else's can be called anything.
         let servers = async {
             let anywhere = ListParams::default();
-            cluster.sift(&cluster.api(), anywhere, is_of_a_server).await
+            cluster
+                .sift(&cluster.api(), anywhere, those(is_of_a_server))
+                .await
         };
         let node_agents = async {
             let api = cluster.api::<DaemonSet>();

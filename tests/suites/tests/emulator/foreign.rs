@@ -210,3 +210,99 @@ async fn the_same_for_azure_and_with_juju_3() {
         "connection-protocol=abfss container=c secret-key=SK storage-account=sa"
     );
 }
+
+/// The real provider on this endpoint with a requirer that says our charm's words. Its user has named a secret to
+/// it and not granted it.
+async fn ungranted(dir: &Path, endpoint: &str, settings: &[(&str, &str)]) -> Juju {
+    let mut juju = Juju::bootstrap(&dir.join("juju"), "m", None).await.unwrap();
+    let source = ForeignCharm::ObjectStorageProvider.source().await.unwrap();
+    let options = DeployOptions::default();
+    juju.deploy(&source, "provider", options).await.unwrap();
+    let keys = [("access-key", "AK"), ("secret-key", "SK")];
+    let address = juju.add_secret("keys", &keys).unwrap();
+    juju.config("provider", settings).unwrap();
+    juju.config("provider", &[("credentials", &address)])
+        .unwrap();
+    settle(&mut juju).await;
+
+    let charm = dir.join("ours");
+    fs::create_dir_all(&charm).unwrap();
+    let interface = match endpoint {
+        "s3-credentials" => "s3",
+        _ => "azure_storage",
+    };
+    let metadata = format!("name: ours\nrequires: {{{endpoint}: {{interface: {interface}}}}}\n");
+    fs::write(charm.join("metadata.yaml"), metadata).unwrap();
+    let script = OURS.replace("s3-credentials", endpoint);
+    fs::write(charm.join("dispatch"), script).unwrap();
+    fs::set_permissions(charm.join("dispatch"), fs::Permissions::from_mode(0o755)).unwrap();
+    let source = CharmSource::Directory(charm);
+    juju.deploy(&source, "ours", DeployOptions::default())
+        .await
+        .unwrap();
+    juju.integrate("ours", "provider").unwrap();
+    settle(&mut juju).await;
+    juju
+}
+
+/// The key that has come as a secret, if one has.
+fn key_that_came(juju: &Juju) -> Option<String> {
+    let text = fs::read_to_string(juju.charm_dir("ours/0").join("secret")).ok()?;
+    let content: serde_json::Value = serde_json::from_str(&text).ok()?;
+    content["secret-key"].as_str().map(str::to_owned)
+}
+
+async fn minutes_pass(juju: &mut Juju) {
+    juju.update_status("provider/0").await.unwrap();
+    settle(juju).await;
+    juju.update_status("ours/0").await.unwrap();
+}
+
+#[tokio::test]
+async fn s3_library_sends_keys_some_minutes_after_the_grant() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("bucket", "b")];
+    let mut juju = ungranted(dir.path(), "s3-credentials", &settings).await;
+    assert_eq!(key_that_came(&juju), None);
+
+    juju.grant_secret("keys", "provider").unwrap();
+    settle(&mut juju).await;
+    assert_eq!(key_that_came(&juju), None, "no hook tells of a grant");
+    minutes_pass(&mut juju).await;
+    assert_eq!(key_that_came(&juju).as_deref(), Some("SK"));
+
+    juju.revoke_secret("keys", "provider").unwrap();
+    minutes_pass(&mut juju).await;
+    assert_eq!(key_that_came(&juju).as_deref(), Some("SK"), "it stays");
+}
+
+#[tokio::test]
+async fn azure_library_sends_a_granted_key_once_integrated_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [
+        ("container", "c"),
+        ("storage-account", "sa"),
+        ("connection-protocol", "abfss"),
+    ];
+    let mut juju = ungranted(dir.path(), "azure-storage-credentials", &settings).await;
+    assert_eq!(key_that_came(&juju).as_deref(), Some(""), "a blank");
+
+    juju.grant_secret("keys", "provider").unwrap();
+    minutes_pass(&mut juju).await;
+    assert_eq!(
+        key_that_came(&juju).as_deref(),
+        Some(""),
+        "nothing makes it send"
+    );
+
+    juju.remove_relation("ours", "provider").unwrap();
+    settle(&mut juju).await;
+    juju.integrate("ours", "provider").unwrap();
+    settle(&mut juju).await;
+    assert_eq!(key_that_came(&juju).as_deref(), Some("SK"));
+
+    juju.revoke_secret("keys", "provider").unwrap();
+    juju.config("provider", &[("path", "p")]).unwrap();
+    settle(&mut juju).await;
+    assert_eq!(key_that_came(&juju).as_deref(), Some(""), "blank again");
+}

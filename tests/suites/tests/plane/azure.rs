@@ -161,9 +161,11 @@ async fn a_service_principal_alone_selects_nothing_and_tears_down_nothing() {
         .unwrap()
         .bag
         .data;
-    assert!(
-        ours.is_empty(),
-        "nothing is asked for that nobody uses: {ours:?}"
+    let secrets = r#"["client-id", "client-secret"]"#;
+    assert_eq!(
+        ours.iter().collect::<Vec<_>>(),
+        [(&"requested-secrets".to_owned(), &secrets.to_owned())],
+        "so that what will be of use comes as a secret"
     );
 
     world.juju.remove_relation(APP, AUTH).unwrap();

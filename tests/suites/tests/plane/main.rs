@@ -26,6 +26,7 @@ mod gcs;
 mod guide;
 mod health;
 mod juju;
+mod many;
 mod neutral;
 mod past;
 mod property;

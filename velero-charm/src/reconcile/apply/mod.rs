@@ -28,6 +28,7 @@ use crate::{
     juju::env::in_cluster,
     ours::{
         Owner, credential, manifests,
+        password::{self, Step},
         record::{Record, Seen},
     },
     relations::storage::{StorageRelation, note_wait},
@@ -76,6 +77,16 @@ pub(super) async fn apply(
         announce(&steps, observed, ctx).await?;
         Done::Something
     };
+    if steps.password.is_none()
+        && observed.password.is_none()
+        && steps.install.is_some()
+        && observed.live.running.server().is_none()
+    {
+        info!(
+            "The files of volumes are encrypted with Velero's own password, which everybody knows; \
+             `repository-password` takes another as long as none are in the store."
+        );
+    }
     if !steps.is_empty() {
         if let Judged::Changed { before } = &expected.location {
             steps.remarks.iter().for_each(|remark| info!("{remark}"));
@@ -92,10 +103,9 @@ pub(super) async fn apply(
 /// Says what makes integrators send their data, where it was not yet said.
 async fn shake_hands(observed: &Observed, ctx: &Context) -> Result<(), Error> {
     let relations = observed.relations.iter().flat_map(StorageRelation::all);
-    for relation in relations.filter(|relation| !relation.handshake.is_empty()) {
-        ctx.tools
-            .set_data_bag(&relation.id, &relation.handshake)
-            .await?;
+    let greetings = relations.map(|relation| &relation.greeting);
+    for greeting in greetings.chain(&observed.greetings) {
+        greeting.say(&ctx.tools).await?;
     }
     Ok(())
 }
@@ -135,6 +145,7 @@ async fn carry_out(
         remarks: _,
         install,
         repositories,
+        password,
         credentials,
         locations,
         deletions,
@@ -160,6 +171,9 @@ async fn carry_out(
     if let Some(repositories) = repositories {
         cluster.carry_out(&repositories).await?;
     }
+    if let Some(step) = password {
+        see_to_password(&step, &writer, place).await?;
+    }
     for credential in &credentials {
         let secret = secret(credential, &live.credentials, place)?;
         writer.put(&as_dynamic(&secret)?).await?;
@@ -177,6 +191,31 @@ async fn carry_out(
     }
     for wait in waits {
         note_wait(&ctx.tools, &wait.relation, wait.since).await?;
+    }
+    Ok(())
+}
+
+async fn see_to_password(step: &Step, writer: &Writer<'_>, place: Place<'_>) -> Result<(), Error> {
+    let (kind, name) = (Kind::of::<Secret>(), velero::REPOSITORY_PASSWORD);
+    let cluster = writer.cluster;
+    match step {
+        Step::Make(reading) => {
+            // Velero may be faster, and what it makes is not ours: the next hook sees to that.
+            let secret = as_dynamic(&password::secret(reading, place.namespace))?;
+            cluster.create(&secret).await?;
+            info!("Made Secret `{name}` with the password of `repository-password`.");
+        }
+        Step::Set(reading) => {
+            let change = password::change(reading);
+            cluster.merge(&kind, name, "set", change).await?;
+            info!("Secret `{name}` has the password of `repository-password`.");
+        }
+        Step::Forget => {
+            let change = password::without_note();
+            cluster
+                .merge(&kind, name, "take a note off", change)
+                .await?;
+        }
     }
     Ok(())
 }

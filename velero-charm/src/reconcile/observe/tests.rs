@@ -54,7 +54,9 @@ fn reading_of_every_relation_is_kept() {
         role: Role::Leads,
         config: Map::new(),
         relations: vec![storage, unread],
+        greetings: Vec::new(),
         facts: Facts::default(),
+        password: None,
         live: Live::default(),
     };
     let readings = observed.readings().into_iter();
@@ -75,6 +77,7 @@ fn unit_that_may_not_keep_a_secret_asks_for_none() {
         application: "velero".into(),
         model_uuid: "m".into(),
         charm_dir: "/charm".into(),
+        endpoint: None,
         broken_relation: None,
     };
     let ctx = Context::new(unit, News::OfSecrets, Secrets::default()).unwrap();

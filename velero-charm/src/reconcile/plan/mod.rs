@@ -23,6 +23,7 @@ use crate::{
     context::Place,
     ours::{
         credential::Readings,
+        password::{Password, Step},
         record::{Basis, Seen},
     },
     relations::storage::StorageRelation,
@@ -40,7 +41,8 @@ pub(super) struct Plan<S> {
 #[derive(Debug)]
 pub(super) struct Draft(pub(super) Steps);
 
-/// What has to be done, in this order: labels, CRDs, RBAC, repositories, Secrets, locations, workloads, and at
+/// What has to be done, in this order: labels, CRDs, RBAC, repositories, Secrets (the
+/// password before the first server, which else makes one that everybody knows), locations, workloads, and at
 /// last the deletions.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
@@ -53,6 +55,7 @@ pub(super) struct Steps {
     /// Known to be in a store that the location leaves. Velero takes them for being in the next one too,
     /// unless it sees the location change; and once that has changed, nothing tells where they were.
     pub(super) repositories: Option<Deletion>,
+    pub(super) password: Option<Step>,
     pub(super) credentials: Vec<Credential>,
     pub(super) locations: Vec<DynamicObject>,
     pub(super) deletions: Vec<Deletion>,
@@ -126,6 +129,7 @@ struct World<'a> {
     live: &'a Live,
     /// What was read of relations' secrets.
     readings: &'a Readings,
+    password: Option<&'a Password>,
     place: Place<'a>,
     /// For a Secret, if a new one is needed.
     fresh_name: &'a str,
@@ -144,6 +148,7 @@ pub(super) fn plan(
     let world = World {
         live: &observed.live,
         readings: &observed.readings(),
+        password: observed.password.as_ref(),
         place,
         fresh_name,
         relations: &observed.relations,
@@ -161,17 +166,24 @@ fn draft(desired: &Desired, world: World<'_>) -> Plan<Draft> {
     }
 }
 
-/// Without a valid config nothing is done but to keep what was read.
+/// Without a valid config nothing is done but to keep what was read, or to doubt it.
 fn steps(desired: &Desired, world: World<'_>) -> Steps {
-    let World { live, place, .. } = world;
+    let World {
+        live,
+        place,
+        password,
+        ..
+    } = world;
     let mut steps = Steps {
         waits: waits(desired, world),
         ..Steps::default()
     };
     let Ok(core) = &desired.core else {
+        steps.password = password.and_then(Password::doubt);
         storage::keep(&mut steps, &desired.storage, world);
         return steps;
     };
+    steps.password = password.and_then(Password::step);
     steps.install = install::install(core, &desired.storage, live, place);
     match &desired.storage {
         Intent::Set {
@@ -204,7 +216,10 @@ fn waits(desired: &Desired, world: World<'_>) -> Vec<Wait> {
 impl Steps {
     /// Nothing is to be done.
     pub(super) fn is_empty(&self) -> bool {
-        self.is_only_notes() && self.credentials.is_empty() && self.waits.is_empty()
+        self.is_only_notes()
+            && self.credentials.is_empty()
+            && self.waits.is_empty()
+            && self.password.is_none()
     }
 
     /// Nothing in it concerns Velero: it keeps what was read or awaited, no more.
@@ -215,6 +230,7 @@ impl Steps {
             remarks: _,
             install,
             repositories,
+            password: _,
             credentials: _,
             waits: _,
             locations,

@@ -113,6 +113,7 @@ pub(in crate::reconcile) fn drafted(
     draft(
         &desired,
         World {
+            password: None,
             live,
             readings,
             place: place(&owner()),

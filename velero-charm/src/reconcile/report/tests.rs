@@ -45,6 +45,7 @@ fn unit() -> Unit {
         application: "velero".into(),
         model_uuid: "m".into(),
         charm_dir: "/charm".into(),
+        endpoint: None,
         broken_relation: None,
     }
 }

@@ -13,9 +13,12 @@ use provider_api::{Answer, Descriptor, Inputs, Problem, Problems, Registry, Stor
 use serde_json::{Map, Value};
 
 use self::image::check_image;
-use super::observe::Observed;
+use super::observe::{Observed, PASSWORD_OPTION};
 use crate::{
-    ours::Owner,
+    ours::{
+        Owner,
+        password::{self, Password, Wanted},
+    },
     relations::applications::Applications,
     velero::{
         DEFAULT_IMAGE,
@@ -99,7 +102,7 @@ pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) 
     let applications = Applications::related(&observed.relations);
     let storage = storage(observed, &applications);
     Desired {
-        core: core(&observed.config, registry),
+        core: core(&observed.config, observed.password.as_ref(), registry),
         storage: snapshots(
             carry::over(storage, &observed.live, owner),
             &observed.config,
@@ -112,7 +115,11 @@ pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) 
     }
 }
 
-fn core(config: &Map<String, Value>, registry: &Registry) -> Result<Core, Problems> {
+fn core(
+    config: &Map<String, Value>,
+    password: Option<&Password>,
+    registry: &Registry,
+) -> Result<Core, Problems> {
     let mut problems = Vec::new();
     let velero_image = text(config, VELERO_IMAGE, DEFAULT_IMAGE);
     problems.extend(check_image(VELERO_IMAGE, &velero_image, DEFAULT_IMAGE).err());
@@ -137,12 +144,35 @@ fn core(config: &Map<String, Value>, registry: &Registry) -> Result<Core, Proble
             format!("set `{USE_NODE_AGENT}` to true, or `{FS_BACKUP}` to false"),
         ));
     }
+    problems.extend(password.and_then(of_password));
     Problems::raise(problems)?;
     Ok(Core {
         velero_image,
         node_agent,
         volume_backups,
     })
+}
+
+/// Without the password that is asked for Velero would take one that everybody knows, and one that is in use cannot be
+/// replaced: nothing could read the files any more.
+fn of_password(password: &Password) -> Option<Problem> {
+    match &password.wanted {
+        Wanted::Unreadable(reason) => Some(Problem::unreadable(
+            PASSWORD_OPTION,
+            reason,
+            format!(
+                "grant the application a secret with a field `{}`, or reset the option",
+                password::FIELD
+            ),
+        )),
+        Wanted::Known(_) => password.is_refused().map(|repository| {
+            Problem::invalid(
+                PASSWORD_OPTION,
+                format!("is not the password of BackupRepository `{repository}`"),
+                "set it to the secret with that password, or reset the option",
+            )
+        }),
+    }
 }
 
 /// Whether a node agent is asked for, be the other options valid or not.

@@ -135,9 +135,11 @@ fn check(config: &Value, relations: Vec<StorageRelation>) -> Desired {
 fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> Desired {
     let registry = Registry::new(vec![&Tape]).unwrap();
     let observed = Observed {
+        password: None,
         role: Role::Leads,
         config: config.as_object().unwrap().clone(),
         relations,
+        greetings: Vec::new(),
         facts: Facts {
             provider_ids: vec!["shelf".into()],
             ..Facts::default()

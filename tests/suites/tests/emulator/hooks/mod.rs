@@ -3,6 +3,7 @@
 
 mod actions;
 mod commit;
+mod dialects;
 mod disturbed;
 mod given;
 mod keys;

@@ -122,3 +122,42 @@ async fn charm_in_another_model_keeps_the_definitions() {
         world.log()
     );
 }
+
+/// A later Velero serves a kind in a version that ours does not know.
+#[tokio::test]
+async fn objects_in_another_version_keep_the_definitions() {
+    let plane = Plane::start().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "version").await.unwrap();
+    let uploads = "datauploads.velero.io";
+    let live = api(&world, DEFINITIONS).get(uploads).await.unwrap();
+    let mut versions = live.data["spec"]["versions"].as_array().unwrap().clone();
+    let mut later = versions[0].clone();
+    versions[0]["served"] = json!(false);
+    versions[0]["storage"] = json!(false);
+    later["name"] = json!("v1");
+    versions.push(later);
+    let later = json!({"spec": {"versions": versions}}).to_string();
+    let patch = ["patch", "crd", uploads, "--type=merge", "-p", &later];
+    world.kubectl(&patch).await.unwrap();
+    let kept = ["-n", "default", "get", uploads, "-o", "name"];
+    let upload = json!({
+        "apiVersion": "velero.io/v1", "kind": "DataUpload",
+        "metadata": {"name": "kept", "namespace": "default"},
+    });
+    // The version is served a moment after it was defined.
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    while let Err(error) = world.apply(&upload).await {
+        assert!(tokio::time::Instant::now() < deadline, "{error}");
+        tokio::task::yield_now().await;
+    }
+
+    remove(&mut world, APP).await;
+
+    assert_eq!(names(&world).await, rendered().await);
+    assert_eq!(
+        world.kubectl(&kept).await.unwrap(),
+        "dataupload.velero.io/kept"
+    );
+    let said = "namespace `default` uses them (DataUpload `kept`)";
+    assert!(world.log().contains(said), "{}", world.log());
+}

@@ -4,6 +4,7 @@
 mod fields;
 mod hostile;
 mod news;
+mod password;
 mod property;
 
 use juju_emulator::{HookRun, S3Settings};

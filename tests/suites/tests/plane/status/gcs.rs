@@ -111,7 +111,7 @@ pub(super) async fn gcs(plane: &Plane) -> Rows {
     let situation = "The integrator has not been given its key";
     rows.take(&world, Section::Gcs, "waiting", situation);
     offer(&mut world, "secret-key", &key).await;
-    world.expect_status("active: ").unwrap();
+    rows.healed(&world);
 
     for (value, situation) in [
         ("", "The bucket is missing"),
@@ -120,19 +120,24 @@ pub(super) async fn gcs(plane: &Plane) -> Rows {
     ] {
         offer(&mut world, "bucket", value).await;
         rows.take(&world, Section::Gcs, "blocked", situation);
+        offer(&mut world, "bucket", &bucket).await;
+        rows.healed(&world);
     }
-    offer(&mut world, "bucket", &bucket).await;
     for (situation, value) in keys(&key) {
         offer(&mut world, "secret-key", &value).await;
         rows.take(&world, Section::Gcs, "blocked", situation);
+        offer(&mut world, "secret-key", &key).await;
+        rows.healed(&world);
     }
-    offer(&mut world, "secret-key", &key).await;
-    world.expect_status("active: ").unwrap();
     for (situation, cause) in causes() {
         let verdict = Verdict::Unavailable(format!("{WRAPPED}{cause}"));
         world.let_bucket(&bucket, verdict).await.unwrap();
         world.update_status().await.unwrap();
         rows.take(&world, Section::Gcs, "blocked", situation);
+        let available = Verdict::Available;
+        world.let_bucket(&bucket, available).await.unwrap();
+        world.update_status().await.unwrap();
+        rows.healed(&world);
     }
     rows
 }

@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 """Offers a store that is described by options, through the library's own providers.
 
+Keys are options too, for tests that are not about their way, or come from the user's secret that `credentials`
+names, as those of the integrators on this library do. That of S3 sends nothing while it may not read it, and all
+again with each update-status; that of Azure sends a blank key, and nothing of its own accord.
+
 A requirer is answered when it asks and again whenever an option changes. Options that are empty are
 left out; a bucket or container that the requirer asks for counts where the option is empty.
 """
@@ -12,14 +16,14 @@ from object_storage import AzureStorageProvider, GCSProvider, S3Provider
 
 logger = logging.getLogger(__name__)
 
-S3_OPTIONS = [
-    "access-key", "secret-key", "bucket", "endpoint", "region", "path", "s3-uri-style",
-]
+S3_KEYS = ["access-key", "secret-key"]
+S3_OPTIONS = ["bucket", "endpoint", "region", "path", "s3-uri-style"]
+AZURE_KEYS = ["secret-key"]
 AZURE_OPTIONS = [
-    "secret-key", "container", "storage-account", "connection-protocol", "endpoint", "path",
-    "resource-group",
+    "container", "storage-account", "connection-protocol", "endpoint", "path", "resource-group",
 ]
-GCS_OPTIONS = ["secret-key", "bucket", "path", "storage-class"]
+GCS_KEYS = ["secret-key"]
+GCS_OPTIONS = ["bucket", "path", "storage-class"]
 
 
 class ObjectStorageProvider(ops.CharmBase):
@@ -29,32 +33,60 @@ class ObjectStorageProvider(ops.CharmBase):
         self.azure = AzureStorageProvider(self, "azure-storage-credentials")
         self.gcs = GCSProvider(self, "gcs-credentials")
         self.offers = [
-            (self.s3, S3_OPTIONS, "bucket"),
-            (self.azure, AZURE_OPTIONS, "container"),
-            (self.gcs, GCS_OPTIONS, "bucket"),
+            (self.s3, S3_KEYS, S3_OPTIONS, "bucket"),
+            (self.azure, AZURE_KEYS, AZURE_OPTIONS, "container"),
+            (self.gcs, GCS_KEYS, GCS_OPTIONS, "bucket"),
         ]
-        for provider, _, _ in self.offers:
+        for provider, *_ in self.offers:
             framework.observe(
                 provider.on.storage_connection_info_requested, self._on_requested
             )
-        framework.observe(self.on.config_changed, self._on_config_changed)
+        framework.observe(self.on.config_changed, self._answer_all)
+        framework.observe(self.on.secret_changed, self._on_secret_changed)
+        framework.observe(self.on.update_status, self._on_update_status)
         framework.observe(self.on.collect_unit_status, self._on_collect_status)
 
     def _on_requested(self, event):
-        for provider, options, place in self.offers:
-            if provider.relation_name == event.relation.name:
-                self._answer(provider, options, place, event.relation)
+        for offer in self.offers:
+            if offer[0].relation_name == event.relation.name:
+                self._answer(offer, event.relation)
 
-    def _on_config_changed(self, _):
-        for provider, options, place in self.offers:
-            for relation in self.model.relations[provider.relation_name]:
-                if provider.is_protocol_ready(relation):
-                    self._answer(provider, options, place, relation)
+    def _on_secret_changed(self, event: ops.SecretChangedEvent):
+        if event.secret.id == self.config.get("credentials"):
+            self._answer_all(event)
 
-    def _answer(self, provider, options, place, relation):
-        if not self.unit.is_leader() or not self.config["secret-key"]:
+    def _on_update_status(self, _):
+        self._answer_all_of(self.offers[:1])
+
+    def _answer_all(self, _):
+        self._answer_all_of(self.offers)
+
+    def _answer_all_of(self, offers):
+        for offer in offers:
+            for relation in self.model.relations[offer[0].relation_name]:
+                if offer[0].is_protocol_ready(relation):
+                    self._answer(offer, relation)
+
+    def _keys(self, names):
+        """What the user has given, as far as it may be read."""
+        if not (address := self.config.get("credentials")):
+            return {name: self.config[name] for name in names if self.config[name]}
+        try:
+            content = self.model.get_secret(id=address).get_content(refresh=True)
+        except (ops.ModelError, ops.SecretNotFoundError) as error:
+            logger.warning("credentials: %s", error)
+            return {}
+        return {name: content[name] for name in names if content.get(name)}
+
+    def _answer(self, offer, relation):
+        provider, names, options, place = offer
+        keys = self._keys(names)
+        if provider is self.azure and self.config.get("credentials"):
+            keys = {name: keys.get(name, "") for name in names}
+        if not self.unit.is_leader() or "secret-key" not in keys:
             return
         data = {option: self.config[option] for option in options if self.config[option]}
+        data |= keys
         if chain := self.config["tls-ca-chain"]:
             data["tls-ca-chain"] = [chain]
         if place not in data:
@@ -65,7 +97,7 @@ class ObjectStorageProvider(ops.CharmBase):
         provider.set_storage_connection_info(relation.id, data)
 
     def _on_collect_status(self, event: ops.CollectStatusEvent):
-        if self.config["secret-key"]:
+        if self._keys(["secret-key"]):
             event.add_status(ops.ActiveStatus())
         else:
             event.add_status(ops.BlockedStatus("set secret-key"))

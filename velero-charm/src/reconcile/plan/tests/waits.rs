@@ -27,6 +27,7 @@ fn waits_of(storage: Intent, noted: Option<&str>) -> Vec<Wait> {
     let world = World {
         live: &live,
         readings: &Readings::new(),
+        password: None,
         place: place(&owner),
         fresh_name: "fresh",
         relations: &relations,
