@@ -3,6 +3,7 @@
 use provider_api::{Registry, RegistryError, link};
 
 link!(provider_azure);
+link!(provider_gcs);
 link!(provider_s3);
 
 /// The providers of this build. Calling it is what keeps them linked.

@@ -14,6 +14,7 @@ use super::azure::{AzureDialect, AzureIntegrator, AzureSettings};
 use super::azure_auth::{AuthRelease, AzureAuthIntegrator};
 use super::charm::{Charm, CharmSource, Role};
 use super::cluster::Trust;
+use super::gcs::{GcsIntegrator, GcsRelease, GcsSettings};
 use super::integrations::side;
 use super::model::{Application, Counters, Kind, Life, Model, Relation, Status, Unit, split_unit};
 use super::s3::{Dialect, S3Integrator, S3Settings};
@@ -169,6 +170,16 @@ impl Juju {
         application.charm_revision += 1;
         application.config_version += 1;
         self.save()
+    }
+
+    /// Deploys the played `gcs-integrator` in a release that talks like this.
+    pub fn deploy_gcs_integrator(
+        &mut self,
+        app: &str,
+        settings: GcsSettings,
+        release: GcsRelease,
+    ) -> Result<()> {
+        self.deploy_player(app, Peer::Gcs(GcsIntegrator { settings, release }))
     }
 
     /// Deploys a played integrator of any kind of store, which knows nothing yet: its endpoint with the

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::any::AnyIntegrator;
 use super::azure::AzureIntegrator;
 use super::azure_auth::AzureAuthIntegrator;
+use super::gcs::GcsIntegrator;
 use super::model::{Bag, Kind, Life, Model, Relation};
 use super::s3::S3Integrator;
 use super::secrets::{Content, Grant, Owner, Reading, Secret, address, decode, parse_uri};
@@ -28,6 +29,8 @@ pub enum Peer {
     Azure(AzureIntegrator),
     /// `azure-auth-integrator`.
     AzureAuth(AzureAuthIntegrator),
+    /// `gcs-integrator`.
+    Gcs(GcsIntegrator),
     /// Any other, without quirks.
     Any(AnyIntegrator),
 }
@@ -93,6 +96,7 @@ impl Peer {
             Self::S3(player) => player,
             Self::Azure(player) => player,
             Self::AzureAuth(player) => player,
+            Self::Gcs(player) => player,
             Self::Any(player) => player,
         }
     }
@@ -103,6 +107,7 @@ impl Peer {
             Self::S3(player) => player,
             Self::Azure(player) => player,
             Self::AzureAuth(player) => player,
+            Self::Gcs(player) => player,
             Self::Any(player) => player,
         }
     }

@@ -305,6 +305,7 @@ fn is_of_name(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::GCS;
 
     fn refusal(section: &str) -> String {
         let readme = format!("{SECTION}\n\n{section}\n\n## Next\n\n    cargo demo\n");
@@ -313,8 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn readme_backs_up_and_restores_with_either_store() {
-        for integrator in [S3, AZURE] {
+    fn readme_backs_up_and_restores_with_each_store() {
+        for integrator in [S3, AZURE, GCS] {
             let lines = lines(integrator).unwrap();
             let moments: Vec<_> = lines.iter().map(Line::moment).collect();
             let special = moments.iter().filter(|moment| **moment != Moment::Other);

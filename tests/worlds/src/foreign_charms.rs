@@ -17,10 +17,10 @@ use tokio::process::Command;
 /// A charm in `charms/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForeignCharm {
-    /// Offers `s3-credentials` (interface `s3`) and `azure-storage-credentials` (`azure_storage`) as its
-    /// options say: `bucket`, `endpoint`, `access-key`, `secret-key` and so on.
+    /// Offers `s3-credentials` (interface `s3`), `azure-storage-credentials` (`azure_storage`) and
+    /// `gcs-credentials` (`gcs`) as its options say: `bucket`, `endpoint`, `access-key`, `secret-key` and so on.
     ObjectStorageProvider,
-    /// Requires the same two, and says in its status what it got.
+    /// Requires the first two, and says in its status what it got.
     ObjectStorageRequirer,
 }
 

@@ -22,6 +22,8 @@ pub const UNIT: &str = "velero-operator/0";
 pub const S3: &str = "s3-integrator";
 /// The integrator of stores in Azure.
 pub const AZURE: &str = "azure-storage-integrator";
+/// The integrator of stores at Google.
+pub const GCS: &str = "gcs-integrator";
 
 const VELERO_CLI: &str = "velero";
 

@@ -88,8 +88,8 @@ async fn provider_and_requirer_of_the_real_library_find_each_other() {
 
 /// What our charm writes into its bag to be answered, and what it then reads.
 const OURS: &str = r#"#!/bin/sh
-for id in $(relation-ids s3-credentials); do
-    echo '{"requested-secrets": "[\"access-key\", \"secret-key\"]", "version": "1", "lib-version": "1.0"}' |
+for id in $(relation-ids ENDPOINT); do
+    echo '{"requested-secrets": "REQUESTED", "version": "1", "lib-version": "1.0"}' |
         relation-set -r $id --app --file -
     app=$(relation-list -r $id --app)
     relation-get -r $id --app --format=json - $app > bag
@@ -98,38 +98,80 @@ for id in $(relation-ids s3-credentials); do
 done
 "#;
 
-#[tokio::test]
-async fn our_charm_s_words_are_answered_by_the_real_provider() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut juju = model(dir.path()).await;
-    juju.config("provider", &[("bucket", "b")]).unwrap();
-    let charm = dir.path().join("ours");
+/// Relates a charm that asks for these secrets in our words.
+async fn integrate_ours(juju: &mut Juju, dir: &Path, endpoint: (&str, &str), requested: &str) {
+    let (name, interface) = endpoint;
+    let charm = dir.join("ours");
     fs::create_dir_all(&charm).unwrap();
-    let metadata = "name: ours\nrequires: {s3-credentials: {interface: s3}}\n";
+    let metadata = format!("name: ours\nrequires: {{{name}: {{interface: {interface}}}}}\n");
     fs::write(charm.join("metadata.yaml"), metadata).unwrap();
-    fs::write(charm.join("dispatch"), OURS).unwrap();
+    let requested = requested.replace('"', "\\\"");
+    let dispatch = OURS.replace("ENDPOINT", name);
+    let dispatch = dispatch.replace("REQUESTED", &requested);
+    fs::write(charm.join("dispatch"), dispatch).unwrap();
     fs::set_permissions(charm.join("dispatch"), fs::Permissions::from_mode(0o755)).unwrap();
     let source = CharmSource::Directory(charm);
     juju.deploy(&source, "ours", DeployOptions::default())
         .await
         .unwrap();
     juju.integrate("ours", "provider").unwrap();
-    settle(&mut juju).await;
-    let read = |juju: &Juju, name: &str| -> serde_json::Value {
-        let text = fs::read_to_string(juju.charm_dir("ours/0").join(name)).unwrap();
-        serde_json::from_str(&text).unwrap()
-    };
-    let bag = read(&juju, "bag");
+    settle(juju).await;
+}
+
+/// What our charm has read.
+fn ours(juju: &Juju, name: &str) -> serde_json::Value {
+    let text = fs::read_to_string(juju.charm_dir("ours/0").join(name)).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn our_charm_s_words_are_answered_by_the_real_provider() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut juju = model(dir.path()).await;
+    juju.config("provider", &[("bucket", "b")]).unwrap();
+    let endpoint = ("s3-credentials", "s3");
+    let secrets = r#"["access-key", "secret-key"]"#;
+    integrate_ours(&mut juju, dir.path(), endpoint, secrets).await;
+
+    let bag = ours(&juju, "bag");
     assert_eq!(
         (&bag["bucket"], &bag["version"]),
         (&"b".into(), &"1".into()),
         "{bag}"
     );
     assert!(bag.get("secret-key").is_none(), "{bag}");
-    assert_eq!(read(&juju, "secret")["secret-key"], "SK1");
+    assert_eq!(ours(&juju, "secret")["secret-key"], "SK1");
     juju.config("provider", &[("secret-key", "SK2")]).unwrap();
     settle(&mut juju).await;
-    assert_eq!(read(&juju, "secret")["secret-key"], "SK2");
+    assert_eq!(ours(&juju, "secret")["secret-key"], "SK2");
+}
+
+/// A document is no text to the library's own reader, so that it might come out changed.
+#[tokio::test]
+async fn google_key_comes_to_the_byte_from_the_real_provider() {
+    const KEY: &str = "{\"type\":  \"service_account\",\n \"private_key\": \"-----BEGIN\\n\"}";
+    let dir = tempfile::tempdir().unwrap();
+    let mut juju = model(dir.path()).await;
+    let settings = [
+        ("bucket", "b"),
+        ("path", "p"),
+        ("storage-class", "NEARLINE"),
+        ("secret-key", KEY),
+    ];
+    juju.config("provider", &settings).unwrap();
+    let endpoint = ("gcs-credentials", "gcs");
+    integrate_ours(&mut juju, dir.path(), endpoint, r#"["secret-key"]"#).await;
+
+    let bag = ours(&juju, "bag");
+    for (field, value) in [
+        ("bucket", "b"),
+        ("path", "p"),
+        ("storage-class", "NEARLINE"),
+    ] {
+        assert_eq!(bag[field], value, "{bag}");
+    }
+    assert!(bag.get("secret-key").is_none(), "{bag}");
+    assert_eq!(ours(&juju, "secret")["secret-key"], KEY);
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod dotenv;
 mod equal_worlds;
 mod fault;
 mod foreign;
+mod gcs;
 mod guide;
 mod health;
 mod juju;

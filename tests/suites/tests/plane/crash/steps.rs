@@ -52,7 +52,7 @@ use Step::{
     BreakRelation, Fall, Install, MoveFolder, NodeAgentOff, NodeAgentOn, Relate, Remove, Rise,
     Rotate, Upgrade,
 };
-use StoreKind::{Azure, S3};
+use StoreKind::{Azure, Gcs, S3};
 use Way::{Back, There};
 
 /// A world's name, and the steps that it takes over and over.
@@ -64,6 +64,7 @@ pub(crate) fn overture(round: &[Step]) -> &'static [Step] {
         Some(Install) | None => &[],
         Some(Relate(_) | Fall) => &[Install],
         Some(Rotate(Azure, _)) => &[Install, Relate(Azure)],
+        Some(Rotate(Gcs, _)) => &[Install, Relate(Gcs)],
         Some(_) => &[Install, Relate(S3)],
     }
 }
@@ -80,6 +81,12 @@ impl Site {
                 Rotate(Azure, Back),
                 MoveFolder(Azure, Back),
                 BreakRelation(Azure),
+                Relate(Gcs),
+                Rotate(Gcs, There),
+                MoveFolder(Gcs, There),
+                Rotate(Gcs, Back),
+                MoveFolder(Gcs, Back),
+                BreakRelation(Gcs),
                 Relate(S3),
                 Rotate(S3, There),
                 MoveFolder(S3, There),
@@ -120,6 +127,7 @@ impl Site {
                 ("phoenix-b", &[Fall, Rise]),
                 ("store", &[Relate(S3), BreakRelation(S3)]),
                 ("store-azure", &[Relate(Azure), BreakRelation(Azure)]),
+                ("store-gcs", &[Relate(Gcs), BreakRelation(Gcs)]),
                 (
                     "settings",
                     &[
@@ -138,6 +146,15 @@ impl Site {
                         MoveFolder(Azure, Back),
                     ],
                 ),
+                (
+                    "settings-gcs",
+                    &[
+                        Rotate(Gcs, There),
+                        MoveFolder(Gcs, There),
+                        Rotate(Gcs, Back),
+                        MoveFolder(Gcs, Back),
+                    ],
+                ),
                 ("node-agent", &[NodeAgentOn, NodeAgentOff]),
             ],
             Self::Upgraded => vec![("upgrade", &[Upgrade])],
@@ -153,14 +170,18 @@ impl Step {
             Install | Rise => "install",
             Relate(S3) => "related",
             Relate(Azure) => "related, Azure",
+            Relate(Gcs) => "related, Google",
             Rotate(S3, _) => "keys changed",
             Rotate(Azure, _) => "keys changed, Azure",
+            Rotate(Gcs, _) => "keys changed, Google",
             MoveFolder(S3, _) => "folder changed",
             MoveFolder(Azure, _) => "folder changed, Azure",
+            MoveFolder(Gcs, _) => "folder changed, Google",
             NodeAgentOn => "node agent on",
             NodeAgentOff => "node agent off",
             BreakRelation(S3) => "relation broken",
             BreakRelation(Azure) => "relation broken, Azure",
+            BreakRelation(Gcs) => "relation broken, Google",
             Upgrade => "upgrade",
             Remove | Fall => "remove",
         }
@@ -205,7 +226,7 @@ impl Step {
                     world,
                     store.integrator(),
                     "secret-key",
-                    "another-secret-key",
+                    &store.key_of("another-secret-key"),
                 );
             }
             Rotate(store, Back) => {

@@ -22,17 +22,19 @@ pub(crate) enum Scene {
 }
 
 use Scene::{Install, NodeAgentOn, Related, RelationBroken, Remove, Steady};
-use StoreKind::{Azure, S3};
+use StoreKind::{Azure, Gcs, S3};
 
 impl Scene {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Steady,
         Install,
         Related(S3),
         Related(Azure),
+        Related(Gcs),
         NodeAgentOn,
         RelationBroken(S3),
         RelationBroken(Azure),
+        RelationBroken(Gcs),
         Remove,
     ];
 

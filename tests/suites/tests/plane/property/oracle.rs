@@ -36,6 +36,7 @@ const fn provider(scene: &Scene) -> &'static str {
     match scene.store {
         StoreKind::S3 => "aws",
         StoreKind::Azure => "azure",
+        StoreKind::Gcs => "gcp",
     }
 }
 
@@ -132,6 +133,7 @@ async fn location(scene: &Scene, related: bool) -> Option<String> {
             "storageAccount": "acme",
             "storageAccountKeyEnvVar": "AZURE_STORAGE_ACCOUNT_ACCESS_KEY",
         }),
+        StoreKind::Gcs => Value::Null,
     };
     assert_eq!(spec["config"], config);
     Some(spec["credential"]["name"].as_str().unwrap().to_owned())
@@ -160,6 +162,7 @@ async fn credential(scene: &Scene, named: Option<&str>) {
                 assert_eq!(values, [access_key.as_str(), key]);
             }
             StoreKind::Azure => assert_eq!(values, [key, "AzurePublicCloud"]),
+            StoreKind::Gcs => assert_eq!(text, key),
         }
     }
 }

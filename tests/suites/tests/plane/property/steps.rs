@@ -96,7 +96,7 @@ impl Scene {
         let name = format!("seed-{seed}");
         let mut world = plane.world_at(&name, proxy.api()).await.unwrap();
         world.deploy(DeployOptions::trusted()).await.unwrap();
-        let store = [StoreKind::S3, StoreKind::Azure][usize::from(seed % 2 == 1)];
+        let store = StoreKind::ALL[(seed % 3) as usize];
         let told = [
             (BUCKET, world.bucket.clone()),
             (PATH, String::new()),
@@ -137,7 +137,7 @@ impl Scene {
         let juju = &mut self.world.juju;
         let updated = match self.store {
             StoreKind::S3 => juju.update_secret(KEYS, &[("access-key", &access_key), secret_key]),
-            StoreKind::Azure => juju.update_secret(KEYS, &[secret_key]),
+            StoreKind::Azure | StoreKind::Gcs => juju.update_secret(KEYS, &[secret_key]),
         };
         updated.unwrap();
     }
@@ -215,7 +215,8 @@ impl Eventful for Scene {
                 self.world.juju.integrate(APP, integrator).unwrap();
             }
             Step::Rotate(number) => {
-                self.told.insert(KEY, format!("secret-{number}"));
+                self.told
+                    .insert(KEY, self.store.key_of(&format!("secret-{number}")));
                 self.update_keys();
             }
             Step::Bucket(bucket) => self.offer(BUCKET, bucket),
@@ -363,6 +364,7 @@ impl Scene {
                 "velero-azure-plugin-image",
                 "velero/velero-plugin-for-microsoft-azure",
             ),
+            StoreKind::Gcs => ("velero-gcp-plugin-image", "velero/velero-plugin-for-gcp"),
         }
     }
 

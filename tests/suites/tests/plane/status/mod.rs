@@ -7,6 +7,7 @@
 
 mod asking;
 mod cluster;
+mod gcs;
 mod pods;
 mod store;
 mod table;
@@ -80,6 +81,7 @@ async fn statuses_are_all_brought_about_and_listed() {
         store::unjudged(&plane).boxed_local(),
         store::s3(&plane).boxed_local(),
         store::azure(&plane).boxed_local(),
+        gcs::gcs(&plane).boxed_local(),
         pods::slow_server(&plane).boxed_local(),
         pods::slow_agent(&plane).boxed_local(),
         pods::broken(&plane).boxed_local(),

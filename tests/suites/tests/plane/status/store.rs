@@ -13,7 +13,7 @@ use worlds::plane::{LightWorld, Plane, Verdict};
 use super::asking::AZURE;
 use super::table::{Rows, Section};
 
-const WRAPPED: &str = "rpc error: code = Unknown desc = ";
+pub(super) const WRAPPED: &str = "rpc error: code = Unknown desc = ";
 const LISTING: &str = "operation error S3: ListObjectsV2, ";
 const LOCATION: &str = "backupstoragelocations.velero.io/default";
 

@@ -16,6 +16,7 @@ pub(crate) enum Section {
     Store,
     S3,
     Azure,
+    Gcs,
     Velero,
     Cluster,
     Passing,
@@ -35,12 +36,13 @@ pub(crate) struct Row {
 pub(crate) struct Rows(Vec<Row>);
 
 impl Section {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Setup,
         Self::Config,
         Self::Store,
         Self::S3,
         Self::Azure,
+        Self::Gcs,
         Self::Velero,
         Self::Cluster,
         Self::Passing,
@@ -53,6 +55,7 @@ impl Section {
             Self::Store => "The object store",
             Self::S3 => "An S3 store",
             Self::Azure => "Azure Blob Storage",
+            Self::Gcs => "Google Cloud Storage",
             Self::Velero => "Velero's pods",
             Self::Cluster => "The cluster and the charm",
             Self::Passing => "In passing",

@@ -12,7 +12,7 @@ left out; a bucket or container that the requirer asks for counts where the opti
 import logging
 
 import ops
-from object_storage import AzureStorageProvider, S3Provider
+from object_storage import AzureStorageProvider, GCSProvider, S3Provider
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ AZURE_KEYS = ["secret-key"]
 AZURE_OPTIONS = [
     "container", "storage-account", "connection-protocol", "endpoint", "path", "resource-group",
 ]
+GCS_KEYS = ["secret-key"]
+GCS_OPTIONS = ["bucket", "path", "storage-class"]
 
 
 class ObjectStorageProvider(ops.CharmBase):
@@ -29,9 +31,11 @@ class ObjectStorageProvider(ops.CharmBase):
         super().__init__(framework)
         self.s3 = S3Provider(self, "s3-credentials")
         self.azure = AzureStorageProvider(self, "azure-storage-credentials")
+        self.gcs = GCSProvider(self, "gcs-credentials")
         self.offers = [
             (self.s3, S3_KEYS, S3_OPTIONS, "bucket"),
             (self.azure, AZURE_KEYS, AZURE_OPTIONS, "container"),
+            (self.gcs, GCS_KEYS, GCS_OPTIONS, "bucket"),
         ]
         for provider, *_ in self.offers:
             framework.observe(
