@@ -376,10 +376,21 @@ fn folder_is_one_that_velero_finds_again() {
 
 #[test]
 fn blank_key_comes_with_the_grant_it_lacks() {
-    let mut without_id = with_principal(&[(CLIENT_ID, "")]);
-    without_id.own = self::inputs(&[(SECRET_KEY, "")]).own;
+    let blank = |field| (field, Value::Secret(" ".into()));
+    let account = [
+        (CONTAINER, "backups".into()),
+        (STORAGE_ACCOUNT, "acct".into()),
+    ];
+    let mut without_key = inputs(&[]);
+    without_key.own = account.into_iter().chain([blank(SECRET_KEY)]).collect();
+    let mut without_id = with_principal(&[]);
+    let principal = [(CLIENT_SECRET, "word".into()), (TENANT_ID, "tenant".into())];
+    let principal = principal.into_iter().chain([blank(CLIENT_ID)]).collect();
+    without_id
+        .optional
+        .insert(PRINCIPAL_ENDPOINT.into(), principal);
     for (inputs, endpoint) in [
-        (self::inputs(&[(SECRET_KEY, " ")]), "azure-storage"),
+        (without_key, "azure-storage"),
         (without_id, PRINCIPAL_ENDPOINT),
     ] {
         let problems = PROVIDER.resolve(&inputs).unwrap_err();
