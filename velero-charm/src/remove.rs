@@ -149,7 +149,7 @@ async fn tenancy(ctx: &Context, cluster: &Cluster) -> Result<Tenancy, Error> {
         }
         Standing::Ours => Ok(Tenancy::Nothing),
         Standing::Foreign(others) => Ok(Tenancy::Shared(others)),
-        Standing::Predecessors(objects) => {
+        Standing::PreviousCharms(objects) => {
             // Whatever it is, it goes.
             adopt::take_over(objects, BTreeSet::new(), cluster, &ctx.owner).await?;
             Ok(Tenancy::Alone(Box::new(live)))

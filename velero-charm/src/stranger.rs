@@ -7,7 +7,7 @@ use kube::{ResourceExt, api::DynamicObject};
 
 use crate::{cluster::Kind, juju::Clause, ours::Owner};
 
-/// An object that is neither ours nor our predecessor's.
+/// An object that is neither ours nor the previous charm's.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Stranger {
     kind: String,

@@ -30,6 +30,8 @@ pub fn no_store() -> String {
 /// Why an action is refused that needs a store.
 #[must_use]
 pub fn no_store_for_actions() -> String {
-    let integrators = integrators().join("` or `");
-    format!("run `juju integrate {APP} {integrators}`: no object store")
+    let integrators = integrators();
+    let (first, others) = integrators.split_first().unwrap_or((&"", &[]));
+    let others = others.join("`, `");
+    format!("run `juju integrate {APP} {first}` (or `{others}`): no object store")
 }

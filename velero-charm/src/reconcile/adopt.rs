@@ -1,4 +1,4 @@
-//! Second stage: what this charm's predecessor left becomes ours, and what is nobody's of the two ends the hook.
+//! Second stage: what the previous charm left becomes ours, and what belongs to neither ends the hook.
 //!
 //! Only labels and the ownership of fields change here, so nothing restarts and no location goes; what has to
 //! change follows from the plan, as ever. The server comes last: after a kill in between, the next hook continues.
@@ -33,10 +33,10 @@ use crate::{
     velero::{self, LOCATION, NODE_AGENT, SERVER, install::NodeAgent},
 };
 
-/// The predecessor's own field manager; nobody else writes under it.
-const PREDECESSOR: &str = "velero-operator-lightkube";
+/// The previous charm's own field manager; nobody else writes under it.
+const PREVIOUS_CHARM: &str = "velero-operator-lightkube";
 /// It had the Velero CLI write too, as people do who install Velero by hand.
-pub(super) const MANAGERS: [&str; 2] = [PREDECESSOR, "velero"];
+pub(super) const MANAGERS: [&str; 2] = [PREVIOUS_CHARM, "velero"];
 /// Its Secret, and the Service in front of the server's metrics.
 const CREDENTIALS: &str = "cloud-credentials";
 const METRICS: &str = "velero-metrics";
@@ -46,9 +46,9 @@ const METRICS: &str = "velero-metrics";
 pub(crate) enum Standing {
     /// Ours, or there is none.
     Ours,
-    /// The predecessor's; these objects have to come over, in this order.
-    Predecessors(Vec<DynamicObject>),
-    /// These are neither this charm's nor its predecessor's.
+    /// The previous charm's; these objects are to be taken over, in this order.
+    PreviousCharms(Vec<DynamicObject>),
+    /// These are neither this charm's nor the previous charm's.
     Foreign(Vec<Stranger>),
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn adopt(
             }
             return Err(Error::Foreign(strangers));
         }
-        (Standing::Predecessors(objects), Role::Leads) => {
+        (Standing::PreviousCharms(objects), Role::Leads) => {
             for relation in observed.relations.iter().flat_map(StorageRelation::all) {
                 relation.forget_leftovers(&ctx.tools).await?;
             }
@@ -88,7 +88,9 @@ pub(super) async fn adopt(
             ctx.keep_credentials(&live.credentials);
             Observed { live, ..observed }
         }
-        (Standing::Ours, _) | (Standing::Predecessors(_), Role::Follows | Role::Leaves) => observed,
+        (Standing::Ours, _) | (Standing::PreviousCharms(_), Role::Follows | Role::Leaves) => {
+            observed
+        }
     };
     observed.open(ctx, cluster).await
 }
@@ -105,29 +107,29 @@ pub(crate) async fn standing(
     let namesakes = strangers::namesakes(live, agent, owner);
     let server = live.running.server();
     let is_installed = server.is_some_and(|server| owner.made(server));
-    let mut predecessors = Vec::new();
-    // The server is taken over last: when it is ours, all of the predecessor's is.
+    let mut previous = Vec::new();
+    // The server is taken over last: when it is ours, all of the previous charm's is.
     if is_installed || namesakes.is_empty() {
         others.extend(namesakes);
     } else {
         let found = named_objects(cluster).await?;
         let is_evident = found.iter().any(|object| is_evidence(object, owner));
         let namespace = cluster.namespace();
-        let theirs = |one: &DynamicObject| !owner.made(one) && is_predecessors(one, namespace);
+        let theirs = |one: &DynamicObject| !owner.made(one) && is_previous_charms(one, namespace);
         if is_evident {
-            predecessors.extend(found.into_iter().filter(theirs));
+            previous.extend(found.into_iter().filter(theirs));
         }
-        let taken = |one: &Stranger| predecessors.iter().any(|object| one.is(object));
+        let taken = |one: &Stranger| previous.iter().any(|object| one.is(object));
         others.extend(namesakes.into_iter().filter(|one| !taken(one)));
     }
     if others.is_empty() && (search == Search::Thorough || !is_installed) {
         others = strangers::search(Scope::Namespace, cluster, owner).await?;
         // It was looked at already.
-        others.retain(|one| !predecessors.iter().any(|object| one.is(object)));
+        others.retain(|one| !previous.iter().any(|object| one.is(object)));
     }
-    Ok(match (others.is_empty(), predecessors.is_empty()) {
+    Ok(match (others.is_empty(), previous.is_empty()) {
         (false, _) => Standing::Foreign(others),
-        (true, false) => Standing::Predecessors(predecessors),
+        (true, false) => Standing::PreviousCharms(previous),
         (true, true) => Standing::Ours,
     })
 }
@@ -148,17 +150,17 @@ async fn withhold_rights(live: &Live, cluster: &Cluster, owner: &Owner) -> Resul
     Ok(())
 }
 
-/// The predecessor wrote it, or it wrote it and we have taken it over already: of these names we make
+/// The previous charm wrote it, or it wrote it and we have taken it over already: of these names we make
 /// nothing ourselves.
 fn is_evidence(object: &DynamicObject, owner: &Owner) -> bool {
     let of_its_name = [CREDENTIALS, METRICS].contains(&object.name_any().as_str());
-    let written = written_by(object, &[PREDECESSOR]) && Owner::labelled_by(object).is_none();
+    let written = written_by(object, &[PREVIOUS_CHARM]) && Owner::labelled_by(object).is_none();
     written || (of_its_name && owner.owns(object))
 }
 
-/// Where there is evidence of the predecessor, its managers' objects are its own. But the name of its binding
+/// Where there is evidence of the previous charm, its managers' objects are its own. But the name of its binding
 /// can be that of somebody else's.
-fn is_predecessors(object: &DynamicObject, namespace: &str) -> bool {
+fn is_previous_charms(object: &DynamicObject, namespace: &str) -> bool {
     let subjects = object.data.get("subjects");
     let subject = json!([{"kind": "ServiceAccount", "name": SERVER, "namespace": namespace}]);
     written_by(object, &MANAGERS)
@@ -174,7 +176,7 @@ fn written_by(object: &DynamicObject, managers: &[&str]) -> bool {
     object.managed_fields().iter().any(writes)
 }
 
-/// Everything that the predecessor made and that can be here. What shows that it was the predecessor
+/// Everything that the previous charm made and that can be here. What shows that it was the previous charm
 /// comes first and stays; the server, which makes us ask, comes last.
 async fn named_objects(cluster: &Cluster) -> Result<Vec<DynamicObject>, Error> {
     let binding = velero::plain_role_binding(cluster.namespace());
@@ -195,7 +197,7 @@ async fn named_objects(cluster: &Cluster) -> Result<Vec<DynamicObject>, Error> {
     Ok(found)
 }
 
-/// Makes the predecessor's objects ours, and of the server's init containers those with these names.
+/// Makes the previous charm's objects ours, and of the server's init containers those with these names.
 pub(crate) async fn take_over(
     objects: Vec<DynamicObject>,
     init_containers: BTreeSet<String>,
@@ -213,7 +215,7 @@ pub(crate) async fn take_over(
     Ok(())
 }
 
-/// What the predecessor's plugins are called. Others are there because somebody wanted them.
+/// What the previous charm's plugins are called. Others are there because somebody wanted them.
 fn plugins(config: &Map<String, Value>, registry: &Registry) -> BTreeSet<String> {
     let images = registry.descriptors().flat_map(|descriptor| {
         let plugin = descriptor.plugin;

@@ -8,7 +8,7 @@ use provider_api::{Descriptor, Problem, Problems, Registry, StorageProvider};
 use tracing::{debug, info, warn};
 
 use super::{
-    assess::{Health, Part, moment},
+    assess::{Health, PartHealth, moment},
     validate::{Desired, Intent, Why},
 };
 use crate::{
@@ -157,7 +157,7 @@ fn findings(known: &Known<'_>) -> Vec<Finding> {
         )
     });
     let location = match location {
-        Part::Bad(clause) => Some(Finding::new(Severity::NoStorage, advised(clause, known))),
+        PartHealth::Bad(clause) => Some(Finding::new(Severity::NoStorage, advised(clause, known))),
         other => of_part(other, Severity::NoStorage),
     };
     let all = [
@@ -173,14 +173,14 @@ fn findings(known: &Known<'_>) -> Vec<Finding> {
     findings
 }
 
-fn of_part(part: &Part, bad: Severity) -> Option<Finding> {
+fn of_part(part: &PartHealth, bad: Severity) -> Option<Finding> {
     match part {
-        Part::Good => None,
+        PartHealth::Good => None,
         // Something else says why there is nothing to say.
-        Part::Pending(what) if what.is_empty() => None,
-        Part::Pending(what) => Some(awaited(what)),
-        Part::Later(clause) => Some(Finding::new(Severity::Awaited, clause.clone())),
-        Part::Bad(clause) => Some(Finding::new(bad, clause.clone())),
+        PartHealth::Pending(what) if what.is_empty() => None,
+        PartHealth::Pending(what) => Some(awaited(what)),
+        PartHealth::Later(clause) => Some(Finding::new(Severity::Awaited, clause.clone())),
+        PartHealth::Bad(clause) => Some(Finding::new(bad, clause.clone())),
     }
 }
 
@@ -243,11 +243,15 @@ fn of_intent(known: &Known<'_>) -> Option<Finding> {
 
 /// What to do where no store is integrated.
 pub(crate) fn no_store(registry: &Registry, application: &str) -> Clause {
-    let integrators = registry.descriptors();
-    let integrators: Vec<_> = integrators.map(|one| one.integrator).collect();
-    let integrators = integrators.join("` or `");
+    let mut integrators = registry.descriptors().map(|one| one.integrator);
+    let first = integrators.next().unwrap_or_default();
+    let others: Vec<_> = integrators.map(|one| format!("`{one}`")).collect();
+    let others = match others.as_slice() {
+        [] => String::new(),
+        others => format!(" (or {})", others.join(", ")),
+    };
     Clause::new(
-        format!("run `juju integrate {application} {integrators}`"),
+        format!("run `juju integrate {application} {first}`{others}"),
         "no object store",
     )
 }

@@ -12,9 +12,9 @@ impl Applications {
     pub(crate) fn related(relations: &[StorageRelation]) -> Self {
         let all = relations.iter().flat_map(|relation| {
             let own = (relation.provider.descriptor().endpoint.name, &relation.own);
-            let further = relation.further.iter();
-            let further = further.map(|(endpoint, relation)| (endpoint.name, relation));
-            std::iter::once(own).chain(further)
+            let optional = relation.optional.iter();
+            let optional = optional.map(|(endpoint, relation)| (endpoint.name, relation));
+            std::iter::once(own).chain(optional)
         });
         Self(
             all.map(|(endpoint, relation)| (endpoint, relation.integrator()))

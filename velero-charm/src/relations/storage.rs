@@ -26,7 +26,7 @@ const WAITING_SINCE: &str = "waiting-since";
 pub(crate) struct StorageRelation<R = Relation> {
     pub(crate) provider: &'static dyn StorageProvider,
     pub(crate) own: R,
-    pub(crate) further: Vec<(&'static Endpoint, R)>,
+    pub(crate) optional: Vec<(&'static Endpoint, R)>,
 }
 
 /// One relation, as an integrator left it.
@@ -71,14 +71,14 @@ struct Reader<'a> {
 impl<R> StorageRelation<R> {
     /// It and those that add to it.
     pub(crate) fn all(&self) -> impl Iterator<Item = &R> {
-        let further = self.further.iter().map(|(_, relation)| relation);
-        std::iter::once(&self.own).chain(further)
+        let optional = self.optional.iter().map(|(_, relation)| relation);
+        std::iter::once(&self.own).chain(optional)
     }
 
     /// What has to be known to make use of it, by what is readable of its own data.
     fn facts_for(&self, own: &RelationData) -> Vec<Fact> {
         let related = |name: &str| {
-            self.further
+            self.optional
                 .iter()
                 .any(|(endpoint, _)| endpoint.name == name)
         };
@@ -169,15 +169,15 @@ pub(crate) async fn read(
     for provider in registry.iter() {
         let descriptor = provider.descriptor();
         for own in reader.read(&descriptor.endpoint).await? {
-            let mut further = Vec::new();
+            let mut optional = Vec::new();
             for endpoint in descriptor.optional_endpoints {
                 let found = reader.read(endpoint).await?;
-                further.extend(found.into_iter().map(|relation| (endpoint, relation)));
+                optional.extend(found.into_iter().map(|relation| (endpoint, relation)));
             }
             storage.push(StorageRelation {
                 provider,
                 own,
-                further,
+                optional,
             });
         }
     }
@@ -230,8 +230,8 @@ pub(crate) async fn mark_unread(
         return Ok(());
     };
     for relation in relations {
-        let further = relation.further.iter_mut().map(|(_, relation)| relation);
-        for sealed in std::iter::once(&mut relation.own).chain(further) {
+        let optional = relation.optional.iter_mut().map(|(_, relation)| relation);
+        for sealed in std::iter::once(&mut relation.own).chain(optional) {
             if sealed.address.is_some() && sealed.mark == Mark::None {
                 let word = BTreeMap::from([(UNREAD, "true".to_owned())]);
                 tools.set_data_bag(&sealed.id, &word).await?;
@@ -260,18 +260,18 @@ pub(crate) async fn open(
     for StorageRelation {
         provider,
         own,
-        further,
+        optional,
     } in relations
     {
         let own = own.open(tools, kept, means, now).await?;
         let mut others = Vec::new();
-        for (endpoint, sealed) in further {
+        for (endpoint, sealed) in optional {
             others.push((endpoint, sealed.open(tools, kept, means, now).await?));
         }
         opened.push(StorageRelation {
             provider,
             own,
-            further: others,
+            optional: others,
         });
     }
     Ok(opened)

@@ -225,23 +225,11 @@ async fn ungranted(dir: &Path, endpoint: &str, settings: &[(&str, &str)]) -> Juj
         .unwrap();
     settle(&mut juju).await;
 
-    let charm = dir.join("ours");
-    fs::create_dir_all(&charm).unwrap();
-    let interface = match endpoint {
-        "s3-credentials" => "s3",
-        _ => "azure_storage",
+    let (interface, requested) = match endpoint {
+        "s3-credentials" => ("s3", r#"["access-key", "secret-key"]"#),
+        _ => ("azure_storage", r#"["secret-key"]"#),
     };
-    let metadata = format!("name: ours\nrequires: {{{endpoint}: {{interface: {interface}}}}}\n");
-    fs::write(charm.join("metadata.yaml"), metadata).unwrap();
-    let script = OURS.replace("s3-credentials", endpoint);
-    fs::write(charm.join("dispatch"), script).unwrap();
-    fs::set_permissions(charm.join("dispatch"), fs::Permissions::from_mode(0o755)).unwrap();
-    let source = CharmSource::Directory(charm);
-    juju.deploy(&source, "ours", DeployOptions::default())
-        .await
-        .unwrap();
-    juju.integrate("ours", "provider").unwrap();
-    settle(&mut juju).await;
+    integrate_ours(&mut juju, dir, (endpoint, interface), requested).await;
     juju
 }
 

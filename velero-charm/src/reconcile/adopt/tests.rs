@@ -25,10 +25,10 @@ fn by(manager: &str) -> Value {
 }
 
 #[test]
-fn predecessor_is_known_by_its_own_manager_alone() {
-    let status = json!({"manager": PREDECESSOR, "operation": "Update", "subresource": "status"});
+fn previous_charm_is_known_by_its_own_manager_alone() {
+    let status = json!({"manager": PREVIOUS_CHARM, "operation": "Update", "subresource": "status"});
     for (manager, is_known) in [
-        (by(PREDECESSOR), true),
+        (by(PREVIOUS_CHARM), true),
         // People install with that one too.
         (by("velero"), false),
         (by("helm"), false),
@@ -41,7 +41,7 @@ fn predecessor_is_known_by_its_own_manager_alone() {
 }
 
 #[test]
-fn predecessor_that_was_taken_over_in_part_is_known() {
+fn previous_charm_that_was_taken_over_in_part_is_known() {
     let (ours, applied) = (json!(owner().labels()), by("velero-operator"));
     for name in [METRICS, CREDENTIALS] {
         let taken = written("Service", name, &applied, &ours);
@@ -53,30 +53,30 @@ fn predecessor_that_was_taken_over_in_part_is_known() {
     };
     let theirs = written("Service", METRICS, &applied, &json!(other.labels()));
     assert!(!is_evidence(&theirs, &owner()));
-    let own = written("ServiceAccount", SERVER, &by(PREDECESSOR), &ours);
+    let own = written("ServiceAccount", SERVER, &by(PREVIOUS_CHARM), &ours);
     assert!(!is_evidence(&own, &owner()), "we make one of that name");
 }
 
 #[test]
-fn only_what_its_managers_wrote_is_the_predecessors() {
+fn only_what_its_managers_wrote_is_the_previous_charms() {
     for (manager, is_its) in [
-        (by(PREDECESSOR), true),
+        (by(PREVIOUS_CHARM), true),
         (by("velero"), true),
         (by("helm"), false),
     ] {
         let object = written("Deployment", SERVER, &manager, &Value::Null);
-        assert_eq!(is_predecessors(&object, "space"), is_its, "{manager}");
+        assert_eq!(is_previous_charms(&object, "space"), is_its, "{manager}");
         let labelled = written("Deployment", SERVER, &manager, &json!(owner().labels()));
-        assert!(!is_predecessors(&labelled, "space"), "somebody has it");
+        assert!(!is_previous_charms(&labelled, "space"), "somebody has it");
     }
 }
 
 #[test]
-fn binding_of_another_namespace_is_not_the_predecessors() {
+fn binding_of_another_namespace_is_not_the_previous_charms() {
     let bound = |subjects: Value| {
         let mut binding = written("ClusterRoleBinding", SERVER, &by("velero"), &Value::Null);
         binding.data = json!({"subjects": subjects});
-        is_predecessors(&binding, "space")
+        is_previous_charms(&binding, "space")
     };
     let subject =
         |namespace: &str| json!({"kind": "ServiceAccount", "name": SERVER, "namespace": namespace});
@@ -88,10 +88,10 @@ fn binding_of_another_namespace_is_not_the_predecessors() {
 
 #[test]
 fn credential_that_is_taken_over_is_known_as_one() {
-    let secret = written("Secret", CREDENTIALS, &by(PREDECESSOR), &Value::Null);
+    let secret = written("Secret", CREDENTIALS, &by(PREVIOUS_CHARM), &Value::Null);
     let (role, value) = credential::role();
     assert_eq!(labels(&secret, &owner()).get(&role), Some(&value));
-    let account = written("ServiceAccount", SERVER, &by(PREDECESSOR), &Value::Null);
+    let account = written("ServiceAccount", SERVER, &by(PREVIOUS_CHARM), &Value::Null);
     assert_eq!(labels(&account, &owner()), owner().labels());
 }
 

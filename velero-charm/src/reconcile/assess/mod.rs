@@ -47,7 +47,7 @@ const STALE: SignedDuration = SignedDuration::from_mins(6);
 
 /// How one part of Velero is doing.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Part {
+pub(super) enum PartHealth {
     Good,
     /// On its way; waiting can help.
     Pending(String),
@@ -60,20 +60,20 @@ pub(super) enum Part {
 /// How Velero is doing.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Health {
-    pub(super) server: Part,
-    pub(super) node_agent: Part,
-    pub(super) location: Part,
+    pub(super) server: PartHealth,
+    pub(super) node_agent: PartHealth,
+    pub(super) location: PartHealth,
 }
 
 impl Health {
     /// Nothing that is awaited can still make it good.
     pub(super) fn is_settled(&self) -> bool {
         let parts = self.parts();
-        let is_awaited = |part: &&Part| matches!(part, Part::Pending(_));
-        parts.iter().any(|part| matches!(part, Part::Bad(_))) || !parts.iter().any(is_awaited)
+        let is_awaited = |part: &&PartHealth| matches!(part, PartHealth::Pending(_));
+        parts.iter().any(|part| matches!(part, PartHealth::Bad(_))) || !parts.iter().any(is_awaited)
     }
 
-    fn parts(&self) -> [&Part; 3] {
+    fn parts(&self) -> [&PartHealth; 3] {
         [&self.server, &self.node_agent, &self.location]
     }
 }
@@ -82,14 +82,16 @@ impl Health {
 pub(super) fn assess(running: &Running, expected: &Expected, now: Timestamp) -> Health {
     let server = server(running.server(), &running.pods, now);
     let node_agent = match (expected.node_agent, running.node_agent()) {
-        (Presence::No, _) | (Presence::AsItIs, None) => Part::Good,
+        (Presence::No, _) | (Presence::AsItIs, None) => PartHealth::Good,
         (Presence::AsItIs | Presence::Yes, live) => node_agent(live, running, now),
     };
     let location = match (&expected.location, running.location(), &server) {
-        (Judged::No, ..) | (Judged::AsItIs, None, _) => Part::Good,
-        (wanted, live, Part::Good | Part::Later(_)) => judged(live, wanted, running, now),
+        (Judged::No, ..) | (Judged::AsItIs, None, _) => PartHealth::Good,
+        (wanted, live, PartHealth::Good | PartHealth::Later(_)) => {
+            judged(live, wanted, running, now)
+        }
         // Only a running server gives a verdict.
-        _ => Part::Pending(String::new()),
+        _ => PartHealth::Pending(String::new()),
     };
     Health {
         server,
@@ -99,12 +101,16 @@ pub(super) fn assess(running: &Running, expected: &Expected, now: Timestamp) -> 
 }
 
 /// The server alone.
-fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Timestamp) -> Part {
+fn server(
+    deployment: Option<&Deployment>,
+    pods: &BTreeMap<String, Pod>,
+    now: Timestamp,
+) -> PartHealth {
     let Some(deployment) = deployment else {
-        return Part::Pending("the leader to install Velero".into());
+        return PartHealth::Pending("the leader to install Velero".into());
     };
     if let Some(reason) = refused(deployment) {
-        return Part::Bad(reason.prefix("the Velero server's pod is refused"));
+        return PartHealth::Bad(reason.prefix("the Velero server's pod is refused"));
     }
     let pods = Pods::of(&SERVER, pods);
     let status = deployment.status.clone().unwrap_or_default();
@@ -112,7 +118,7 @@ fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Ti
     let is_taken_up = status.observed_generation >= deployment.metadata.generation
         && status.updated_replicas.unwrap_or(0) == status.replicas.unwrap_or(0);
     if is_taken_up && let Some(trouble) = trouble(&pods, now) {
-        return Part::Bad(trouble);
+        return PartHealth::Bad(trouble);
     }
     if let Some(lost) = pods.lost() {
         return down(&lost, pods.workload.name, now);
@@ -126,7 +132,9 @@ fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Ti
         && status.replicas.unwrap_or(0) == wanted
         && status.available_replicas.unwrap_or(0) == wanted;
     if rolled_out && pods.are_steady(now) {
-        return pods.unproven(now).map_or(Part::Good, Part::Later);
+        return pods
+            .unproven(now)
+            .map_or(PartHealth::Good, PartHealth::Later);
     }
     let written = last_write(deployment);
     let since = match available(deployment) {
@@ -140,7 +148,7 @@ fn server(deployment: Option<&Deployment>, pods: &BTreeMap<String, Pod>, now: Ti
     if let Some(overdue) = overdue(&pods, since, &deployment.metadata, "", now) {
         return overdue;
     }
-    Part::Pending(pods.progress().map_or_else(
+    PartHealth::Pending(pods.progress().map_or_else(
         || "the Velero server to start".into(),
         |what| format!("the Velero server to start ({what})"),
     ))
@@ -156,17 +164,17 @@ fn trouble(pods: &Pods<'_>, now: Timestamp) -> Option<Clause> {
 }
 
 /// A node is down, and with it what runs there.
-fn down(lost: &Lost<'_>, what: &str, now: Timestamp) -> Part {
+fn down(lost: &Lost<'_>, what: &str, now: Timestamp) -> PartHealth {
     let Lost { node, since } = *lost;
     let cause = format!("{what} on it has not been ready since {}", moment(since));
     if now.duration_since(since) < PATIENCE_WITH_PODS {
         let advice = format!("waiting for node `{node}` to come back");
-        return Part::Later(Clause::new(advice, cause));
+        return PartHealth::Later(Clause::new(advice, cause));
     }
     let advice = format!(
         "bring node `{node}` back, or run `kubectl delete node {node}` if it is gone for good"
     );
-    Part::Bad(Clause::new(advice, cause))
+    PartHealth::Bad(Clause::new(advice, cause))
 }
 
 /// Pods that have been on their way for too long.
@@ -176,12 +184,12 @@ fn overdue(
     of: &ObjectMeta,
     ready: &str,
     now: Timestamp,
-) -> Option<Part> {
+) -> Option<PartHealth> {
     let since = since.filter(|since| now.duration_since(*since) >= PATIENCE_WITH_PODS)?;
     let namespace = of.namespace.as_deref().unwrap_or_default();
     let (what, since) = (pods.workload.name, moment(since));
     let cause = format!("{what} has not been ready since {since}{ready}");
-    Some(Part::Bad(Clause::new(pods.see(namespace), cause)))
+    Some(PartHealth::Bad(Clause::new(pods.see(namespace), cause)))
 }
 
 /// Whether the Deployment has a pod that is ready, and since when.
@@ -247,18 +255,18 @@ fn without_asides(text: &str) -> String {
     })
 }
 
-fn node_agent(live: Option<&DaemonSet>, running: &Running, now: Timestamp) -> Part {
+fn node_agent(live: Option<&DaemonSet>, running: &Running, now: Timestamp) -> PartHealth {
     let Some(daemon_set) = live else {
-        return Part::Pending("the leader to install the node agent".into());
+        return PartHealth::Pending("the leader to install the node agent".into());
     };
     let pods = Pods::of(&NODE_AGENT, &running.pods);
     let status = daemon_set.status.clone().unwrap_or_default();
     let is_taken_up = status.observed_generation >= daemon_set.metadata.generation;
     if is_taken_up && let Some(trouble) = trouble(&pods, now) {
-        return Part::Bad(trouble);
+        return PartHealth::Bad(trouble);
     }
     if let Some(reason) = refused_agent(daemon_set, &running.refusals) {
-        return Part::Bad(reason.prefix("the node agent's pods are refused"));
+        return PartHealth::Bad(reason.prefix("the node agent's pods are refused"));
     }
     if let Some(lost) = pods.lost() {
         return down(&lost, pods.workload.name, now);
@@ -270,7 +278,9 @@ fn node_agent(live: Option<&DaemonSet>, running: &Running, now: Timestamp) -> Pa
         && status.updated_number_scheduled.unwrap_or(0) == wanted
         && ready == wanted;
     if rolled_out && pods.are_steady(now) {
-        return pods.unproven(now).map_or(Part::Good, Part::Later);
+        return pods
+            .unproven(now)
+            .map_or(PartHealth::Good, PartHealth::Later);
     }
     let ready = format!(" ({ready} of {wanted} ready)");
     let written = last_write(daemon_set);
@@ -283,7 +293,7 @@ fn node_agent(live: Option<&DaemonSet>, running: &Running, now: Timestamp) -> Pa
     if let Some(overdue) = overdue(&pods, since, &daemon_set.metadata, &ready, now) {
         return overdue;
     }
-    Part::Pending(format!("the node agent to start{ready}"))
+    PartHealth::Pending(format!("the node agent to start{ready}"))
 }
 
 fn judged(
@@ -291,9 +301,9 @@ fn judged(
     wanted: &Judged,
     running: &Running,
     now: Timestamp,
-) -> Part {
+) -> PartHealth {
     let Some(live) = live else {
-        return Part::Pending("the leader to configure the object store".into());
+        return PartHealth::Pending("the leader to configure the object store".into());
     };
     let verdict = location::verdict(live);
     let (changed, started) = (changed_at(live), server_started(&running.pods));
@@ -301,26 +311,28 @@ fn judged(
         let asked = changed.max(started);
         let is_overdue = asked.is_some_and(|asked| now.duration_since(asked) > PATIENCE);
         return if is_overdue {
-            Part::Bad(silence(running))
+            PartHealth::Bad(silence(running))
         } else {
-            Part::Pending("Velero to check the object store".into())
+            PartHealth::Pending("Velero to check the object store".into())
         };
     }
     match &verdict.phase {
-        Some(Phase::Available) if is_stale(live, &verdict, now) => Part::Bad(silence(running)),
-        Some(Phase::Available) => Part::Good,
+        Some(Phase::Available) if is_stale(live, &verdict, now) => {
+            PartHealth::Bad(silence(running))
+        }
+        Some(Phase::Available) => PartHealth::Good,
         Some(Phase::Unavailable) if may_be_overtaken(&verdict, wanted, now) => {
-            Part::Pending("Velero to check the object store".into())
+            PartHealth::Pending("Velero to check the object store".into())
         }
         Some(Phase::Unavailable) => {
             let cause = location::plain_message(&verdict.message);
             let cause = cause.trim_end_matches('.');
-            Part::Bad(Clause::of_cause(format!(
+            PartHealth::Bad(Clause::of_cause(format!(
                 "object store unavailable: {cause}"
             )))
         }
-        Some(Phase::Other(phase)) => Part::Bad(in_other_words(phase, &verdict, live)),
-        None => Part::Pending("Velero to check the object store".into()),
+        Some(Phase::Other(phase)) => PartHealth::Bad(in_other_words(phase, &verdict, live)),
+        None => PartHealth::Pending("Velero to check the object store".into()),
     }
 }
 

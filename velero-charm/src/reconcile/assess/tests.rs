@@ -84,7 +84,7 @@ fn expected(location: Judged) -> Expected {
     }
 }
 
-fn server_of(status: &Value, pods: Vec<Pod>) -> Part {
+fn server_of(status: &Value, pods: Vec<Pod>) -> PartHealth {
     assess(
         &running(deployment(status), pods, None),
         &expected(Judged::No),
@@ -93,18 +93,21 @@ fn server_of(status: &Value, pods: Vec<Pod>) -> Part {
     .server
 }
 
-fn location_of(live: DynamicObject, wanted: Judged) -> Part {
+fn location_of(live: DynamicObject, wanted: Judged) -> PartHealth {
     let world = running(deployment(&rolled_out()), vec![healthy_pod()], Some(live));
     assess(&world, &expected(wanted), now()).location
 }
 
-fn is_pending(part: &Part) -> bool {
-    matches!(part, Part::Pending(_))
+fn is_pending(part: &PartHealth) -> bool {
+    matches!(part, PartHealth::Pending(_))
 }
 
 #[test]
 fn a_rolled_out_server_with_a_ready_pod_is_good() {
-    assert_eq!(server_of(&rolled_out(), vec![healthy_pod()]), Part::Good);
+    assert_eq!(
+        server_of(&rolled_out(), vec![healthy_pod()]),
+        PartHealth::Good
+    );
 }
 
 #[test]
@@ -129,7 +132,7 @@ fn containers_decide_even_when_the_deployment_says_available() {
         &rolled_out(),
         vec![waiting_pod("containerStatuses", "CrashLoopBackOff")],
     );
-    assert!(matches!(part, Part::Bad(why) if why.cause.contains("`CrashLoopBackOff`")));
+    assert!(matches!(part, PartHealth::Bad(why) if why.cause.contains("`CrashLoopBackOff`")));
 }
 
 #[test]
@@ -153,7 +156,7 @@ fn a_container_that_has_just_come_back_from_a_failure_is_not_trusted_yet() {
         )
     };
     assert!(is_pending(&came_back(1)));
-    assert_eq!(came_back(0), Part::Good);
+    assert_eq!(came_back(0), PartHealth::Good);
 }
 
 #[test]
@@ -161,7 +164,7 @@ fn a_unit_that_does_not_lead_waits_for_the_one_that_does() {
     let health = assess(&Running::default(), &expected(Judged::Yes), now());
     assert_eq!(
         health.server,
-        Part::Pending("the leader to install Velero".into())
+        PartHealth::Pending("the leader to install Velero".into())
     );
 }
 
@@ -170,7 +173,7 @@ fn an_image_that_cannot_be_pulled_is_named_the_plugins_too() {
     for list in ["containerStatuses", "initContainerStatuses"] {
         let part = server_of(&rolled_out(), vec![waiting_pod(list, "ImagePullBackOff")]);
         assert!(
-            matches!(part, Part::Bad(why) if why.cause.contains("`ImagePullBackOff` of image `velero:v1`"))
+            matches!(part, PartHealth::Bad(why) if why.cause.contains("`ImagePullBackOff` of image `velero:v1`"))
         );
     }
 }
@@ -184,7 +187,7 @@ fn the_first_failed_pull_is_not_the_last_word() {
         vec![waiting_pod("containerStatuses", "ErrImagePull")],
     );
     assert!(
-        matches!(part, Part::Pending(text) if text.contains("`ErrImagePull` of image `velero:v1`"))
+        matches!(part, PartHealth::Pending(text) if text.contains("`ErrImagePull` of image `velero:v1`"))
     );
 }
 
@@ -196,7 +199,7 @@ fn an_unschedulable_pod_gives_the_schedulers_reason() {
                     1 No preemption victims found for incoming pod.",
     }]}));
     let part = server_of(&rolled_out(), vec![pod]);
-    assert!(matches!(part, Part::Bad(why) if why.cause.contains(": 1 Insufficient cpu")));
+    assert!(matches!(part, PartHealth::Bad(why) if why.cause.contains(": 1 Insufficient cpu")));
 }
 
 #[test]
@@ -206,7 +209,7 @@ fn a_pod_on_its_way_out_is_not_looked_at() {
     leaving.metadata.deletion_timestamp = serde_json::from_value(json!(STARTED)).unwrap();
     assert_eq!(
         server_of(&rolled_out(), vec![leaving, healthy_pod()]),
-        Part::Good
+        PartHealth::Good
     );
 }
 
@@ -232,7 +235,7 @@ fn a_pod_that_has_ended_for_good_does_not_count() {
             let mut dead = pod(&status);
             dead.metadata.name = Some("velero-0".into());
             let part = server_of(&rolled_out(), vec![dead, healthy_pod()]);
-            assert_eq!(part, Part::Good, "{status}");
+            assert_eq!(part, PartHealth::Good, "{status}");
         }
     }
 }
@@ -268,7 +271,7 @@ fn a_refused_pod_gives_the_api_servers_reason() {
         &json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "too bold"}]}),
         vec![],
     );
-    assert!(matches!(part, Part::Bad(why) if why.cause.contains("too bold")));
+    assert!(matches!(part, PartHealth::Bad(why) if why.cause.contains("too bold")));
 }
 
 #[test]
@@ -278,8 +281,12 @@ fn a_verdict_counts_if_it_is_younger_than_write_and_server() {
 
     let good =
         |validated, changed| location_of(location("Available", validated, changed), Judged::Yes);
-    assert_eq!(good(late, early), Part::Good);
-    assert_eq!(good(late, late), Part::Good, "times are whole seconds");
+    assert_eq!(good(late, early), PartHealth::Good);
+    assert_eq!(
+        good(late, late),
+        PartHealth::Good,
+        "times are whole seconds"
+    );
     assert!(is_pending(&good(early, early)), "older than the server");
     assert!(is_pending(&good(STARTED, late)), "older than our write");
 }
@@ -292,7 +299,7 @@ fn a_store_that_takes_the_connection_and_says_nothing_is_not_waited_for_for_ever
         assess(&running, &expected(Judged::Yes), now.parse().unwrap()).location
     };
     assert!(is_pending(&asked(STARTED, "2026-01-01T10:01:59Z")));
-    let Part::Bad(why) = asked(STARTED, "2026-01-01T10:02:01Z") else {
+    let PartHealth::Bad(why) = asked(STARTED, "2026-01-01T10:02:01Z") else {
         panic!("still waited for");
     };
     assert!(why.cause.contains("does not respond"), "{why}");
@@ -311,10 +318,10 @@ fn a_verdict_grows_old_unless_the_location_is_checked_at_other_times() {
 
     assert_eq!(
         judged(location("Available", "2026-01-01T10:09:00Z", STARTED)),
-        Part::Good
+        PartHealth::Good
     );
-    assert!(matches!(judged(old), Part::Bad(_)));
-    assert_eq!(judged(seldom), Part::Good);
+    assert!(matches!(judged(old), PartHealth::Bad(_)));
+    assert_eq!(judged(seldom), PartHealth::Good);
 }
 
 #[test]
@@ -352,14 +359,14 @@ fn a_bad_verdict_gives_veleros_reason() {
     let late = "2026-01-01T11:00:00Z";
     let part = location_of(location("Unavailable", late, STARTED), Judged::Yes);
     let told = "object store unavailable: no such thing";
-    assert_eq!(part, Part::Bad(Clause::of_cause(told)));
+    assert_eq!(part, PartHealth::Bad(Clause::of_cause(told)));
 }
 
 #[test]
 fn an_unknown_phase_is_told_as_velero_says_it() {
     let late = "2026-01-01T11:00:00Z";
     let of = |live: DynamicObject| match location_of(live, Judged::Yes) {
-        Part::Bad(why) => why.to_string(),
+        PartHealth::Bad(why) => why.to_string(),
         other => panic!("{other:?}"),
     };
     let told = of(location("Throttled", late, STARTED));
@@ -380,8 +387,11 @@ fn a_verdict_without_a_readable_time_is_a_verdict() {
             live.data["status"]["lastValidationTime"] = time.clone();
             location_of(live, wanted)
         };
-        assert_eq!(judged("Available", Judged::Yes), Part::Good);
-        assert!(matches!(judged("Unavailable", Judged::Yes), Part::Bad(_)));
+        assert_eq!(judged("Available", Judged::Yes), PartHealth::Good);
+        assert!(matches!(
+            judged("Unavailable", Judged::Yes),
+            PartHealth::Bad(_)
+        ));
         assert!(is_pending(&judged("", Judged::Yes)), "never judged");
     }
 }
@@ -397,13 +407,13 @@ fn verdict_from_before_a_change_is_no_news() {
     assert!(is_pending(&told("Available", STARTED, STARTED)));
     assert!(matches!(
         told("Unavailable", STARTED, STARTED),
-        Part::Bad(_)
+        PartHealth::Bad(_)
     ));
     let late = "2026-01-01T11:00:00Z";
-    assert_eq!(told("Available", late, STARTED), Part::Good);
+    assert_eq!(told("Available", late, STARTED), PartHealth::Good);
     assert_eq!(
         told("Available", late, "2026-01-01T12:00:00Z"),
-        Part::Good,
+        PartHealth::Good,
         "clocks may differ"
     );
 }
@@ -414,7 +424,7 @@ fn location_is_not_reported_without_a_server() {
     let world = running(deployment(&json!({})), vec![], Some(live));
     let health = assess(&world, &expected(Judged::Yes), now());
 
-    assert_eq!(health.location, Part::Pending(String::new()));
+    assert_eq!(health.location, PartHealth::Pending(String::new()));
     assert!(!health.is_settled());
 }
 
@@ -436,11 +446,11 @@ fn a_node_agent_is_good_when_all_of_it_is_ready() {
         };
         node_agent(world.node_agent(), &world, now())
     };
-    assert_eq!(agents(agent(2)), Part::Good);
+    assert_eq!(agents(agent(2)), PartHealth::Good);
     let part = agents(agent(1));
     assert_eq!(
         part,
-        Part::Pending("the node agent to start (1 of 2 ready)".into())
+        PartHealth::Pending("the node agent to start (1 of 2 ready)".into())
     );
 }
 
@@ -486,7 +496,7 @@ fn node_agents_that_the_api_server_refuses_are_explained_by_the_last_event() {
     };
     assert_eq!(
         assess(&running, &expected, now()).node_agent,
-        Part::Bad(Clause::new(
+        PartHealth::Bad(Clause::new(
             "label the namespace `pod-security.kubernetes.io/enforce=privileged`",
             "the node agent's pods are refused: violates PodSecurity \"baseline:latest\": hostPath"
         ))
@@ -505,9 +515,9 @@ fn part_that_is_left_as_it_is_counts_only_if_it_is_there() {
     let without = running(deployment(&rolled_out()), vec![healthy_pod()], None);
 
     let health = assess(&without, &as_it_is, now());
-    assert_eq!(health.parts(), [&Part::Good; 3]);
+    assert_eq!(health.parts(), [&PartHealth::Good; 3]);
     let health = assess(&with, &as_it_is, now());
-    assert!(matches!(health.location, Part::Bad(_)), "{health:?}");
+    assert!(matches!(health.location, PartHealth::Bad(_)), "{health:?}");
 }
 
 /// A pod of a workload with one container, on a node.
@@ -531,9 +541,9 @@ fn returned(name: &str, started: &str, ended: &Value, restarts: u32) -> Value {
     })
 }
 
-fn clause(part: Part) -> Clause {
+fn clause(part: PartHealth) -> Clause {
     match part {
-        Part::Bad(clause) | Part::Later(clause) => clause,
+        PartHealth::Bad(clause) | PartHealth::Later(clause) => clause,
         other => panic!("{other:?}"),
     }
 }
@@ -551,7 +561,7 @@ fn memory_that_was_too_little_is_named_with_its_limit() {
         server_of(&rolled_out(), vec![pod])
     };
     let bad = after("2026-01-01T00:00:00Z");
-    assert!(matches!(bad, Part::Bad(_)), "{bad:?}");
+    assert!(matches!(bad, PartHealth::Bad(_)), "{bad:?}");
     let clause = clause(bad);
     assert_eq!(
         clause.advice,
@@ -562,7 +572,11 @@ fn memory_that_was_too_little_is_named_with_its_limit() {
         clause.cause,
         "the Velero server was killed for memory at 512Mi"
     );
-    assert_eq!(after("2025-12-31T09:00:00Z"), Part::Good, "a day later");
+    assert_eq!(
+        after("2025-12-31T09:00:00Z"),
+        PartHealth::Good,
+        "a day later"
+    );
 }
 
 #[test]
@@ -599,7 +613,7 @@ fn failure_counts_until_the_container_has_run_for_a_while() {
     let (lately, before) = ("2026-01-01T09:58:00Z", "2026-01-01T09:50:00Z");
 
     let once = part(lately, &short, 1);
-    assert!(matches!(once, Part::Later(_)), "{once:?}");
+    assert!(matches!(once, PartHealth::Later(_)), "{once:?}");
     assert_eq!(
         clause(once),
         Clause::new(
@@ -607,11 +621,16 @@ fn failure_counts_until_the_container_has_run_for_a_while() {
             "it ended with exit code 1 at 2026-01-01 09:57Z"
         )
     );
-    assert!(matches!(part(lately, &long, 7), Part::Later(_)), "no loop");
+    assert!(
+        matches!(part(lately, &long, 7), PartHealth::Later(_)),
+        "no loop"
+    );
     let looping = part(lately, &short, 2);
-    assert!(matches!(&looping, Part::Bad(clause) if clause.cause.contains("`CrashLoopBackOff`")));
+    assert!(
+        matches!(&looping, PartHealth::Bad(clause) if clause.cause.contains("`CrashLoopBackOff`"))
+    );
     for restarts in [1, 2, 7] {
-        assert_eq!(part(before, &short, restarts), Part::Good);
+        assert_eq!(part(before, &short, restarts), PartHealth::Good);
     }
 }
 
@@ -635,13 +654,13 @@ fn node_that_is_down_is_named_with_since_when() {
     };
     let cause = "the node agent on it has not been ready since 2026-01-01 09:55Z";
     let waits = lost("2026-01-01T09:55:00Z");
-    assert!(matches!(waits, Part::Later(_)), "{waits:?}");
+    assert!(matches!(waits, PartHealth::Later(_)), "{waits:?}");
     assert_eq!(
         clause(waits),
         Clause::new("waiting for node `worker-2` to come back", cause)
     );
     let bad = lost("2026-01-01T09:50:00Z");
-    assert!(matches!(bad, Part::Bad(_)), "{bad:?}");
+    assert!(matches!(bad, PartHealth::Bad(_)), "{bad:?}");
     assert!(
         clause(bad)
             .advice
@@ -696,7 +715,7 @@ fn pods_on_their_way_for_too_long_are_reported() {
         assess(&world, &expected(Judged::No), now()).server
     };
     let long_ago = "2026-01-01T00:00:00Z";
-    assert!(matches!(server(long_ago, long_ago), Part::Bad(_)));
+    assert!(matches!(server(long_ago, long_ago), PartHealth::Bad(_)));
     assert!(is_pending(&server(STARTED, long_ago)));
     assert!(
         is_pending(&server(long_ago, STARTED)),

@@ -43,12 +43,12 @@ fn reading_of_every_relation_is_kept() {
     let storage = StorageRelation {
         provider: &Tape,
         own: relation("tape:1", Some("secret:one")),
-        further: vec![(&TAPE.endpoint, relation("robot:2", Some("secret:two")))],
+        optional: vec![(&TAPE.endpoint, relation("robot:2", Some("secret:two")))],
     };
     let unread = StorageRelation {
         provider: &Tape,
         own: relation("tape:3", None),
-        further: Vec::new(),
+        optional: Vec::new(),
     };
     let observed = Observed {
         role: Role::Leads,

@@ -50,10 +50,10 @@ fn unit() -> Unit {
     }
 }
 
-fn health(location: Part) -> Health {
+fn health(location: PartHealth) -> Health {
     Health {
-        server: Part::Good,
-        node_agent: Part::Good,
+        server: PartHealth::Good,
+        node_agent: PartHealth::Good,
         location,
     }
 }
@@ -108,7 +108,12 @@ fn found_at(
 }
 
 fn kept(why: Why) -> Status {
-    told(Ok(core()), Intent::Keep(why), &health(Part::Good), &[])
+    told(
+        Ok(core()),
+        Intent::Keep(why),
+        &health(PartHealth::Good),
+        &[],
+    )
 }
 
 fn blocked(advice: &str, cause: &str) -> Status {
@@ -125,11 +130,11 @@ fn and(others: usize, status: Status) -> Status {
 
 #[test]
 fn missing_store_names_the_commands_that_bring_one() {
-    let status = told(Ok(core()), Intent::None, &health(Part::Good), &[]);
+    let status = told(Ok(core()), Intent::None, &health(PartHealth::Good), &[]);
     assert_eq!(
         status,
         blocked(
-            "run `juju integrate velero disk-integrator` or `tape-integrator`",
+            "run `juju integrate velero disk-integrator` (or `tape-integrator`)",
             "no object store"
         )
     );
@@ -180,7 +185,7 @@ fn several_stores_are_all_named() {
 #[test]
 fn a_bad_verdict_comes_with_advice() {
     let torn = "object store unavailable: the tape is torn";
-    let health = health(Part::Bad(Clause::of_cause(torn)));
+    let health = health(PartHealth::Bad(Clause::of_cause(torn)));
     let status = told(
         Ok(core()),
         Intent::Keep(Why::Waiting("x".into())),
@@ -194,9 +199,9 @@ fn a_bad_verdict_comes_with_advice() {
 fn the_worst_decides_and_the_others_are_counted() {
     let bad_config: Problems = Problem::invalid("velero-image", "is empty", "set it").into();
     let health = Health {
-        server: Part::Bad(Clause::of_cause("the Velero Deployment is gone")),
-        node_agent: Part::Pending("the node agent to start".into()),
-        location: Part::Pending(String::new()),
+        server: PartHealth::Bad(Clause::of_cause("the Velero Deployment is gone")),
+        node_agent: PartHealth::Pending("the node agent to start".into()),
+        location: PartHealth::Pending(String::new()),
     };
     let status = told(Err(bad_config), Intent::None, &health, &[]);
     assert_eq!(status, and(3, blocked("set it", "`velero-image` is empty")));
@@ -208,7 +213,7 @@ fn a_change_that_is_held_back_names_what_it_waits_for() {
     let status = told(
         Ok(core()),
         Intent::Keep(Why::Waiting("x".into())),
-        &health(Part::Good),
+        &health(PartHealth::Good),
         &held,
     );
     assert_eq!(
@@ -265,9 +270,9 @@ fn a_model_that_is_going_is_only_waited_for() {
 #[test]
 fn findings_of_one_rank_keep_their_order() {
     let health = Health {
-        server: Part::Pending("z".into()),
-        node_agent: Part::Pending("a".into()),
-        location: Part::Bad(Clause::of_cause("a verdict")),
+        server: PartHealth::Pending("z".into()),
+        node_agent: PartHealth::Pending("a".into()),
+        location: PartHealth::Bad(Clause::of_cause("a verdict")),
     };
     let torn = Why::Invalid(Problem::missing("reel", "insert one").into());
     let held = ["Backup `b`".to_owned()];
@@ -317,7 +322,7 @@ fn integrator_that_sends_nothing_for_long_is_looked_at() {
             "`key` cannot be read (it is gone) since 2026-01-01 10:00Z",
         ),
     ] {
-        let health = health(Part::Good);
+        let health = health(PartHealth::Good);
         let at = "2026-01-01T10:10:00Z";
         let found = found_at(at, Ok(core()), Intent::Keep(why), &health, &[]);
         assert_eq!(status(&found), blocked(advice, cause));

@@ -256,7 +256,7 @@ fn storage(observed: &Observed, applications: &Applications) -> Intent {
     if !problems.is_empty() {
         return Intent::Keep(Why::Options);
     }
-    let optional = first.further.iter();
+    let optional = first.optional.iter();
     let optional =
         optional.map(|(endpoint, relation)| (endpoint.name.to_owned(), relation.data.clone()));
     let inputs = Inputs::new(

@@ -117,7 +117,7 @@ fn relation(id: &str, fields: &[(&str, &str)]) -> StorageRelation {
     StorageRelation {
         provider: &Tape,
         own: one_end(id, fields),
-        further: Vec::new(),
+        optional: Vec::new(),
     }
 }
 
@@ -361,7 +361,7 @@ fn optional_relation_and_its_facts_reach_the_provider() {
     assert_eq!(relation.facts(), [], "nobody asks yet");
 
     relation
-        .further
+        .optional
         .push((&ROBOT, one_end("robot:2", &[("arm", "left")])));
     assert_eq!(relation.facts(), [Fact::ProviderIds]);
     let desired = check(&json!({}), vec![relation]);

@@ -11,7 +11,7 @@ fn said(reason: &str, message: &Value, ended: &Value) -> Clause {
     container["lastState"] = json!({"terminated": ended});
     let pods = vec![pod(&json!({"containerStatuses": [container]}))];
     match server_of(&rolled_out(), pods) {
-        Part::Bad(clause) => clause,
+        PartHealth::Bad(clause) => clause,
         other => panic!("{reason}: {other:?}"),
     }
 }

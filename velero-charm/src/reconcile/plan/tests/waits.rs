@@ -15,7 +15,7 @@ fn waits_of(storage: Intent, noted: Option<&str>) -> Vec<Wait> {
     let relations = [StorageRelation {
         provider: &TAPES,
         own: own.waited_for(noted.unwrap_or_default()),
-        further: Vec::new(),
+        optional: Vec::new(),
     }];
     let desired = Desired {
         core: Ok(core()),
