@@ -207,7 +207,7 @@ async fn rendered_storage_is_shown_whole_but_for_its_credential() {
     };
     let (id, key) = (
         secret("access-key", "canary-{\"id\"}\n"),
-        secret("secret-key", "canary-\"key\""),
+        secret("secret-key", "canary-\"key\"-end"),
     );
     let render = [
         "render",
@@ -241,8 +241,11 @@ async fn rendered_storage_is_shown_whole_but_for_its_credential() {
     assert_eq!(shown["gaps"], json!([gaps]));
     assert_eq!(shown["snapshotLocation"], Value::Null);
 
+    let by_key = ["render", "--provider", "azure", "--node", "a-node"];
+    let refused = start(&by_key, "{}").await;
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(text.contains("leave out `--node`"), "{text}");
     for (more, said) in [
-        (["--node", "a-node"], "leave out `--node`"),
         (
             ["--secret-file", "robot/code=/dev/null"],
             "no optional relation `robot`",
