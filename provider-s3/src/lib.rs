@@ -422,7 +422,8 @@ fn snapshots(
         return None;
     }
     remarks.push(format!(
-        "EBS volumes are snapshotted in `{nodes}` with the keys of the store: set `volume-snapshots=false` if          they may not do that."
+        "EBS volumes are snapshotted in `{nodes}` with the keys of the store: set `volume-snapshots=false` if \
+         they may not do that."
     ));
     Some(SnapshotLocation {
         config: BTreeMap::from([(REGION.into(), nodes.to_owned())]),
@@ -435,7 +436,8 @@ fn remarks(settings: &Settings, inputs: &Inputs) -> Vec<String> {
     if let Some(store) = &settings.store {
         if store.is_unlisted() {
             remarks.push(
-                "Nothing is known of the store at `endpoint`: it is asked in path style and without checksums,                  unless `s3-uri-style` or `s3-config` say otherwise."
+                "Nothing is known of the store at `endpoint`: it is asked in path style and without \
+                 checksums, unless `s3-uri-style` or `s3-config` say otherwise."
                     .into(),
             );
         }

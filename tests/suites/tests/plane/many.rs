@@ -69,16 +69,20 @@ async fn removal_of_many_backups_comes_to_an_end() {
     let number = std::env::var("MANY").map_or(600, |number| number.parse().unwrap());
     for kind in ["Backup", "PodVolumeRestore"] {
         let held = json!(["velero.io/held"]);
+        let restored = json!({
+            "backupStorageLocation": "default", "pod": {}, "repoIdentifier": "r", "snapshotID": "s",
+            "sourceNamespace": "shop", "volume": "data",
+        });
         let one = |number: usize| {
-            let finalizers = if kind == "Backup" {
-                json!([])
+            let (finalizers, spec) = if kind == "Backup" {
+                (json!([]), json!({}))
             } else {
-                held.clone()
+                (held.clone(), restored.clone())
             };
             from_value(json!({
                 "apiVersion": "velero.io/v1", "kind": kind,
                 "metadata": {"name": format!("many-{number}"), "finalizers": finalizers},
-                "spec": {},
+                "spec": spec,
             }))
         };
         let objects: Result<_, _> = (0..number).map(one).collect();

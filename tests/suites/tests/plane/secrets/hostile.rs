@@ -105,14 +105,11 @@ async fn odd_content_of_a_secret_fails_no_hook() {
     let large = "k".repeat(600_000);
     let good = [("access-key", "a-key"), ("secret-key", "a-secret")];
     for (content, parts) in [
-        (vec![], ["blocked: ", "`access-key` is missing"]),
-        (
-            vec![("other", "x")],
-            ["blocked: ", "`access-key` is missing"],
-        ),
+        (vec![], ["blocked: ", "`access-key` is blank"]),
+        (vec![("other", "x")], ["blocked: ", "`access-key` is blank"]),
         (
             vec![("access-key", "a")],
-            ["blocked: ", "`secret-key` is missing"],
+            ["blocked: ", "`secret-key` is blank"],
         ),
         (
             vec![("access-key", "a"), ("secret-key", &large)],

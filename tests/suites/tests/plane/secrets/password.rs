@@ -61,7 +61,7 @@ async fn chosen_password_is_there_before_the_server() {
     world.juju.grant_secret("files", APP).unwrap();
     world.update_status().await.unwrap();
     world
-        .expect_in_status("blocked: no object store", &[])
+        .expect_in_status("blocked: ", &[": no object store"])
         .unwrap();
     assert_eq!(in_force(&world).await.as_deref(), Some("chosen-4711"));
     world.connect().await.unwrap();
