@@ -10,7 +10,8 @@ use super::{asked, no_hook_has_failed};
 
 const OPTION: &str = "repository-password";
 const NAME: &str = "velero-repo-credentials";
-const NOT_GRANTED: &str = "`repository-password` cannot be read (not granted to us)";
+const NOT_GRANTED: &str =
+    "`repository-password` cannot be read (the secret is not granted to this application)";
 
 async fn in_force(world: &LightWorld) -> Option<String> {
     let secrets: Api<Secret> = Api::namespaced(world.client(), &world.namespace);
