@@ -31,7 +31,7 @@ pub(crate) struct Undisturbed {
 impl Bout {
     /// A fresh world at the beginning of its scene.
     pub(crate) async fn begin(plane: &Plane, scene: Scene, number: usize) -> Result<Self> {
-        let scene_name: String = format!("{scene:?}").replace(['(', ')'], "-");
+        let scene_name = format!("{scene:?}").replace('(', "-").replace(')', "");
         let name = format!("{}-{number}", scene_name.to_lowercase());
         let mut trial = Trial::open(plane, &name).await?;
         scene.enter(&mut trial).await.with_context(|| name)?;
