@@ -7,8 +7,9 @@ use serde_json::{from_value, json};
 use worlds::operator::APP;
 use worlds::plane::{LightWorld, Plane};
 
-/// Of the program without anything else in the namespace it is 10 MB, unoptimised 20.
-const MEMORY: u64 = 64 << 20;
+/// Without anything else in the namespace the program has 10 MB, unoptimised 25; with these Secrets read as a whole it
+/// would be well above 100.
+const MEMORY: u64 = 80 << 20;
 
 async fn make(world: &LightWorld, api: &Api<DynamicObject>, objects: Vec<DynamicObject>) {
     let parameters = PostParams::default();
