@@ -4,11 +4,22 @@
 //! other code replaces what was said by a number.
 
 mod allowed;
+mod attend;
+mod backup;
 mod command;
+mod contents;
+mod create_backup;
+mod delete_backup;
 mod follow;
+mod list_backups;
 mod output;
+mod params;
+mod ready;
+mod restore;
+mod results;
 mod run;
 mod volumes;
+mod words;
 
 use tracing::warn;
 
@@ -29,6 +40,10 @@ pub(crate) enum Failure {
 /// Runs an action by its name.
 pub(crate) async fn run(ctx: &Context, name: &str) -> Result<(), Error> {
     let outcome = match name {
+        "create-backup" => create_backup::run(ctx).await,
+        "delete-backup" => delete_backup::run(ctx).await,
+        "list-backups" => list_backups::run(ctx).await,
+        "restore" => restore::run(ctx).await,
         "run" | "run-cli" => run::run(ctx).await,
         other => Err(Failure::Refused(format!(
             "this charm has no action `{other}`"

@@ -6,8 +6,6 @@
 use std::{process::ExitStatus, time::Duration};
 
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt as _;
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
@@ -24,25 +22,17 @@ use super::{
     command::Command,
     follow::Started,
     output::{Batch, Lines, Tail, plain},
+    params::{DEFAULT_TIMEOUT, time_limit},
+    ready::ready,
     volumes::read::{obstacles, report},
 };
 use crate::{
-    cluster::{Cluster, ClusterError},
+    cluster::Cluster,
     context::Context,
-    error::Error,
     juju::env::in_cluster,
-    ours::credential,
-    reconcile::{report, trust},
-    velero::{
-        self,
-        cli::{Cli, CliError},
-    },
+    velero::cli::{Cli, CliError},
 };
 
-/// How long an action may take if the user does not say.
-const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
-/// The longest: Juju runs no hook of the unit in the meantime.
-const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
 /// How long it may take to find out what a Backup holds of volumes.
 const REPORT: Duration = Duration::from_secs(30);
 /// Output is logged at least this often.
@@ -68,18 +58,11 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     let begun = Instant::now();
     let params = ctx.tools.action_params().await?;
     let (command, limit) = understand(&params)?;
-    let cluster = Cluster::connect().map_err(Error::from)?;
-    storage_is_configured(&cluster, ctx).await?;
+    let cluster = ready(ctx).await?;
     let obstacles = obstacles(&cluster, &command, &ctx.unit.application).await?;
     if !obstacles.is_empty() {
         return Err(Failure::Refused(obstacles.join("; ")));
     }
-    // The CLI may print what a store has repeated of them.
-    let secrets = credential::read(&cluster, &ctx.owner).await?;
-    ctx.keep_credentials(&secrets);
-    let password = cluster.read::<Secret>(velero::REPOSITORY_PASSWORD).await?;
-    ctx.keep_credentials(password.as_slice());
-
     let cli = Cli::new(&ctx.unit.charm_dir, cluster.namespace(), in_cluster());
     let mut prepared = cli.prepare(&command.arguments())?;
     let mut child = prepared.command.spawn().map_err(CliError::from)?;
@@ -158,71 +141,16 @@ async fn remark(
 
 /// Both parameters, or what is wrong with both.
 fn understand(params: &Map<String, Value>) -> Result<(Command, Duration), Failure> {
-    let command = params.get("command").and_then(Value::as_str);
-    let command = Command::parse(command.unwrap_or_default());
-    match (command, time_limit(params)) {
+    let text = |name| params.get(name).and_then(Value::as_str).unwrap_or_default();
+    let command = Command::parse(text("command"));
+    let limit = match text("timeout") {
+        "" => Ok(DEFAULT_TIMEOUT),
+        text => time_limit(text).map_err(|what| Failure::Refused(format!("`timeout` {what}"))),
+    };
+    match (command, limit) {
         (Ok(command), Ok(limit)) => Ok((command, limit)),
         (Err(one), Err(other)) => Err(Failure::Refused(format!("{one}; {other}"))),
         (Err(fault), Ok(_)) | (Ok(_), Err(fault)) => Err(fault),
-    }
-}
-
-fn time_limit(params: &Map<String, Value>) -> Result<Duration, Failure> {
-    let Some(text) = params
-        .get("timeout")
-        .and_then(Value::as_str)
-        .filter(|t| !t.is_empty())
-    else {
-        return Ok(DEFAULT_TIMEOUT);
-    };
-    let parsed: Option<SignedDuration> = text.parse().ok();
-    let limit = parsed
-        .and_then(|limit| Duration::try_from(limit).ok())
-        .filter(|limit| !limit.is_zero())
-        .ok_or_else(|| {
-            Failure::Refused(format!(
-                "`timeout` is `{}`: give a duration such as `90s` or `2h`",
-                shortened(text)
-            ))
-        })?;
-    if limit > LONGEST_TIMEOUT {
-        return Err(Failure::Refused(format!(
-            "`timeout` is `{}`: give at most `24h`, since no hook runs in the meantime; what the \
-             command has started goes on in Velero",
-            shortened(text)
-        )));
-    }
-    Ok(limit)
-}
-
-/// Enough of a user's text to recognise it.
-fn shortened(text: &str) -> String {
-    let mut letters = text.chars();
-    let head: String = letters.by_ref().take(40).collect();
-    if letters.next().is_none() {
-        head
-    } else {
-        format!("{head}...")
-    }
-}
-
-/// Without a location of ours, the CLI would only fail in words that help nobody.
-async fn storage_is_configured(cluster: &Cluster, ctx: &Context) -> Result<(), Failure> {
-    let kind = velero::kind("BackupStorageLocation");
-    let read = || cluster.get(&kind, velero::LOCATION);
-    let live = trust::patiently(read, ClusterError::is_forbidden).await?;
-    match live {
-        // One of somebody else's belongs to their Velero.
-        Some(location)
-            if location.metadata.deletion_timestamp.is_none() && ctx.owner.made(&location) =>
-        {
-            tracing::debug!("Using location `{}`.", location.name_any());
-            Ok(())
-        }
-        _ => {
-            let clause = report::no_store(&ctx.registry, &ctx.unit.application);
-            Err(Failure::Refused(clause.to_string()))
-        }
     }
 }
 
@@ -383,28 +311,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn limit(text: &str) -> Result<Duration, String> {
-        let params = Map::from_iter([("timeout".to_owned(), text.into())]);
-        time_limit(&params).map_err(|failure| failure.to_string())
-    }
-
-    #[test]
-    fn a_time_limit_is_sane_or_refused_in_words() {
-        assert_eq!(limit("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(limit(""), Ok(DEFAULT_TIMEOUT));
-        assert_eq!(limit("24h"), Ok(LONGEST_TIMEOUT));
-        for text in ["soon", "0s", "-5m", "5", "1ns1h", "9223372036854775808s"] {
-            let fault = limit(text).unwrap_err();
-            assert!(fault.contains("give a duration such as"), "{text}: {fault}");
-        }
-        for text in ["2562047788015215h", "24h1ns", "9223372036854775807s", "P7D"] {
-            let fault = limit(text).unwrap_err();
-            assert!(fault.starts_with("`timeout` is `"), "{text}: {fault}");
-        }
-        assert!(limit("25h").unwrap_err().contains("at most `24h`"));
-        assert!(limit(&"9".repeat(5000)).unwrap_err().len() < 150);
-    }
 
     #[test]
     fn faults_of_both_parameters_are_told() {

@@ -119,6 +119,11 @@ impl Cluster {
         Api::all_with(self.client.clone(), &kind.resource)
     }
 
+    /// Objects of a kind in our namespace, of which only this is read.
+    pub(crate) fn light<S: Clone, U: Clone>(&self, kind: &Kind) -> Api<Object<S, U>> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource)
+    }
+
     /// Objects of a kind in the whole cluster, of which only the spec is read.
     pub(crate) fn specs<K, S>(&self) -> Api<Object<S, NotUsed>>
     where

@@ -335,6 +335,17 @@ impl Tools {
         self.run("action-set", &["--", &pair], None).await.map(drop)
     }
 
+    /// Several at once: each call of a tool takes its time.
+    pub(crate) async fn action_set_all(&self, results: &[(&str, String)]) -> Result<(), JujuError> {
+        let pairs = results.iter();
+        let pairs: Vec<_> = pairs
+            .map(|(key, value)| self.argument(&format!("{key}={value}")))
+            .collect();
+        let mut arguments = vec!["--"];
+        arguments.extend(pairs.iter().map(String::as_str));
+        self.run("action-set", &arguments, None).await.map(drop)
+    }
+
     pub(crate) async fn action_fail(&self, reason: &str) -> Result<(), JujuError> {
         let reason = self.argument(reason);
         self.run("action-fail", &["--", &reason], None)

@@ -6,6 +6,7 @@ pub(crate) mod cli;
 pub(crate) mod companion;
 pub(crate) mod definitions;
 pub(crate) mod install;
+pub(crate) mod job;
 pub(crate) mod location;
 pub(crate) mod running;
 pub(crate) mod server;

@@ -46,6 +46,11 @@ pub(crate) fn is_in_flight(object: &DynamicObject, now: Timestamp) -> bool {
     is_worked_on && begun(object, now).is_none_or(|begun| now.duration_since(begun) < LONGEST)
 }
 
+/// Whoever waits for it waits no longer.
+pub(crate) fn has_ended(phase: &str) -> bool {
+    progress(phase) == Progress::Over
+}
+
 /// From the enumerations in the CRDs of Velero 1.18.
 fn progress(phase: &str) -> Progress {
     match phase {

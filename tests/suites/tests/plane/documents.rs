@@ -1,9 +1,11 @@
 //! What the documents name is there.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use worlds::operator::workspace;
 
 use crate::files;
@@ -123,6 +125,81 @@ fn documents_save_files_of_volumes_by_the_same_options() {
             let one = line.contains("use-node-agent=true");
             let other = line.contains("default-volumes-to-fs-backup=true");
             assert_eq!(one, other, "{name}: {line}");
+        }
+    }
+}
+
+const ACTIONS: &str = "\
+# Actions
+
+What `juju run velero-operator/0 <action>` takes and does, on any unit. A parameter that is wrong is named with all
+others that are, and then nothing is started. An action that is killed leaves nothing half done: the same action takes
+up what it has left, and `list-backups` shows it.
+
+A test makes this page from `charmcraft.yaml`.
+";
+
+/// The page of actions, as `charmcraft.yaml` has them.
+fn page_of_actions() -> String {
+    let text = fs::read_to_string(workspace().join("charmcraft.yaml")).unwrap();
+    let charm: Value = serde_saphyr::from_str(&text).unwrap();
+    let mut page = ACTIONS.to_owned();
+    for (name, action) in charm["actions"].as_object().unwrap() {
+        let description = action["description"].as_str().unwrap().trim();
+        write!(page, "\n## {name}\n\n{description}\n").unwrap();
+        page.push_str("\n| parameter | type | default | |\n| --- | --- | --- | --- |\n");
+        let required = action["required"].as_array();
+        for (name, parameter) in action["params"].as_object().unwrap() {
+            let is_required = required.is_some_and(|all| all.contains(&name.as_str().into()));
+            let default = match &parameter["default"] {
+                Value::Null if is_required => "required".to_owned(),
+                Value::Null => String::new(),
+                Value::String(text) => format!("`{text}`"),
+                other => format!("`{other}`"),
+            };
+            let kind = match parameter["enum"].as_array() {
+                Some(values) => {
+                    let values = values.iter().filter_map(Value::as_str);
+                    values
+                        .map(|one| format!("`{one}`"))
+                        .collect::<Vec<_>>()
+                        .join(" or ")
+                }
+                None => parameter["type"].as_str().unwrap().to_owned(),
+            };
+            let words = parameter["description"].as_str().unwrap();
+            let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+            writeln!(page, "| `{name}` | {kind} | {default} | {words} |").unwrap();
+        }
+    }
+    page
+}
+
+/// With `UPDATE_DOCS=1` the page is written again instead of compared.
+#[test]
+fn page_of_actions_is_that_of_the_charm() {
+    let path = workspace().join("docs/reference/actions.md");
+    let page = page_of_actions();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap();
+    assert!(
+        written == page,
+        "docs/reference/actions.md is not what `charmcraft.yaml` says"
+    );
+}
+
+/// Juju 4 lets nothing in that is not declared, and no other release should.
+#[test]
+fn actions_take_nothing_undeclared() {
+    let text = fs::read_to_string(workspace().join("charmcraft.yaml")).unwrap();
+    let charm: Value = serde_saphyr::from_str(&text).unwrap();
+    for (name, action) in charm["actions"].as_object().unwrap() {
+        assert_eq!(action["additionalProperties"], false, "{name}");
+        for (parameter, its) in action["params"].as_object().unwrap() {
+            assert!(its["type"].is_string(), "{name} {parameter}");
+            assert!(its["description"].is_string(), "{name} {parameter}");
         }
     }
 }

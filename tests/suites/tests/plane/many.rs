@@ -3,8 +3,8 @@
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use kube::{Api, ResourceExt as _};
-use serde_json::{from_value, json};
-use worlds::operator::APP;
+use serde_json::{Map, from_value, json};
+use worlds::operator::{APP, UNIT};
 use worlds::plane::{LightWorld, Plane};
 
 /// Without anything else in the namespace the program has 10 MB, unoptimised 25; with these Secrets read as a whole it
@@ -106,5 +106,58 @@ async fn removal_of_many_backups_comes_to_an_end() {
         !world.log().contains("What is left goes with the namespace"),
         "{}",
         world.log()
+    );
+}
+
+/// `MANY=10000` gives the figures that the charm is measured by.
+#[tokio::test]
+async fn many_backups_are_listed_in_little_time_and_memory() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "listed").await.unwrap();
+    let number = std::env::var("MANY").map_or(1200, |number| number.parse().unwrap());
+    let one = |number: usize| {
+        from_value(json!({
+            "apiVersion": "velero.io/v1", "kind": "Backup",
+            "metadata": {
+                "name": format!("many-{number:05}"),
+                "labels": {"app": "minio", "endpoint": "velero-backup-config", "model": "prod"},
+            },
+            "spec": {"includedNamespaces": ["shop"], "ttl": "720h0m0s", "storageLocation": "default"},
+            "status": {
+                "phase": "Completed", "startTimestamp": "2026-11-28T02:00:00Z",
+                "completionTimestamp": "2026-11-28T02:01:05Z", "expiration": "2026-12-28T02:00:00Z",
+                "progress": {"totalItems": 90, "itemsBackedUp": 90},
+            },
+        }))
+    };
+    let objects: Result<_, _> = (0..number).map(one).collect();
+    make(
+        &world,
+        &api(&world, "velero.io", "Backup"),
+        objects.unwrap(),
+    )
+    .await;
+
+    let outcome = world
+        .juju
+        .run_action(UNIT, "list-backups", &Map::new())
+        .await
+        .unwrap();
+
+    let run = world.juju.hook_runs().last().unwrap();
+    assert_eq!(run.hook, "list-backups");
+    println!(
+        "list of {number}: {} ms, {} MB",
+        run.duration.as_millis(),
+        run.max_rss >> 20
+    );
+    assert!(run.max_rss < MEMORY, "{} MB", run.max_rss >> 20);
+    assert_eq!(outcome.results["number"], number.to_string());
+    let text = outcome.results["backups"].as_str().unwrap();
+    let shown = text.lines().count() - 5;
+    assert!(shown > 500 && shown < number);
+    assert_eq!(
+        outcome.results["left-out"],
+        format!("{} older backups", number - shown)
     );
 }

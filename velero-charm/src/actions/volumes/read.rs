@@ -101,6 +101,29 @@ async fn of_stored(
         "includedResources": listed("include-resources"),
         "excludedResources": listed("exclude-resources"),
     });
+    of_backup(cluster, &backup, &filters, server, application).await
+}
+
+/// What of a Backup cannot be restored here, as far as a Restore's filters let it through.
+pub(crate) async fn obstacles_of_restore(
+    cluster: &Cluster,
+    backup: &DynamicObject,
+    filters: &Value,
+    application: &str,
+) -> Result<Vec<String>, ClusterError> {
+    match server(cluster).await? {
+        Some(server) => of_backup(cluster, backup, filters, server, application).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn of_backup(
+    cluster: &Cluster,
+    backup: &DynamicObject,
+    filters: &Value,
+    server: Server,
+    application: &str,
+) -> Result<Vec<String>, ClusterError> {
     let of_it = ListParams::default()
         .labels(&format!(
             "{BACKUP_UID}={}",
@@ -112,9 +135,9 @@ async fn of_stored(
         Ok(!cluster.list(&api, &of_it).await?.is_empty())
     };
     let held = Held {
-        files: takes(&filters, &["pods", "pod", "po"]) && holds("PodVolumeBackup").await?,
+        files: takes(filters, &["pods", "pod", "po"]) && holds("PodVolumeBackup").await?,
         moved: takes(
-            &filters,
+            filters,
             &["persistentvolumeclaims", "persistentvolumeclaim", "pvc"],
         ) && holds("DataUpload").await?,
     };

@@ -1,5 +1,6 @@
 //! The `run` action, with the real Velero CLI on a plane: what it lets through, and what it tells.
 
+mod native;
 mod volumes;
 
 use std::fmt::Write as _;

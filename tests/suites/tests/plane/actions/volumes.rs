@@ -178,7 +178,12 @@ async fn back_up(
 }
 
 /// What Velero does to a Backup, as far as the cluster shows it.
-async fn complete(kubectl: &Kubectl, space: &str, name: &str, saved: &[(&str, &str, &str)]) {
+pub(super) async fn complete(
+    kubectl: &Kubectl,
+    space: &str,
+    name: &str,
+    saved: &[(&str, &str, &str)],
+) {
     let object = format!("backups.velero.io/{name}");
     let wait = [
         "-n",
@@ -227,7 +232,7 @@ async fn complete(kubectl: &Kubectl, space: &str, name: &str, saved: &[(&str, &s
 
 /// A namespace with a pod that has a claim, a volume of its own and a Secret, with a claim on a node's
 /// folder, and with one that nobody mounts.
-async fn open_shop(world: &LightWorld, shop: &str) {
+pub(super) async fn open_shop(world: &LightWorld, shop: &str) {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": shop}});
     world.apply(&namespace).await.unwrap();
     for (claim, source) in [

@@ -1,0 +1,309 @@
+//! `create-backup`: a Backup, waited for unless the user says otherwise.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+
+use super::{
+    Failure,
+    attend::{End, Seen, Work, attend},
+    backup::{Results, Started, deadline, failure, outcome, start},
+    output::plain,
+    params::{Params, hours_minutes_seconds, is_name},
+    ready::ready,
+    volumes::{read::report, report::Report},
+    words,
+};
+use crate::{
+    cluster::{Cluster, Kind},
+    context::Context,
+    velero,
+};
+
+/// How long it may take to find out what a Backup holds of volumes.
+const REPORT: Duration = Duration::from_secs(30);
+
+/// What the user asks for.
+#[derive(Debug)]
+struct Order {
+    namespaces: Vec<String>,
+    name: Option<String>,
+    ttl: Option<String>,
+    wait: bool,
+    timeout: Duration,
+    volumes: Volumes,
+}
+
+/// What volumes without data are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Volumes {
+    Named,
+    /// A reason to fail.
+    Required,
+}
+
+pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let order = Order::understand(Params::read(ctx).await?)?;
+    let cluster = ready(ctx).await?;
+    namespaces_exist(&cluster, &order.namespaces).await?;
+    let backup = order.backup(cluster.namespace(), Timestamp::now())?;
+    let started = start(&cluster, "Backup", &backup).await?;
+    ctx.tools.action_log(&started.announcement()).await?;
+    let Started { work, .. } = &started;
+    let mut results = named(work);
+    if !order.wait {
+        results.push(("status", "started".into()));
+        let follow = words::follow(&ctx.unit.name, work.kind, &work.name);
+        results.push(("follow", follow));
+        return Ok(ctx.tools.action_set_all(&results).await?);
+    }
+    let failure = match attend(ctx, &cluster, work, begun + order.timeout).await? {
+        End::Over(seen) => over(ctx, &cluster, work, &seen, order.volumes, &mut results).await?,
+        End::Gone => Some(format!("{} is gone: somebody has deleted it", work.named())),
+        End::Deadline(seen) => {
+            results.push(("phase", seen.status.phase().to_owned()));
+            Some(deadline(work, &seen, order.timeout, &ctx.unit.name))
+        }
+    };
+    ctx.tools.action_set_all(&results).await?;
+    failure.map_or(Ok(()), |text| Err(Failure::Refused(text)))
+}
+
+/// Adds what is to be said of a Backup that has ended; gives why the action fails, if it does.
+async fn over(
+    ctx: &Context,
+    cluster: &Cluster,
+    work: &Work,
+    seen: &Seen,
+    volumes: Volumes,
+    results: &mut Results,
+) -> Result<Option<String>, Failure> {
+    let (more, said) = outcome(ctx, cluster, work, seen).await?;
+    results.extend(more);
+    if let Some(expires) = seen.status.expires() {
+        results.push(("expires", words::moment(expires)));
+    }
+    let report = volumes_of(cluster, work).await;
+    let lack = match &report {
+        Ok(report) => {
+            results.push(("volumes", report.saved()));
+            results.extend(
+                report
+                    .missing()
+                    .map(|names| ("volumes-without-data", names)),
+            );
+            report.warning(&ctx.unit.application)
+        }
+        Err(why) if seen.status.is_restorable() => Some(format!(
+            "NOTE: whether it holds the data of all volumes could not be found out: {why}"
+        )),
+        Err(_) => None,
+    };
+    if let Some(lack) = &lack {
+        ctx.tools.action_log(&plain(lack)).await?;
+    }
+    if !seen.status.is_success() {
+        return Ok(Some(failure(work, seen, &said, &ctx.unit.name)));
+    }
+    let is_whole = report.is_ok_and(|report| report.missing().is_none());
+    Ok((volumes == Volumes::Required && !is_whole).then(|| {
+        format!(
+            "{} is complete but does not hold the data of all volumes, which `require-volumes` asks \
+             for: {}",
+            work.named(),
+            lack.unwrap_or_default()
+        )
+    }))
+}
+
+async fn volumes_of(cluster: &Cluster, work: &Work) -> Result<Report, String> {
+    match timeout(REPORT, report(cluster, &work.name)).await {
+        Ok(Ok(Some(report))) => Ok(report),
+        Ok(Ok(None)) => Err("it has not ended well".into()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("not within {} s", REPORT.as_secs())),
+    }
+}
+
+fn named(work: &Work) -> Results {
+    vec![
+        ("backup-id", work.name.clone()),
+        ("backup-name", work.name.clone()),
+        ("backup-uid", work.uid.clone()),
+    ]
+}
+
+/// Velero completes a backup of a namespace that is not there.
+async fn namespaces_exist(cluster: &Cluster, names: &[String]) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    for name in names.iter().filter(|name| is_name(name)) {
+        if cluster.get(&Kind::of::<Namespace>(), name).await?.is_none() {
+            missing.push(name.as_str());
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Refused(format!(
+        "`namespaces` names what this cluster does not have: `{}`",
+        missing.join("`, `")
+    )))
+}
+
+impl Order {
+    fn understand(mut params: Params) -> Result<Self, Failure> {
+        let namespaces = params.namespaces("namespaces");
+        if namespaces.is_empty() {
+            params.fault(
+                "namespaces",
+                "is empty: give the namespaces to back up, separated by commas, or `*` for all",
+            );
+        }
+        let order = Self {
+            namespaces,
+            name: params.parsed("name", name),
+            ttl: params.parsed("ttl", hours_minutes_seconds),
+            wait: params.says("wait"),
+            timeout: params.timeout(),
+            volumes: if params.says("require-volumes") {
+                Volumes::Required
+            } else {
+                Volumes::Named
+            },
+        };
+        if order.volumes == Volumes::Required && !order.wait {
+            params.fault(
+                "require-volumes",
+                "is only known at the end: leave out `wait=false`",
+            );
+        }
+        params.finish()?;
+        Ok(order)
+    }
+
+    fn backup(&self, namespace: &str, now: Timestamp) -> Result<DynamicObject, Failure> {
+        let mut spec = json!({
+            "includedNamespaces": self.namespaces,
+            "storageLocation": velero::LOCATION,
+        });
+        if let Some(ttl) = &self.ttl {
+            spec["ttl"] = Value::from(ttl.as_str());
+        }
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => format!("{}-{}", self.stem(), words::moment_in_name(now)),
+        };
+        object("Backup", &name, namespace, &spec)
+    }
+
+    /// What a name is made of: the namespace, if it is one.
+    fn stem(&self) -> &str {
+        match self.namespaces.as_slice() {
+            [one] if is_name(one) && one.len() <= 48 => one,
+            _ => "backup",
+        }
+    }
+}
+
+/// An object of Velero's with the annotation of the previous charm.
+pub(super) fn object(
+    kind: &str,
+    name: &str,
+    namespace: &str,
+    spec: &Value,
+) -> Result<DynamicObject, Failure> {
+    let created_at = Timestamp::now().as_second().to_string();
+    let object = json!({
+        "apiVersion": "velero.io/v1",
+        "kind": kind,
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "annotations": {"created-at": created_at},
+        },
+        "spec": spec,
+    });
+    serde_json::from_value(object)
+        .map_err(|error| Failure::Charm(crate::error::Error::internal(error)))
+}
+
+/// A clause for a name that Kubernetes would refuse.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    if is_name(text) {
+        return Ok(text.to_owned());
+    }
+    let text = super::params::shortened(text);
+    Err(format!(
+        "is `{text}`: give lower-case letters, digits, `-` and `.`, at most 63, beginning and ending \
+         with a letter or digit"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(params: Value) -> Result<Order, String> {
+        let Value::Object(params) = params else {
+            panic!("no parameters")
+        };
+        Order::understand(Params::of(params)).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn order_becomes_a_backup() {
+        let params =
+            json!({"namespaces": "shop, bank", "name": "nightly", "ttl": "30m", "wait": true});
+        let backup = order(params)
+            .unwrap()
+            .backup("model", Timestamp::now())
+            .unwrap();
+        assert_eq!(backup.metadata.name.as_deref(), Some("nightly"));
+        assert_eq!(
+            backup.data["spec"],
+            json!({"includedNamespaces": ["shop", "bank"], "storageLocation": "default", "ttl": "0h30m0s"})
+        );
+        assert!(
+            backup
+                .metadata
+                .annotations
+                .unwrap()
+                .contains_key("created-at")
+        );
+    }
+
+    #[test]
+    fn name_is_made_of_the_namespace_and_the_time() {
+        let at = "2026-11-28T20:01:05Z".parse().unwrap();
+        let name = |namespaces: &str| {
+            let order = order(json!({"namespaces": namespaces})).unwrap();
+            order.backup("model", at).unwrap().metadata.name.unwrap()
+        };
+        assert_eq!(name("shop"), "shop-20261128200105");
+        assert_eq!(name("shop,bank"), "backup-20261128200105");
+        assert_eq!(name("*"), "backup-20261128200105");
+    }
+
+    #[test]
+    fn faults_of_an_order_are_reported_at_once() {
+        let params = json!({
+            "namespaces": " ", "name": "A b", "ttl": "30d", "timeout": "0s", "require-volumes": true,
+            "wait": false,
+        });
+        let said = order(params).unwrap_err();
+        for name in [
+            "`namespaces` is empty",
+            "`name` is `A b`",
+            "`ttl` is `30d`",
+            "`timeout` is",
+            "`require-volumes` is only",
+        ] {
+            assert!(said.contains(name), "{name}: {said}");
+        }
+    }
+}
