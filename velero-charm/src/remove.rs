@@ -183,6 +183,7 @@ async fn unlabelled(live: &Live, ctx: &Context, cluster: &Cluster) -> Result<(),
             lost(live.account.as_ref(), owner),
         ),
         (Kind::of::<ConfigMap>(), lost(live.record.as_ref(), owner)),
+        (Kind::of::<Service>(), lost(live.metrics.as_ref(), owner)),
     ] {
         if let Some(name) = name {
             cluster.delete(&kind, &name).await?;

@@ -12,6 +12,7 @@ use std::{env, path::PathBuf};
 /// Set in every hook and action; its absence means that a person started the binary.
 const DISPATCH_PATH: &str = "JUJU_DISPATCH_PATH";
 const UNIT_NAME: &str = "JUJU_UNIT_NAME";
+const MODEL_NAME: &str = "JUJU_MODEL_NAME";
 const MODEL_UUID: &str = "JUJU_MODEL_UUID";
 const CHARM_DIR: &str = "JUJU_CHARM_DIR";
 const RELATION: &str = "JUJU_RELATION";
@@ -51,6 +52,8 @@ pub(crate) struct Unit {
     pub(crate) name: String,
     /// The unit's application.
     pub(crate) application: String,
+    /// The model, as the user calls it.
+    pub(crate) model: String,
     /// Tells models of one name apart.
     pub(crate) model_uuid: String,
     /// Where the charm is unpacked.
@@ -105,6 +108,7 @@ impl Unit {
         Ok(Self {
             application: name.split('/').next().unwrap_or(&name).to_owned(),
             name,
+            model: get(MODEL_NAME)?,
             model_uuid: get(MODEL_UUID)?,
             charm_dir: get(CHARM_DIR)?.into(),
             endpoint: env::var(RELATION).ok().filter(|name| !name.is_empty()),

@@ -271,6 +271,29 @@ impl Tools {
         self.run(tool, &arguments, Some(&text)).await.map(drop)
     }
 
+    /// A unit's data bag.
+    pub(crate) async fn unit_bag(
+        &self,
+        relation: &str,
+        unit: &str,
+    ) -> Result<BTreeMap<String, String>, JujuError> {
+        self.json("relation-get", &["-r", relation, "-", unit])
+            .await
+    }
+
+    /// Changes our unit's data bag.
+    pub(crate) async fn set_unit_bag(
+        &self,
+        relation: &str,
+        fields: &BTreeMap<&str, String>,
+    ) -> Result<(), JujuError> {
+        let tool = "relation-set";
+        let text =
+            serde_json::to_string(fields).map_err(|source| JujuError::Input { tool, source })?;
+        let arguments = ["-r", relation, "--file", "-"];
+        self.run(tool, &arguments, Some(&text)).await.map(drop)
+    }
+
     /// Takes fields out of our unit's data bag.
     pub(crate) async fn clear_unit_fields(
         &self,

@@ -1,8 +1,11 @@
 //! What this charm makes in a cluster: its labels, its objects and their content.
 
+pub(crate) mod alerts;
 pub(crate) mod credential;
+pub(crate) mod dashboard;
 pub(crate) mod location;
 pub(crate) mod manifests;
+pub(crate) mod metrics;
 pub(crate) mod password;
 pub(crate) mod record;
 

@@ -27,7 +27,7 @@ use crate::{
     cluster::{Cluster, Kind, managers::Former},
     context::{Context, Role},
     error::Error,
-    ours::{Owner, credential},
+    ours::{Owner, credential, metrics},
     relations::storage::{Sealed, StorageRelation},
     stranger::Stranger,
     velero::{self, LOCATION, NODE_AGENT, SERVER, install::NodeAgent},
@@ -37,9 +37,8 @@ use crate::{
 const PREVIOUS_CHARM: &str = "velero-operator-lightkube";
 /// It had the Velero CLI write too, as people do who install Velero by hand.
 pub(super) const MANAGERS: [&str; 2] = [PREVIOUS_CHARM, "velero"];
-/// Its Secret, and the Service in front of the server's metrics.
+/// Its Secret.
 const CREDENTIALS: &str = "cloud-credentials";
-const METRICS: &str = "velero-metrics";
 
 /// Whose the Velero in our namespace is.
 #[derive(Debug)]
@@ -150,10 +149,14 @@ async fn withhold_rights(live: &Live, cluster: &Cluster, owner: &Owner) -> Resul
     Ok(())
 }
 
-/// The previous charm wrote it, or it wrote it and we have taken it over already: of these names we make
-/// nothing ourselves.
+/// The previous charm wrote it, or it wrote it and we have taken it over already: what we make under these names
+/// ourselves is marked.
 fn is_evidence(object: &DynamicObject, owner: &Owner) -> bool {
-    let of_its_name = [CREDENTIALS, METRICS].contains(&object.name_any().as_str());
+    let of_its_name = match object.name_any().as_str() {
+        CREDENTIALS => true,
+        metrics::NAME => !metrics::is_made_by_us(object),
+        _ => false,
+    };
     let written = written_by(object, &[PREVIOUS_CHARM]) && Owner::labelled_by(object).is_none();
     written || (of_its_name && owner.owns(object))
 }
@@ -181,7 +184,7 @@ fn written_by(object: &DynamicObject, managers: &[&str]) -> bool {
 async fn named_objects(cluster: &Cluster) -> Result<Vec<DynamicObject>, Error> {
     let binding = velero::plain_role_binding(cluster.namespace());
     let places: [(Kind, &str); 8] = [
-        (Kind::of::<Service>(), METRICS),
+        (Kind::of::<Service>(), metrics::NAME),
         (Kind::of::<Secret>(), CREDENTIALS),
         (Kind::of::<ClusterRoleBinding>(), &binding),
         (velero::kind("VolumeSnapshotLocation"), LOCATION),

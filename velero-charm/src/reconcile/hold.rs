@@ -125,6 +125,7 @@ fn finish(plan: Plan<Draft>, role: Role, work: Work, server: Option<&Deployment>
     let Plan {
         stage: Draft(steps),
         expected,
+        of_unit,
     } = plan;
     if role != Role::Leads {
         let stage = Final {
@@ -132,7 +133,11 @@ fn finish(plan: Plan<Draft>, role: Role, work: Work, server: Option<&Deployment>
             held_by: Vec::new(),
         };
         let expected = unchanged(expected);
-        return Plan { stage, expected };
+        return Plan {
+            stage,
+            expected,
+            of_unit,
+        };
     }
     let steps = keep_credentials(steps, &work);
     let held_by = held_by(&steps, work);
@@ -147,7 +152,11 @@ fn finish(plan: Plan<Draft>, role: Role, work: Work, server: Option<&Deployment>
         steps: Some(steps),
         held_by,
     };
-    Plan { stage, expected }
+    Plan {
+        stage,
+        expected,
+        of_unit,
+    }
 }
 
 /// Work asks for its credential by name until the end. A former one goes in a later hook.
@@ -189,6 +198,7 @@ fn put_off(steps: Steps, expected: Expected, server: Option<&Deployment>) -> (St
         credentials: steps.credentials,
         waits: steps.waits,
         password: steps.password,
+        observers: steps.observers,
         ..Steps::default()
     };
     (steps, unchanged(expected))

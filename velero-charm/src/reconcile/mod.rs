@@ -76,7 +76,8 @@ async fn stages(ctx: &Context) -> Result<Status, StageError> {
     // Steps, and what is to be seen afterwards.
     let fresh_name = credential::fresh_name(&ctx.owner);
     let place = ctx.place(&cluster);
-    let plan = plan(&desired, &observed, place, &fresh_name, Timestamp::now());
+    let now = Timestamp::now();
+    let plan = plan(&desired, &observed, place, &ctx.unit, &fresh_name, now);
 
     // Takes out what would fail work in flight, and everything for a unit that may not write.
     let plan = ctx.at(Hold, hold(plan, &observed, &cluster)).await?;

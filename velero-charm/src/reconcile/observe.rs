@@ -5,12 +5,14 @@
 //! whether the charm is trusted. Secrets come last ([`Observed::open`]), once it is known that they can be used:
 //! what the cluster holds tells whether Juju has to be asked for them.
 
+pub(super) mod observers;
+
 use std::{collections::BTreeMap, fmt, ops::Deref};
 
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
-        core::v1::{ConfigMap, Secret, ServiceAccount},
+        core::v1::{ConfigMap, Secret, Service, ServiceAccount},
         rbac::v1::ClusterRoleBinding,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -24,14 +26,16 @@ use serde_json::{Map, Value};
 use tokio::try_join;
 use tracing::debug;
 
+use self::observers::Observers;
 use super::trust::patiently;
 use crate::{
-    cluster::{Cluster, ClusterError},
+    cluster::{Cluster, ClusterError, Kind},
     context::{Context, Role},
     error::Error,
     ours::{
         self, Owner,
         credential::{self, Readings},
+        metrics,
         password::{self, Password, Wanted},
         record::{self, Seen},
     },
@@ -59,6 +63,8 @@ pub(super) struct Observed<R = Relation> {
     pub(super) facts: Facts,
     /// Of the volumes' files, if one is asked for and this unit may see to it.
     pub(super) password: Option<Password>,
+    /// Who watches, and what there is to watch.
+    pub(super) observers: Observers,
     pub(super) live: Live,
 }
 
@@ -74,6 +80,8 @@ pub(crate) struct Live {
     /// Secrets of ours that hold a store's credential.
     pub(crate) credentials: Credentials,
     pub(crate) snapshot_locations: Vec<DynamicObject>,
+    /// The Service in front of the server's metrics.
+    pub(crate) metrics: Option<DynamicObject>,
     pub(crate) running: Running,
 }
 
@@ -104,14 +112,15 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         };
         let facts = || facts::read(cluster, wanted());
         let facts = patiently(facts, ClusterError::is_forbidden).await?;
-        Ok::<_, Error>((role, config, found, facts))
+        let observers = Observers::read(ctx, leadership, cluster).await?;
+        Ok::<_, Error>((role, config, found, facts, observers))
     };
     let live = patiently(|| Live::read(cluster, &ctx.owner), Error::is_refusal);
     let (juju, live) = tokio::join!(juju, live);
     // First what tells that the charm is not trusted: without trust there are no facts either.
     let live = live?;
     ctx.keep_credentials(&live.credentials);
-    let (role, config, found, facts) = juju?;
+    let (role, config, found, facts, observers) = juju?;
     Ok(Observed {
         role,
         config,
@@ -119,6 +128,7 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         greetings: found.greetings,
         facts,
         password: None,
+        observers,
         live,
     })
 }
@@ -193,6 +203,7 @@ impl Observed<Sealed> {
             greetings,
             facts,
             password: _,
+            observers,
             live,
         } = self;
         let (means, now) = (means(role, ctx), Timestamp::now());
@@ -209,6 +220,7 @@ impl Observed<Sealed> {
             greetings,
             facts,
             password,
+            observers,
             live,
         })
     }
@@ -248,8 +260,10 @@ impl Live {
             let api = cluster.dynamic(&velero::kind("VolumeSnapshotLocation"));
             cluster.list(&api, &ListParams::default()).await
         };
+        let service = Kind::of::<Service>();
+        let metrics = cluster.get(&service, metrics::NAME);
         // Over the one connection that the first read has opened.
-        let (account, bindings, record, credentials, snapshot_locations, running) =
+        let (account, bindings, record, credentials, snapshot_locations, metrics, running) =
             Box::pin(async {
                 try_join!(
                     account,
@@ -257,6 +271,7 @@ impl Live {
                     record,
                     credentials,
                     snapshot_locations,
+                    metrics,
                     Running::read(cluster)
                 )
             })
@@ -268,6 +283,7 @@ impl Live {
             record,
             credentials: credentials.into(),
             snapshot_locations,
+            metrics,
             running,
         })
     }

@@ -38,6 +38,8 @@ enum Severity {
     NoStorage,
     /// Things will be fine without anybody doing anything.
     Awaited,
+    /// Velero works, and somebody should know something all the same.
+    Remark,
 }
 
 /// What an integrator has not sent by then it lacks, or does not know that it should send it.
@@ -168,7 +170,11 @@ fn findings(known: &Known<'_>) -> Vec<Finding> {
         of_part(server, Severity::Down),
         of_part(node_agent, Severity::Down),
     ];
-    let mut findings: Vec<_> = all.into_iter().flatten().collect();
+    let remarks = known.desired.complaints.iter().map(|complaint| {
+        let (advice, cause) = complaint.in_words(&known.unit.model);
+        Finding::new(Severity::Remark, Clause::new(advice, cause))
+    });
+    let mut findings: Vec<_> = all.into_iter().flatten().chain(remarks).collect();
     findings.sort_by_key(|finding| finding.severity);
     findings
 }
@@ -317,6 +323,7 @@ fn status(findings: &[Finding]) -> Status {
         level: match worst.severity {
             Severity::InvalidConfig | Severity::Down | Severity::NoStorage => Level::Blocked,
             Severity::Awaited => Level::Waiting,
+            Severity::Remark => Level::Active,
         },
         clauses: worst.clauses.clone(),
         others: others.len(),

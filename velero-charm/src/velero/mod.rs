@@ -31,6 +31,9 @@ pub(crate) const NODE_AGENT: &str = "node-agent";
 /// The location that backups go to unless they say otherwise.
 pub(crate) const LOCATION: &str = "default";
 
+/// Where server and node agents show their metrics.
+pub(crate) const METRICS_PORT: u16 = 8085;
+
 /// Selects the server's pods.
 pub(crate) const SERVER_PODS: &str = "deploy=velero";
 /// Selects the node agent's pods.

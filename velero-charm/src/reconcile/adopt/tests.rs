@@ -43,7 +43,7 @@ fn previous_charm_is_known_by_its_own_manager_alone() {
 #[test]
 fn previous_charm_that_was_taken_over_in_part_is_known() {
     let (ours, applied) = (json!(owner().labels()), by("velero-operator"));
-    for name in [METRICS, CREDENTIALS] {
+    for name in [metrics::NAME, CREDENTIALS] {
         let taken = written("Service", name, &applied, &ours);
         assert!(is_evidence(&taken, &owner()), "{name}");
     }
@@ -51,8 +51,10 @@ fn previous_charm_that_was_taken_over_in_part_is_known() {
         application: "another".into(),
         ..owner()
     };
-    let theirs = written("Service", METRICS, &applied, &json!(other.labels()));
+    let theirs = written("Service", metrics::NAME, &applied, &json!(other.labels()));
     assert!(!is_evidence(&theirs, &owner()));
+    let service = metrics::service("space", &owner());
+    assert!(!is_evidence(&service, &owner()), "we make it too");
     let own = written("ServiceAccount", SERVER, &by(PREVIOUS_CHARM), &ours);
     assert!(!is_evidence(&own, &owner()), "we make one of that name");
 }

@@ -18,7 +18,9 @@ use tracing::info;
 use super::{
     hold::Final,
     observe::{Live, Observed},
-    plan::{Body, Credential, Expected, Install, Judged, Plan, Rollout, Steps},
+    plan::{
+        Body, Credential, Expected, Install, Judged, Plan, Rollout, Steps, observers::ForObservers,
+    },
     report::{self, Undertaking},
 };
 use crate::{
@@ -60,7 +62,14 @@ pub(super) async fn apply(
     ctx: &Context,
     cluster: &Cluster,
 ) -> Result<Applied, Error> {
-    let Plan { stage, expected } = plan;
+    let Plan {
+        stage,
+        expected,
+        of_unit,
+    } = plan;
+    for words in of_unit {
+        words.say(&ctx.tools).await?;
+    }
     let (steps, held_by) = stage.into_parts();
     let applied = |done, expected| Applied {
         done,
@@ -150,6 +159,7 @@ async fn carry_out(
         locations,
         deletions,
         waits,
+        observers,
     } = steps;
     let place = ctx.place(cluster);
     let writer = Writer {
@@ -191,6 +201,26 @@ async fn carry_out(
     }
     for wait in waits {
         note_wait(&ctx.tools, &wait.relation, wait.since).await?;
+    }
+    tell(observers, &writer, ctx).await
+}
+
+/// The Service first: what is told names it.
+async fn tell(observers: ForObservers, writer: &Writer<'_>, ctx: &Context) -> Result<(), Error> {
+    let ForObservers {
+        service,
+        unused,
+        words,
+    } = observers;
+    if let Some(service) = service {
+        writer.put(&service).await?;
+        info!("Applied {}.", describe(&service));
+    }
+    if let Some(unused) = unused {
+        writer.cluster.carry_out(&unused).await?;
+    }
+    for words in words {
+        words.say(&ctx.tools).await?;
     }
     Ok(())
 }
@@ -303,6 +333,7 @@ impl Writer<'_> {
             record,
             credentials,
             snapshot_locations,
+            metrics,
             running,
             definitions: _,
         } = self.live;
@@ -310,6 +341,7 @@ impl Writer<'_> {
         match Kind::of_object(object).kind.as_str() {
             "ServiceAccount" => account.as_ref()?.uid(),
             "ClusterRoleBinding" => uid_of(bindings, &name),
+            "Service" => metrics.as_ref()?.uid(),
             "ConfigMap" => record.as_ref()?.uid(),
             "Secret" => uid_of(credentials, &name),
             "BackupStorageLocation" => running.locations.get(&name)?.uid(),

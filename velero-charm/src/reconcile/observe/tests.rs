@@ -57,6 +57,7 @@ fn reading_of_every_relation_is_kept() {
         greetings: Vec::new(),
         facts: Facts::default(),
         password: None,
+        observers: Observers::default(),
         live: Live::default(),
     };
     let readings = observed.readings().into_iter();
@@ -75,6 +76,7 @@ fn unit_that_may_not_keep_a_secret_asks_for_none() {
     let unit = Unit {
         name: "velero/0".into(),
         application: "velero".into(),
+        model: "prod".into(),
         model_uuid: "m".into(),
         charm_dir: "/charm".into(),
         endpoint: None,

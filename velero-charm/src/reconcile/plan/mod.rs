@@ -5,6 +5,7 @@
 
 mod expected;
 mod install;
+pub(super) mod observers;
 mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use kube::api::DynamicObject;
 use provider_api::secrecy::SecretString;
 
+use self::observers::ForObservers;
 pub(super) use self::expected::{Expected, Judged, Presence};
 use super::{
     observe::{Live, Observed},
@@ -21,12 +23,13 @@ use super::{
 use crate::{
     cluster::deletion::Deletion,
     context::Place,
+    juju::Unit,
     ours::{
         credential::Readings,
         password::{Password, Step},
         record::{Basis, Seen},
     },
-    relations::storage::StorageRelation,
+    relations::{observer::Words, storage::StorageRelation},
 };
 
 /// What has to be done, and what is to be seen once it is. Only a plan of the stage
@@ -35,6 +38,8 @@ use crate::{
 pub(super) struct Plan<S> {
     pub(super) stage: S,
     pub(super) expected: Expected,
+    /// What this unit has to say of itself, whoever leads.
+    pub(super) of_unit: Vec<Words>,
 }
 
 /// Everything that would have to be done if nobody were working.
@@ -60,6 +65,7 @@ pub(super) struct Steps {
     pub(super) locations: Vec<DynamicObject>,
     pub(super) deletions: Vec<Deletion>,
     pub(super) waits: Vec<Wait>,
+    pub(super) observers: ForObservers,
 }
 
 /// Since when an integrator is waited for, to be noted in its relation; `None` if it no longer is.
@@ -142,6 +148,7 @@ pub(super) fn plan(
     desired: &Desired,
     observed: &Observed,
     place: Place<'_>,
+    unit: &Unit,
     fresh_name: &str,
     now: Timestamp,
 ) -> Plan<Draft> {
@@ -154,7 +161,19 @@ pub(super) fn plan(
         relations: &observed.relations,
         now,
     };
-    draft(desired, world)
+    let Plan {
+        stage: Draft(steps),
+        expected,
+        ..
+    } = draft(desired, world);
+    Plan {
+        stage: Draft(Steps {
+            observers: observers::of_application(observed, place, unit),
+            ..steps
+        }),
+        expected,
+        of_unit: observers::of_unit(observed, unit),
+    }
 }
 
 fn draft(desired: &Desired, world: World<'_>) -> Plan<Draft> {
@@ -163,6 +182,7 @@ fn draft(desired: &Desired, world: World<'_>) -> Plan<Draft> {
     Plan {
         expected: Expected::of(&steps, desired, live),
         stage: Draft(steps),
+        of_unit: Vec::new(),
     }
 }
 
@@ -220,9 +240,10 @@ impl Steps {
             && self.credentials.is_empty()
             && self.waits.is_empty()
             && self.password.is_none()
+            && self.observers.is_empty()
     }
 
-    /// Nothing in it concerns Velero: it keeps what was read or awaited, no more.
+    /// Nothing in it concerns Velero: it keeps what was read or awaited, or tells others, no more.
     pub(super) fn is_only_notes(&self) -> bool {
         // Taken apart without `..`: a field that is added must count here.
         let Self {
@@ -233,6 +254,7 @@ impl Steps {
             password: _,
             credentials: _,
             waits: _,
+            observers: _,
             locations,
             deletions,
         } = self;

@@ -107,6 +107,7 @@ pub(in crate::reconcile) fn drafted(
         storage,
         applications: crate::relations::applications::Applications::default(),
         waiting_since: None,
+        complaints: Vec::new(),
     };
     // A fresh name is one that nothing has yet.
     let fresh_name = format!("fresh-{}", fresh_number(live));
@@ -246,6 +247,7 @@ pub(in crate::reconcile) fn world(core: &Core, intent: Intent) -> Live {
         record: Some(config_map(&record)),
         credentials: secrets.into(),
         snapshot_locations: vec![],
+        metrics: None,
         running: Running {
             servers: [("velero".to_owned(), server)].into(),
             locations: locations.into_iter().map(|l| (l.name_any(), l)).collect(),

@@ -43,6 +43,7 @@ fn unit() -> Unit {
     Unit {
         name: "velero/0".into(),
         application: "velero".into(),
+        model: "prod".into(),
         model_uuid: "m".into(),
         charm_dir: "/charm".into(),
         endpoint: None,
@@ -99,6 +100,7 @@ fn found_at(
             storage,
             applications: Applications::default(),
             waiting_since: "2026-01-01T10:00:00Z".parse().ok(),
+            complaints: Vec::new(),
         },
         health,
         held_by,

@@ -5,6 +5,7 @@
 
 mod carry;
 mod image;
+pub(super) mod observers;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use provider_api::{Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage};
 use serde_json::{Map, Value};
 
-use self::image::check_image;
+use self::{image::check_image, observers::Complaint};
 use super::observe::{Observed, PASSWORD_OPTION};
 use crate::{
     ours::{
@@ -40,6 +41,8 @@ pub(super) struct Desired {
     pub(super) applications: Applications,
     /// Since when the one integrator has been waited for, as far as it was noted.
     pub(super) waiting_since: Option<Timestamp>,
+    /// What is not watched as it should be.
+    pub(super) complaints: Vec<Complaint>,
 }
 
 /// Velero without any store.
@@ -112,6 +115,7 @@ pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) 
             [only] => only.own.waiting_since,
             _ => None,
         },
+        complaints: observers::complaints(&observed.observers, &observed.live, owner),
     }
 }
 

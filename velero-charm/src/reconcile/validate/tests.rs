@@ -10,7 +10,7 @@ use super::*;
 use crate::relations::storage::Relation;
 use crate::{
     context::Role,
-    reconcile::observe::Live,
+    reconcile::observe::{Live, observers::Observers},
     relations::storage::StorageRelation,
     velero::{self, running::Running},
 };
@@ -144,6 +144,7 @@ fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> 
             provider_ids: vec!["shelf".into()],
             ..Facts::default()
         },
+        observers: Observers::default(),
         live,
     };
     validate(&observed, &registry, &owner())

@@ -22,6 +22,7 @@ fn waits_of(storage: Intent, noted: Option<&str>) -> Vec<Wait> {
         storage,
         applications: Applications::default(),
         waiting_since: None,
+        complaints: Vec::new(),
     };
     let (live, owner) = (Live::default(), owner());
     let world = World {

@@ -1,0 +1,142 @@
+//! Velero's Schedules as the rules need them: when there must be a backup, and how the last one ended.
+
+use jiff::{SignedDuration, Timestamp};
+use kube::{ResourceExt as _, api::DynamicObject};
+use serde_json::Value;
+
+/// Names the Schedule that a Backup comes from.
+pub(crate) const SCHEDULE_LABEL: &str = "velero.io/schedule-name";
+
+/// A Schedule, as far as it tells when there must be a backup.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Schedule {
+    pub(crate) name: String,
+    pub(crate) created: Timestamp,
+    /// The longest time between two backups, if its cron is understood.
+    pub(crate) interval: Option<SignedDuration>,
+    pub(crate) state: State,
+    /// Its last backup, if that has ended badly.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// Whether backups are made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum State {
+    Active,
+    Paused { since: Timestamp },
+}
+
+/// A backup that has ended badly.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) backup: String,
+    pub(crate) extent: Extent,
+    pub(crate) begun: Timestamp,
+}
+
+/// How much of a backup is missing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Extent {
+    Whole,
+    Part,
+}
+
+/// A scheduled backup that has ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Ended {
+    schedule: String,
+    name: String,
+    begun: Timestamp,
+    /// `None` if it is good.
+    extent: Option<Extent>,
+}
+
+impl Ended {
+    /// Reads a Backup; one that is not of a Schedule, or has not ended, is none.
+    pub(crate) fn of(backup: &DynamicObject) -> Option<Self> {
+        let phase = text(backup, "/status/phase")?;
+        let extent = match phase {
+            "Completed" => None,
+            "PartiallyFailed" => Some(Extent::Part),
+            "Failed" | "FailedValidation" => Some(Extent::Whole),
+            _ => return None,
+        };
+        let started = text(backup, "/status/startTimestamp").and_then(|text| text.parse().ok());
+        Some(Self {
+            schedule: backup.labels().get(SCHEDULE_LABEL)?.clone(),
+            name: backup.name_any(),
+            begun: started.or_else(|| created(backup))?,
+            extent,
+        })
+    }
+}
+
+impl Schedule {
+    /// Reads a Schedule, and finds its last backup among those that have ended.
+    pub(crate) fn of(
+        schedule: &DynamicObject,
+        ended: &[Ended],
+        interval: impl Fn(&str) -> Option<SignedDuration>,
+    ) -> Option<Self> {
+        let name = schedule.name_any();
+        let own = ended.iter().filter(|one| one.schedule == name);
+        let last = own.max_by_key(|one| one.begun);
+        Some(Self {
+            created: created(schedule)?,
+            interval: text(schedule, "/spec/schedule").and_then(interval),
+            state: state(schedule)?,
+            failure: last.and_then(|last| {
+                Some(Failure {
+                    backup: last.name.clone(),
+                    extent: last.extent?,
+                    begun: last.begun,
+                })
+            }),
+            name,
+        })
+    }
+}
+
+fn state(schedule: &DynamicObject) -> Option<State> {
+    let paused = schedule
+        .data
+        .pointer("/spec/paused")
+        .and_then(Value::as_bool);
+    if paused != Some(true) {
+        return Some(State::Active);
+    }
+    // Whoever paused it owns the field since then, or since a later change of theirs.
+    let mut entries = schedule.managed_fields().iter();
+    let by = entries.find(|entry| {
+        let fields = entry.fields_v1.as_ref();
+        fields.is_some_and(|fields| fields.0.pointer("/f:spec/f:paused").is_some())
+    });
+    let since = by.and_then(|entry| entry.time.as_ref()).map(|time| time.0);
+    let since = since.or_else(|| created(schedule))?;
+    Some(State::Paused { since })
+}
+
+fn created(object: &DynamicObject) -> Option<Timestamp> {
+    object
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map(|time| time.0)
+}
+
+fn text<'a>(object: &'a DynamicObject, path: &str) -> Option<&'a str> {
+    object.data.pointer(path)?.as_str()
+}
+
+/// The longest time between two backups of a cron, as far as it is one of the words that Velero knows.
+pub(crate) fn interval(cron: &str) -> Option<SignedDuration> {
+    let hours = match cron.trim() {
+        "@hourly" => 1,
+        "@daily" | "@midnight" => 24,
+        "@weekly" => 7 * 24,
+        "@monthly" => 31 * 24,
+        "@yearly" | "@annually" => 366 * 24,
+        _ => return None,
+    };
+    Some(SignedDuration::from_hours(hours))
+}

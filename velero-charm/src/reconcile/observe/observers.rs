@@ -1,0 +1,145 @@
+//! Who watches Velero from outside, and what only the cluster tells of what there is to watch.
+//!
+//! Of the cluster nothing is asked where nobody scrapes.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    ResourceExt as _,
+    api::{DynamicObject, ListParams},
+};
+use tokio::try_join;
+
+use super::patiently;
+use crate::{
+    cluster::{Cluster, ClusterError},
+    context::Context,
+    error::Error,
+    juju::Leadership,
+    ours::alerts::{
+        Neglected, RepositoryPassword,
+        schedules::{Ended, SCHEDULE_LABEL, Schedule, interval},
+    },
+    relations::{dashboards, metrics, observer::Observer},
+    velero,
+};
+
+/// After which maintenance that has not been done is not merely late.
+const NEGLECT: SignedDuration = SignedDuration::from_hours(72);
+
+/// Who is related.
+#[derive(Debug, Default)]
+pub(in crate::reconcile) struct Observers {
+    pub(in crate::reconcile) metrics: Vec<Observer>,
+    pub(in crate::reconcile) dashboards: Vec<Observer>,
+    pub(in crate::reconcile) watched: Watched,
+}
+
+/// What of Velero's objects somebody wants to be warned of.
+#[derive(Debug, Default)]
+pub(in crate::reconcile) struct Watched {
+    pub(in crate::reconcile) schedules: Vec<Schedule>,
+    pub(in crate::reconcile) neglected: Vec<Neglected>,
+    pub(in crate::reconcile) password: RepositoryPassword,
+}
+
+impl Observers {
+    pub(super) async fn read(
+        ctx: &Context,
+        leadership: Leadership,
+        cluster: &Cluster,
+    ) -> Result<Self, Error> {
+        let Context { tools, unit, .. } = ctx;
+        let metrics = metrics::read(tools, unit, leadership).await?;
+        let dashboards = dashboards::read(tools, unit, leadership).await?;
+        let watched = match leadership {
+            Leadership::Leader if !metrics.is_empty() => {
+                patiently(|| Watched::read(cluster), ClusterError::is_forbidden).await?
+            }
+            Leadership::Leader | Leadership::Follower => Watched::default(),
+        };
+        Ok(Self {
+            metrics,
+            dashboards,
+            watched,
+        })
+    }
+}
+
+impl Watched {
+    async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
+        let all = async |kind| {
+            let api = cluster.dynamic(&velero::kind(kind));
+            cluster.list(&api, &ListParams::default()).await
+        };
+        let backups = cluster.dynamic(&velero::kind("Backup"));
+        let scheduled = ListParams::default().labels(SCHEDULE_LABEL);
+        let ended = |backup: DynamicObject| Ended::of(&backup);
+        let (schedules, ended, repositories, password) = try_join!(
+            all("Schedule"),
+            cluster.sift(&backups, scheduled, ended),
+            all("BackupRepository"),
+            cluster.read::<Secret>(velero::REPOSITORY_PASSWORD),
+        )?;
+        let is_known = password.as_ref().is_some_and(velero::is_built_in_password);
+        let now = Timestamp::now();
+        let schedules = schedules.iter();
+        let neglected = repositories.iter();
+        Ok(Self {
+            schedules: schedules
+                .filter_map(|one| Schedule::of(one, &ended, interval))
+                .collect(),
+            neglected: neglected.filter_map(|one| neglect(one, now)).collect(),
+            password: if is_known && !repositories.is_empty() {
+                RepositoryPassword::Known
+            } else {
+                RepositoryPassword::Fine
+            },
+        })
+    }
+}
+
+/// A repository that is used, and has not been maintained for long.
+fn neglect(repository: &DynamicObject, now: Timestamp) -> Option<Neglected> {
+    let text = |path| repository.data.pointer(path)?.as_str();
+    if text("/status/phase") != Some("Ready") {
+        return None;
+    }
+    let maintained = text("/status/lastMaintenanceTime").and_then(|text| text.parse().ok());
+    let created = repository.metadata.creation_timestamp.as_ref();
+    let since = maintained.or_else(|| created.map(|time| time.0))?;
+    (now.duration_since(since) > NEGLECT).then(|| Neglected {
+        repository: repository.name_any(),
+        since,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn repository(status: &Value) -> DynamicObject {
+        let repository = json!({
+            "metadata": {"name": "shop-default-kopia", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "status": status,
+        });
+        serde_json::from_value(repository).unwrap()
+    }
+
+    #[test]
+    fn neglect_is_of_repositories_in_use() {
+        let now = "2026-01-10T00:00:00Z".parse().unwrap();
+        let since = |status: &Value| neglect(&repository(status), now).map(|one| one.since.to_string());
+
+        let old = json!({"phase": "Ready", "lastMaintenanceTime": "2026-01-05T00:00:00Z"});
+        assert_eq!(since(&old).as_deref(), Some("2026-01-05T00:00:00Z"));
+        let never = json!({"phase": "Ready"});
+        assert_eq!(since(&never).as_deref(), Some("2026-01-01T00:00:00Z"));
+        let fresh = json!({"phase": "Ready", "lastMaintenanceTime": "2026-01-09T00:00:00Z"});
+        assert_eq!(since(&fresh), None);
+        let broken = json!({"phase": "NotReady", "lastMaintenanceTime": "2026-01-05T00:00:00Z"});
+        assert_eq!(since(&broken), None);
+    }
+}
