@@ -22,6 +22,9 @@ pub enum ForeignCharm {
     ObjectStorageProvider,
     /// Requires the first two, and says in its status what it got.
     ObjectStorageRequirer,
+    /// Requires `metrics` (`prometheus_scrape`) and `dashboards` (`grafana_dashboard`), and writes down what COS's
+    /// own library makes of what it gets.
+    Observability,
 }
 
 impl ForeignCharm {
@@ -29,6 +32,7 @@ impl ForeignCharm {
         match self {
             Self::ObjectStorageProvider => "object-storage-provider",
             Self::ObjectStorageRequirer => "object-storage-requirer",
+            Self::Observability => "observability",
         }
     }
 

@@ -82,15 +82,15 @@ pub(crate) fn complaint(observer: &Observer) -> Option<String> {
 
 fn jobs(targets: &Targets) -> Value {
     let job = |part: &str, configs: Vec<Value>| {
-        (!configs.is_empty()).then(|| {
-            json!({"job_name": part, "metrics_path": "/metrics", "static_configs": configs})
-        })
+        (!configs.is_empty()).then(
+            || json!({"job_name": part, "metrics_path": "/metrics", "static_configs": configs}),
+        )
     };
     let server = targets.server.iter();
     let server = server.map(|target| json!({"targets": [target], "labels": {PART: SERVER_PART}}));
-    let agents = targets.node_agents.iter().map(|(node, target)| {
-        json!({"targets": [target], "labels": {PART: AGENT_PART, NODE: node}})
-    });
+    let agents = targets.node_agents.iter().map(
+        |(node, target)| json!({"targets": [target], "labels": {PART: AGENT_PART, NODE: node}}),
+    );
     let jobs = [
         job(SERVER_PART, server.collect()),
         job(AGENT_PART, agents.collect()),

@@ -175,7 +175,10 @@ pub(super) mod tests {
         fields.collect()
     }
 
-    pub(in crate::relations) fn observer(theirs: &[(&str, &str)], ours: &[(&str, &str)]) -> Observer {
+    pub(in crate::relations) fn observer(
+        theirs: &[(&str, &str)],
+        ours: &[(&str, &str)],
+    ) -> Observer {
         Observer {
             id: "watch:7".into(),
             remote_app: Some("watcher".into()),

@@ -28,6 +28,7 @@ mod health;
 mod juju;
 mod many;
 mod neutral;
+mod observers;
 mod past;
 mod property;
 mod proxy;

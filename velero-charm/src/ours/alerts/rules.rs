@@ -62,7 +62,8 @@ pub(crate) fn rules(facts: &Facts, ours: &Matchers) -> Vec<Rule> {
     ]);
     rules.extend(facts.neglected.iter().map(stale));
     if facts.password == RepositoryPassword::Known {
-        let why = "the files of volumes in the store are encrypted with a password that everybody knows";
+        let why =
+            "the files of volumes in the store are encrypted with a password that everybody knows";
         rules.push(rule(
             &kinds::PASSWORD_KNOWN,
             "vector(1)".into(),
@@ -90,11 +91,7 @@ fn agents_down(wanted: i32, ours: &Matchers) -> Rule {
 fn missed(schedule: &Schedule, interval: SignedDuration, ours: &Matchers) -> Rule {
     let Schedule { name, .. } = schedule;
     let longest = interval + grace(interval);
-    let expr = format!(
-        "time() - {} > {}",
-        last_good(name, ours),
-        longest.as_secs()
-    );
+    let expr = format!("time() - {} > {}", last_good(name, ours), longest.as_secs());
     let why = format!(
         "the last good backup of schedule `{name}`, which is due every {}, is {{{{ $value | humanizeDuration }}}} old",
         Words(interval)
@@ -188,7 +185,10 @@ fn last_good(schedule: &str, ours: &Matchers) -> String {
 
 /// What a backup may take beyond its time.
 fn grace(interval: SignedDuration) -> SignedDuration {
-    (interval / 4).clamp(SignedDuration::from_hours(1), SignedDuration::from_hours(24))
+    (interval / 4).clamp(
+        SignedDuration::from_hours(1),
+        SignedDuration::from_hours(24),
+    )
 }
 
 fn about(schedule: &str) -> Vec<(&'static str, String)> {

@@ -191,7 +191,11 @@ fn grace_follows_the_interval() {
 fn rules_use_real_metrics() {
     for rule in rules(&everything(), &matchers()) {
         for metric in metrics_in(&rule.expr) {
-            assert!(METRICS.contains(&metric.as_str()), "{metric}: {}", rule.expr);
+            assert!(
+                METRICS.contains(&metric.as_str()),
+                "{metric}: {}",
+                rule.expr
+            );
             assert_ne!(metric, "velero_backup_last_status", "it cannot tell");
         }
         let selectors = rule.expr.matches('{').count();
@@ -216,7 +220,10 @@ fn panels_use_real_metrics() {
             shown.extend(metrics);
         }
     }
-    assert!(!shown.contains("velero_backup_last_status"), "it cannot tell");
+    assert!(
+        !shown.contains("velero_backup_last_status"),
+        "it cannot tell"
+    );
     assert!(shown.len() > 25, "{shown:?}");
 }
 
@@ -241,7 +248,9 @@ fn last_backup_that_has_ended_counts() {
         let ended: Vec<_> = backups.iter().filter_map(Ended::of).collect();
         let schedule = Schedule::of(&live, &ended, interval).unwrap();
         assert_eq!(schedule.interval, Some(SignedDuration::from_hours(24)));
-        schedule.failure.map(|failure| (failure.backup, failure.extent))
+        schedule
+            .failure
+            .map(|failure| (failure.backup, failure.extent))
     };
     let failed = backup("two", "Failed", "2026-01-02T00:00:00Z");
     let good = backup("three", "Completed", "2026-01-03T00:00:00Z");
@@ -296,7 +305,11 @@ fn alerts_are_documented() {
             0 => "at once".to_owned(),
             minutes => format!("{minutes} minutes"),
         };
-        writeln!(text, "| `{alert}` | {severity} | {when} | {patience} | {remedy} |").unwrap();
+        writeln!(
+            text,
+            "| `{alert}` | {severity} | {when} | {patience} | {remedy} |"
+        )
+        .unwrap();
     }
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&page, &text).unwrap();

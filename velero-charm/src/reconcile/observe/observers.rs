@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn neglect_is_of_repositories_in_use() {
         let now = "2026-01-10T00:00:00Z".parse().unwrap();
-        let since = |status: &Value| neglect(&repository(status), now).map(|one| one.since.to_string());
+        let since =
+            |status: &Value| neglect(&repository(status), now).map(|one| one.since.to_string());
 
         let old = json!({"phase": "Ready", "lastMaintenanceTime": "2026-01-05T00:00:00Z"});
         assert_eq!(since(&old).as_deref(), Some("2026-01-05T00:00:00Z"));

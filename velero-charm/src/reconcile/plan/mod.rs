@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use kube::api::DynamicObject;
 use provider_api::secrecy::SecretString;
 
-use self::observers::ForObservers;
 pub(super) use self::expected::{Expected, Judged, Presence};
+use self::observers::ForObservers;
 use super::{
     observe::{Live, Observed},
     validate::{Desired, Intent},

@@ -186,7 +186,10 @@ fn delete_credentials(steps: &mut Steps, live: &Live, keep: Option<&str>) {
 }
 
 /// What is to be applied, unless the live object says all of it.
-pub(super) fn unless_as_wanted(live: Option<&DynamicObject>, wanted: DynamicObject) -> Option<DynamicObject> {
+pub(super) fn unless_as_wanted(
+    live: Option<&DynamicObject>,
+    wanted: DynamicObject,
+) -> Option<DynamicObject> {
     let as_wanted = live.is_some_and(|live| {
         let managers = live.metadata.managed_fields.as_ref();
         owned::is_as_wanted(&comparable(live), &comparable(&wanted), managers)

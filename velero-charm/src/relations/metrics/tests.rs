@@ -1,9 +1,6 @@
 use jiff::SignedDuration;
 
-use super::super::{
-    observer::tests::observer,
-    topology::tests::topology,
-};
+use super::super::{observer::tests::observer, topology::tests::topology};
 use super::*;
 use crate::ours::alerts::{Rule, Severity};
 
@@ -55,9 +52,7 @@ fn data_bag_is_as_the_python_library_writes_it() {
             "application": "my-velero", "unit": "", "charm_name": "velero-operator",
         })
     );
-    let agent = |target: &str, node: &str| {
-        json!({"targets": [target], "labels": {"velero_part": "node-agent", "k8s_node": node}})
-    };
+    let agent = |target: &str, node: &str| json!({"targets": [target], "labels": {"velero_part": "node-agent", "k8s_node": node}});
     assert_eq!(
         said("scrape_jobs"),
         json!([
@@ -98,7 +93,10 @@ fn unit_gives_the_address_that_juju_knows() {
 fn complaints_of_prometheus_are_read() {
     let said = |event: &str| complaint(&observer(&[("event", event)], &[]));
 
-    assert_eq!(said(r#"{"valid": true, "errors": "", "scrape_job_errors": ""}"#), None);
+    assert_eq!(
+        said(r#"{"valid": true, "errors": "", "scrape_job_errors": ""}"#),
+        None
+    );
     assert_eq!(said(r#"{"valid": true}"#), None);
     assert_eq!(said("perhaps"), None);
     assert_eq!(

@@ -15,7 +15,8 @@ fn pod(name: &str, labels: &Value, node: &str, address: Option<&str>) -> (String
 fn node_agents_are_targets_by_their_addresses() {
     let agent = json!({"name": "node-agent"});
     let (name, mut going) = pod("d", &agent, "n4", Some("10.1.0.4"));
-    going.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+    going.metadata.deletion_timestamp =
+        serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
     let running = Running {
         pods: [
             pod("a", &agent, "n1", Some("10.1.0.1")),
@@ -28,5 +29,8 @@ fn node_agents_are_targets_by_their_addresses() {
         ..Running::default()
     };
     let targets = agents(&running);
-    assert_eq!(targets, BTreeMap::from([("n1".into(), "10.1.0.1:8085".into())]));
+    assert_eq!(
+        targets,
+        BTreeMap::from([("n1".into(), "10.1.0.1:8085".into())])
+    );
 }
