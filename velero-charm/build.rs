@@ -1,5 +1,10 @@
 //! Packs the dashboard as Grafana's charm takes it: base64 of xz of the JSON.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo says by the environment where to"
+)]
+
 use std::{env, fs, io::Write as _, path::Path};
 
 use anyhow::Context as _;
@@ -12,9 +17,9 @@ const DASHBOARD: &str = "src/ours/dashboard.json";
 fn main() -> anyhow::Result<()> {
     println!("cargo:rerun-if-changed={DASHBOARD}");
     let dashboard: Value = serde_json::from_slice(&fs::read(DASHBOARD)?)?;
-    let mut packer = XzWriter::new(Vec::new(), XzOptions::with_preset(6))?;
-    packer.write_all(dashboard.to_string().as_bytes())?;
-    let packed = STANDARD.encode(packer.finish()?);
+    let mut xz = XzWriter::new(Vec::new(), XzOptions::with_preset(6))?;
+    xz.write_all(dashboard.to_string().as_bytes())?;
+    let packed = STANDARD.encode(xz.finish()?);
     let folder = env::var_os("OUT_DIR").context("cargo has named no folder")?;
     fs::write(Path::new(&folder).join("dashboard.xz.base64"), packed)?;
     Ok(())

@@ -73,11 +73,11 @@ impl Watched {
             cluster.list(&api, &ListParams::default()).await
         };
         let backups = cluster.dynamic(&velero::kind("Backup"));
-        let scheduled = ListParams::default().labels(SCHEDULE_LABEL);
+        let select = ListParams::default().labels(SCHEDULE_LABEL);
         let ended = |backup: DynamicObject| Ended::of(&backup);
         let (schedules, ended, repositories, password) = try_join!(
             all("Schedule"),
-            cluster.sift(&backups, scheduled, ended),
+            cluster.sift(&backups, select, ended),
             all("BackupRepository"),
             cluster.read::<Secret>(velero::REPOSITORY_PASSWORD),
         )?;
