@@ -15,6 +15,7 @@ pub(crate) mod follow;
 mod kind;
 pub(crate) mod managers;
 pub(crate) mod owned;
+pub(crate) mod quantity;
 
 use std::{collections::BTreeMap, fmt::Debug, future::Future, time::Duration};
 

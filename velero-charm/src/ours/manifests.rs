@@ -16,6 +16,7 @@ use crate::{
     velero::{
         BUNDLED, NODE_AGENT, SERVER,
         install::{NodeAgent, Options, VolumeBackups},
+        settings::{ProgramSettings, Settings},
     },
 };
 
@@ -35,6 +36,9 @@ pub(crate) struct Workload {
     pub(crate) node_agent: NodeAgent,
     pub(crate) volume_backups: VolumeBackups,
     pub(crate) plugin: Option<Plugin>,
+    /// Earlier releases knew of none.
+    #[serde(default)]
+    pub(crate) settings: Settings,
 }
 
 /// The plugin that serves the active store.
@@ -124,7 +128,7 @@ pub(crate) fn compose(
             }
             "DaemonSet" => {
                 object.labels_mut().extend(owner.labels());
-                agent(&mut object.data);
+                agent(&mut object.data, workload);
                 manifests.workloads.push(object);
             }
             "ClusterRoleBinding" => {
@@ -161,7 +165,7 @@ pub(crate) fn server_pod(workload: &Workload) -> Value {
             })
         })
         .collect();
-    let mut container = container(SERVER, workload, &arguments);
+    let mut container = container(SERVER, workload, &arguments, &workload.settings.server);
     container["env"] = json!([
         {"name": "VELERO_SCRATCH_DIR", "value": SCRATCH},
         {"name": "LD_LIBRARY_PATH", "value": "/plugins"},
@@ -179,18 +183,25 @@ pub(crate) fn server_pod(workload: &Workload) -> Value {
 /// The same of a node agent's.
 pub(crate) fn agent_pod(workload: &Workload) -> Value {
     let arguments = ["node-agent", "server", "--features="];
+    let settings = &workload.settings.node_agent;
     json!({
         "serviceAccountName": SERVER,
-        "containers": [container(NODE_AGENT, workload, &arguments)],
+        "containers": [container(NODE_AGENT, workload, &arguments, settings)],
     })
 }
 
-fn container(name: &str, workload: &Workload, arguments: &[&str]) -> Value {
+fn container(
+    name: &str,
+    workload: &Workload,
+    arguments: &[&str],
+    settings: &ProgramSettings,
+) -> Value {
+    let arguments = arguments.iter().map(ToString::to_string);
     json!({
         "name": name,
         "image": workload.velero_image,
         "command": ["/velero"],
-        "args": arguments,
+        "args": settings.laid_over(arguments.collect()),
         "securityContext": no_rights(),
     })
 }
@@ -238,48 +249,74 @@ fn server(deployment: &mut Value, workload: &Workload) {
         if let Some(variables) = container["env"].as_array_mut() {
             variables.extend(homes);
         }
+        workload.settings.server.lay_over(container);
     }
     explain_exits(pod, "containers");
 }
 
 /// It mounts folders of the node and runs as root, which is all that it needs: data is moved by pods of its own.
-fn agent(daemon_set: &mut Value) {
+fn agent(daemon_set: &mut Value, workload: &Workload) {
     let pod = &mut daemon_set["spec"]["template"]["spec"];
     pod["securityContext"]["seccompProfile"] = json!({"type": "RuntimeDefault"});
     for container in containers(pod, "containers") {
         let rights = &mut container["securityContext"];
         rights["allowPrivilegeEscalation"] = json!(false);
         rights["capabilities"] = json!({"drop": ["ALL"]});
+        workload.settings.node_agent.lay_over(container);
     }
     explain_exits(pod, "containers");
 }
 
-/// Leaves the memory and processors of each container as somebody else has set them in the live object: no option of
-/// the charm's does.
-pub(crate) fn leave_resources<K>(workload: &mut DynamicObject, live: &K)
+/// Leaves the memory and processors of each container as somebody else has set them in the live object, but for what
+/// an option sets. Returns what it takes from them.
+pub(crate) fn leave_resources<K>(
+    workload: &mut DynamicObject,
+    live: &K,
+    settings: &ProgramSettings,
+) -> Vec<String>
 where
     K: kube::Resource + Serialize,
 {
     let managers = live.meta().managed_fields.as_ref();
     let live = json!(live);
     let live = live["spec"]["template"]["spec"]["containers"].as_array();
+    let mut taken = Vec::new();
     let pod = &mut workload.data["spec"]["template"]["spec"];
     for wanted in containers(pod, "containers") {
-        let name = wanted["name"].as_str().unwrap_or_default();
+        let name = wanted["name"].as_str().unwrap_or_default().to_owned();
         let mut theirs = live.into_iter().flatten();
-        let theirs = theirs.find(|live| live["name"] == name);
-        if let Some(theirs) = theirs.filter(|_| has_resources_of_others(name, managers)) {
-            wanted["resources"] = theirs["resources"].clone();
+        let Some(theirs) = theirs.find(|live| live["name"] == name) else {
+            continue;
+        };
+        for list in ["requests", "limits"] {
+            for (resource, quantity) in theirs["resources"][list].as_object().into_iter().flatten()
+            {
+                if !is_of_others(&name, &[list, resource], managers) {
+                    continue;
+                }
+                if settings.resource(list, resource).is_none() {
+                    wanted["resources"][list][resource] = quantity.clone();
+                } else if wanted["resources"][list][resource] != *quantity {
+                    taken.push(format!("{resource} of {quantity} in `{list}` of `{name}`"));
+                }
+            }
         }
     }
+    taken
 }
 
-fn has_resources_of_others(container: &str, managers: Option<&Vec<ManagedFieldsEntry>>) -> bool {
+/// Somebody else has set this of a container's resources.
+fn is_of_others(
+    container: &str,
+    resource: &[&str],
+    managers: Option<&Vec<ManagedFieldsEntry>>,
+) -> bool {
     let container = format!("k:{}", json!({"name": container}));
     let path = ["spec", "template", "spec", "containers"].map(|field| format!("f:{field}"));
-    let path = path.into_iter().chain([container, "f:resources".into()]);
-    let path: Vec<_> = path.collect();
-    owned::is_of_others(&path, managers)
+    let below = ["resources"].into_iter().chain(resource.iter().copied());
+    let below = below.map(|field| format!("f:{field}"));
+    let path = path.into_iter().chain([container]).chain(below);
+    owned::is_of_others(&path.collect::<Vec<_>>(), managers)
 }
 
 /// What lets the server be replaced all at once. An apply cannot: the settings of the other way are nobody's,
@@ -302,6 +339,7 @@ fn containers<'a>(pod: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::velero::settings::{Place, Program};
 
     fn object(kind: &str) -> DynamicObject {
         serde_json::from_value(json!({
@@ -319,6 +357,7 @@ mod tests {
             node_agent: NodeAgent::On,
             volume_backups: VolumeBackups::Snapshot,
             plugin: Some(Plugin::new("tape", "tape:v1")),
+            settings: Settings::default(),
         }
     }
 
@@ -389,7 +428,14 @@ mod tests {
                 "name": "velero", "resources": {"limits": {"memory": memory}},
             }]}}}})
         };
-        let after = |manager: &str, fields: Value| {
+        let set = |option: Option<&str>| -> Settings {
+            let place = Place::Container(Program::Server, &["resources", "limits", "memory"]);
+            option
+                .map(|value| (place, json!(value)))
+                .into_iter()
+                .collect()
+        };
+        let after = |manager: &str, fields: Value, option: Option<&str>| {
             let mut live: k8s_openapi::api::apps::v1::Deployment =
                 serde_json::from_value(limits("2Gi")).unwrap();
             live.metadata.managed_fields = Some(vec![ManagedFieldsEntry {
@@ -401,19 +447,28 @@ mod tests {
                 ..ManagedFieldsEntry::default()
             }]);
             let mut wanted = object("Deployment");
-            wanted.data = limits("512Mi");
-            leave_resources(&mut wanted, &live);
+            wanted.data = limits(option.unwrap_or("512Mi"));
+            let taken = leave_resources(&mut wanted, &live, &set(option).server);
             let pod = &wanted.data["spec"]["template"]["spec"];
-            pod["containers"][0]["resources"]["limits"]["memory"].clone()
+            let memory = &pod["containers"][0]["resources"]["limits"]["memory"];
+            (memory.as_str().unwrap_or_default().to_owned(), taken.len())
         };
         let within = |field: &str| {
             json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {
-                "k:{\"name\":\"velero\"}": {field: {}},
+                "k:{\"name\":\"velero\"}": {"f:resources": {"f:limits": {field: {}}}},
             }}}}})
         };
-        assert_eq!(after("kubectl-set", within("f:resources")), "2Gi");
-        assert_eq!(after("kubectl-set", within("f:args")), "512Mi");
-        assert_eq!(after("velero-operator", within("f:resources")), "512Mi");
+        let memory = || within("f:memory");
+        for (manager, fields, option, expected) in [
+            ("kubectl-set", memory(), None, ("2Gi", 0)),
+            ("kubectl-set", within("f:cpu"), None, ("512Mi", 0)),
+            ("velero-operator", memory(), None, ("512Mi", 0)),
+            ("kubectl-set", memory(), Some("1Gi"), ("1Gi", 1)),
+            ("kubectl-set", memory(), Some("2Gi"), ("2Gi", 0)),
+        ] {
+            let (after, taken) = after(manager, fields, option);
+            assert_eq!((after.as_str(), taken), expected, "{manager} {option:?}");
+        }
     }
 
     #[test]

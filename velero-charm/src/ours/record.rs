@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use super::{Owner, manifests::Workload};
-use crate::velero::BUNDLED;
+use crate::velero::{BUNDLED, settings::Settings};
 
 const KEY: &str = "applied";
 
@@ -57,10 +57,14 @@ impl Basis {
 
     /// Both make the same server; the node agent is no part of it.
     pub(crate) fn same_server_as(&self, other: &Self) -> bool {
-        let node_agent = other.workload.node_agent;
+        let (ours, theirs) = (&self.workload, &other.workload);
         let workload = Workload {
-            node_agent,
-            ..self.workload.clone()
+            node_agent: theirs.node_agent,
+            settings: Settings {
+                node_agent: theirs.settings.node_agent.clone(),
+                ..ours.settings.clone()
+            },
+            ..ours.clone()
         };
         Self {
             workload,
@@ -75,9 +79,12 @@ impl Basis {
             velero,
             workload,
         } = self;
-        let (image, node_agent) = (&workload.velero_image, workload.node_agent);
+        let depends_on = |workload: &Workload| {
+            let (image, node_agent) = (workload.velero_image.clone(), workload.node_agent);
+            (image, node_agent, workload.settings.node_agent.clone())
+        };
         (charm, velero) == (&other.charm, &other.velero)
-            && (image, node_agent) == (&other.workload.velero_image, other.workload.node_agent)
+            && depends_on(workload) == depends_on(&other.workload)
     }
 }
 

@@ -6,6 +6,7 @@
 //! what the cluster holds tells whether Juju has to be asked for them.
 
 pub(super) mod observers;
+mod surroundings;
 
 use std::{collections::BTreeMap, fmt, ops::Deref};
 
@@ -26,6 +27,7 @@ use serde_json::{Map, Value};
 use tokio::try_join;
 use tracing::debug;
 
+pub(super) use self::surroundings::{CSI_SNAPSHOTS, Surroundings};
 use self::observers::Observers;
 use super::trust::patiently;
 use crate::{
@@ -61,6 +63,8 @@ pub(super) struct Observed<R = Relation> {
     pub(super) greetings: Vec<Greeting>,
     /// What the relations' providers ask to know of the cluster.
     pub(super) facts: Facts,
+    /// What options ask to know of it.
+    pub(super) surroundings: Surroundings,
     /// Of the volumes' files, if one is asked for and this unit may see to it.
     pub(super) password: Option<Password>,
     /// Who watches, and what there is to watch.
@@ -113,20 +117,23 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         let facts = || facts::read(cluster, wanted());
         let facts = patiently(facts, ClusterError::is_forbidden).await?;
         let observers = Observers::read(ctx, leadership, cluster).await?;
-        Ok::<_, Error>((role, config, found, facts, observers))
+        let surroundings = || Surroundings::read(&config, cluster);
+        let surroundings = patiently(surroundings, ClusterError::is_forbidden).await?;
+        Ok::<_, Error>((role, config, found, facts, surroundings, observers))
     };
     let live = patiently(|| Live::read(cluster, &ctx.owner), Error::is_refusal);
     let (juju, live) = tokio::join!(juju, live);
     // First what tells that the charm is not trusted: without trust there are no facts either.
     let live = live?;
     ctx.keep_credentials(&live.credentials);
-    let (role, config, found, facts, observers) = juju?;
+    let (role, config, found, facts, surroundings, observers) = juju?;
     Ok(Observed {
         role,
         config,
         relations: found.storage,
         greetings: found.greetings,
         facts,
+        surroundings,
         password: None,
         observers,
         live,
@@ -202,6 +209,7 @@ impl Observed<Sealed> {
             relations,
             greetings,
             facts,
+            surroundings,
             password: _,
             observers,
             live,
@@ -219,6 +227,7 @@ impl Observed<Sealed> {
             relations,
             greetings,
             facts,
+            surroundings,
             password,
             observers,
             live,

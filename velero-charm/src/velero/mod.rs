@@ -10,6 +10,8 @@ pub(crate) mod job;
 pub(crate) mod location;
 pub(crate) mod running;
 pub(crate) mod server;
+pub(crate) mod settings;
+pub(crate) mod snapshots;
 pub(crate) mod version;
 pub(crate) mod work;
 

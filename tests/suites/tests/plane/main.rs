@@ -29,6 +29,7 @@ mod juju;
 mod many;
 mod neutral;
 mod observers;
+mod options;
 mod past;
 mod property;
 mod proxy;

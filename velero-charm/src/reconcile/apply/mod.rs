@@ -35,7 +35,7 @@ use crate::{
     },
     relations::storage::{StorageRelation, note_wait},
     stranger::Stranger,
-    velero::{self, BUNDLED, cli::Cli, location::Verdict},
+    velero::{self, BUNDLED, cli::Cli, location::Verdict, settings::Settings},
 };
 
 /// What was done, and what is to be seen of it.
@@ -298,14 +298,19 @@ impl Writer<'_> {
         }
     }
 
-    /// What was seen of a workload's resources stays, if it is somebody's.
-    fn leave_resources(&self, workload: &mut DynamicObject) {
+    /// What was seen of a workload's resources stays, if it is somebody's and no option's.
+    fn leave_resources(&self, workload: &mut DynamicObject, settings: &Settings) {
         let running = &self.live.running;
         let name = workload.name_any();
-        if let Some(live) = running.servers.get(&name) {
-            manifests::leave_resources(workload, live);
+        let taken = if let Some(live) = running.servers.get(&name) {
+            manifests::leave_resources(workload, live, &settings.server)
         } else if let Some(live) = running.node_agents.get(&name) {
-            manifests::leave_resources(workload, live);
+            manifests::leave_resources(workload, live, &settings.node_agent)
+        } else {
+            Vec::new()
+        };
+        for taken in taken {
+            info!("An option takes the place of what somebody had set: {taken}.");
         }
     }
 
@@ -371,6 +376,7 @@ async fn prepare(
     writer: &Writer<'_>,
     ctx: &Context,
 ) -> Result<Groundwork, Error> {
+    install.remarks.iter().for_each(|remark| info!("{remark}"));
     let cluster = writer.cluster;
     let workload = install.basis.workload();
     let cli = Cli::new(&ctx.unit.charm_dir, cluster.namespace(), in_cluster());
@@ -423,7 +429,7 @@ async fn finish(
         newer_definitions: newer,
     };
     for mut workload in workloads {
-        writer.leave_resources(&mut workload);
+        writer.leave_resources(&mut workload, &record.inputs.workload().settings);
         let live = writer.put(&workload).await?;
         info!("Applied {}.", describe(&live));
         let seen = Seen::of(&live);

@@ -48,14 +48,18 @@ impl Pods<'_> {
             ));
         };
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        let (workload, more) = (self.workload.resource, doubled(limit));
-        Some(Clause::new(
+        let (workload, more) = (self.workload, doubled(limit));
+        let advice = if *name == workload.container {
+            format!("set `{}` to {more}", workload.memory_option)
+        } else {
+            let resource = workload.resource;
             format!(
-                "raise the memory limit with `kubectl set resources {workload} -n {namespace} \
+                "raise the memory limit with `kubectl set resources {resource} -n {namespace} \
                  -c {name} --limits=memory={more}`"
-            ),
-            format!("{who} was killed for memory at {limit}"),
-        ))
+            )
+        };
+        let cause = format!("{who} was killed for memory at {limit}");
+        Some(Clause::new(advice, cause))
     }
 
     /// A container that runs has failed so lately that it may fail again: when and how.

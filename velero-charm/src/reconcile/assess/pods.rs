@@ -41,6 +41,8 @@ pub(super) struct Workload {
     pub(super) container: &'static str,
     /// In the words of a status.
     pub(super) name: &'static str,
+    /// The option for the container's limit of memory.
+    pub(super) memory_option: &'static str,
 }
 
 pub(super) const SERVER: Workload = Workload {
@@ -48,6 +50,7 @@ pub(super) const SERVER: Workload = Workload {
     resource: "deployment/velero",
     container: velero::SERVER,
     name: "the Velero server",
+    memory_option: "memory-limit",
 };
 
 pub(super) const NODE_AGENT: Workload = Workload {
@@ -55,6 +58,7 @@ pub(super) const NODE_AGENT: Workload = Workload {
     resource: "daemonset/node-agent",
     container: velero::NODE_AGENT,
     name: "the node agent",
+    memory_option: "node-agent-memory-limit",
 };
 
 /// The pods of one workload.

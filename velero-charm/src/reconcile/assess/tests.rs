@@ -563,11 +563,7 @@ fn memory_that_was_too_little_is_named_with_its_limit() {
     let bad = after("2026-01-01T00:00:00Z");
     assert!(matches!(bad, PartHealth::Bad(_)), "{bad:?}");
     let clause = clause(bad);
-    assert_eq!(
-        clause.advice,
-        "raise the memory limit with `kubectl set resources deployment/velero -n ns -c velero \
-         --limits=memory=1024Mi`"
-    );
+    assert_eq!(clause.advice, "set `memory-limit` to 1024Mi");
     assert_eq!(
         clause.cause,
         "the Velero server was killed for memory at 512Mi"

@@ -56,6 +56,7 @@ fn reading_of_every_relation_is_kept() {
         relations: vec![storage, unread],
         greetings: Vec::new(),
         facts: Facts::default(),
+        surroundings: Surroundings::default(),
         password: None,
         observers: Observers::default(),
         live: Live::default(),

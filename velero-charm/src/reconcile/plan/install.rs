@@ -42,6 +42,7 @@ pub(super) fn install(
         velero_image: core.velero_image.clone(),
         node_agent: core.node_agent,
         volume_backups: core.volume_backups,
+        settings: core.settings.clone(),
         plugin: match storage {
             Intent::Set {
                 descriptor,
@@ -88,6 +89,7 @@ pub(super) fn install(
         former_bindings: former.into_iter().map(ResourceExt::name_any).collect(),
         effect,
         rollout: rollout(server),
+        remarks: core.remarks.clone(),
     })
 }
 

@@ -89,6 +89,8 @@ pub(super) struct Install {
     pub(super) former_bindings: Vec<String>,
     pub(super) effect: Effect,
     pub(super) rollout: Rollout,
+    /// What the user may want to know of it.
+    pub(super) remarks: Vec<String>,
 }
 
 /// How the live server is replaced when its pod template changes.

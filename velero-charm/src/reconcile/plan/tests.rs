@@ -29,6 +29,7 @@ use crate::{
         self, BUNDLED, DEFAULT_IMAGE, LOCATION,
         install::{NodeAgent, VolumeBackups},
         running::Running,
+        settings::Settings,
     },
 };
 
@@ -49,6 +50,8 @@ pub(in crate::reconcile) fn core() -> Core {
         velero_image: DEFAULT_IMAGE.into(),
         node_agent: NodeAgent::Off,
         volume_backups: VolumeBackups::Snapshot,
+        settings: Settings::default(),
+        remarks: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     velero::{
         DEFAULT_IMAGE,
         install::{NodeAgent, VolumeBackups},
+        settings::Settings,
     },
 };
 
@@ -64,6 +65,8 @@ fn core() -> Core {
         velero_image: DEFAULT_IMAGE.into(),
         node_agent: NodeAgent::Off,
         volume_backups: VolumeBackups::Snapshot,
+        settings: Settings::default(),
+        remarks: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@
 mod carry;
 mod image;
 pub(super) mod observers;
+mod options;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ use crate::{
     velero::{
         DEFAULT_IMAGE,
         install::{NodeAgent, VolumeBackups},
+        settings::Settings,
     },
 };
 
@@ -51,6 +53,9 @@ pub(super) struct Core {
     pub(super) velero_image: String,
     pub(super) node_agent: NodeAgent,
     pub(super) volume_backups: VolumeBackups,
+    pub(super) settings: Settings,
+    /// What the user may want to know when it is installed.
+    pub(super) remarks: Vec<String>,
 }
 
 /// What is to become of the store.
@@ -105,7 +110,7 @@ pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) 
     let applications = Applications::related(&observed.relations);
     let storage = storage(observed, &applications);
     Desired {
-        core: core(&observed.config, observed.password.as_ref(), registry),
+        core: core(observed, registry),
         storage: snapshots(
             carry::over(storage, &observed.live, owner),
             &observed.config,
@@ -119,11 +124,13 @@ pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) 
     }
 }
 
-fn core(
-    config: &Map<String, Value>,
-    password: Option<&Password>,
-    registry: &Registry,
-) -> Result<Core, Problems> {
+fn core(observed: &Observed, registry: &Registry) -> Result<Core, Problems> {
+    let Observed {
+        config,
+        password,
+        surroundings,
+        ..
+    } = observed;
     let mut problems = Vec::new();
     let velero_image = text(config, VELERO_IMAGE, DEFAULT_IMAGE);
     problems.extend(check_image(VELERO_IMAGE, &velero_image, DEFAULT_IMAGE).err());
@@ -133,7 +140,7 @@ fn core(
         let image = text(config, plugin.option, plugin.default);
         problems.extend(check_image(plugin.option, &image, plugin.default).err());
         problems.extend(image::check_plugin(plugin, &image).err());
-        problems.extend(options(config, descriptor).1);
+        problems.extend(of_provider(config, descriptor).1);
     }
     let node_agent = node_agent(config);
     let volume_backups = if flag(config, FS_BACKUP) {
@@ -148,12 +155,20 @@ fn core(
             format!("set `{USE_NODE_AGENT}` to true, or `{FS_BACKUP}` to false"),
         ));
     }
-    problems.extend(password.and_then(of_password));
+    problems.extend(password.as_ref().and_then(of_password));
+    let options::Read {
+        settings,
+        remarks,
+        problems: more,
+    } = options::read(config, surroundings, node_agent);
+    problems.extend(more);
     Problems::raise(problems)?;
     Ok(Core {
         velero_image,
         node_agent,
         volume_backups,
+        settings,
+        remarks,
     })
 }
 
@@ -199,7 +214,7 @@ pub(super) fn text(config: &Map<String, Value>, option: &str, default: &str) -> 
 }
 
 /// What is set for the options of a provider, and what is wrong with it.
-fn options(
+fn of_provider(
     config: &Map<String, Value>,
     descriptor: &Descriptor,
 ) -> (BTreeMap<&'static str, String>, Vec<Problem>) {
@@ -256,7 +271,7 @@ fn storage(observed: &Observed, applications: &Applications) -> Intent {
         return Intent::Keep(Why::Several(integrators.collect()));
     }
     let descriptor = first.provider.descriptor();
-    let (options, problems) = options(config, descriptor);
+    let (options, problems) = of_provider(config, descriptor);
     if !problems.is_empty() {
         return Intent::Keep(Why::Options);
     }

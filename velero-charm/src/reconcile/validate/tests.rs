@@ -10,7 +10,7 @@ use super::*;
 use crate::relations::storage::Relation;
 use crate::{
     context::Role,
-    reconcile::observe::{Live, observers::Observers},
+    reconcile::observe::{Live, Surroundings, observers::Observers},
     relations::storage::StorageRelation,
     velero::{self, running::Running},
 };
@@ -135,6 +135,7 @@ fn check(config: &Value, relations: Vec<StorageRelation>) -> Desired {
 fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> Desired {
     let registry = Registry::new(vec![&Tape]).unwrap();
     let observed = Observed {
+        surroundings: Surroundings::default(),
         password: None,
         role: Role::Leads,
         config: config.as_object().unwrap().clone(),

@@ -1,0 +1,157 @@
+use serde_json::json;
+
+use super::*;
+use crate::velero::snapshots::{Lack, Snapshots, Uncovered};
+
+/// What a cluster with snapshots of one of its two StorageClasses has.
+fn surroundings() -> Surroundings {
+    Surroundings {
+        snapshots: Snapshots {
+            covered: vec!["fast".into()],
+            uncovered: vec![Uncovered {
+                class: "local".into(),
+                driver: "local-path".into(),
+                lack: Lack::None,
+            }],
+        },
+    }
+}
+
+fn read_in(surroundings: &Surroundings, config: &Value) -> Read {
+    let config = config.as_object().unwrap();
+    read(config, surroundings, NodeAgent::On)
+}
+
+fn read_alone(config: &Value) -> Read {
+    read_in(&Surroundings::default(), config)
+}
+
+/// What each option is declared as.
+pub(super) fn declared() -> Value {
+    let charm: Value =
+        serde_saphyr::from_str(include_str!("../../../../../charmcraft.yaml")).unwrap();
+    charm["config"]["options"].clone()
+}
+
+#[test]
+fn options_are_declared_as_they_are_read() {
+    let declared = declared();
+    for row in ROWS {
+        let option = &declared[row.option];
+        let (kind, default) = match row.form {
+            Form::Flag => ("boolean", json!(false)),
+            Form::Number { default, .. } => ("int", json!(default)),
+            Form::Text(..) => ("string", json!("")),
+            Form::InCluster(words, _) => ("string", json!(words[0])),
+        };
+        assert_eq!(option["type"], kind, "{}", row.option);
+        assert_eq!(option["default"], default, "{}", row.option);
+        assert!(option["description"].is_string(), "{}", row.option);
+    }
+}
+
+#[test]
+fn defaults_change_nothing() {
+    let defaults = declared();
+    let defaults = defaults.as_object().unwrap().iter();
+    let defaults = defaults.filter_map(|(name, option)| {
+        let default = option.get("default")?;
+        Some((name.clone(), default.clone()))
+    });
+    for config in [json!({}), Value::Object(defaults.collect())] {
+        let read = read_alone(&config);
+        assert_eq!(read.problems, [], "{config}");
+        assert_eq!(read.settings, Settings::default(), "{config}");
+    }
+}
+
+#[test]
+fn bad_values_are_named_all_at_once_with_what_to_do() {
+    let bad = [
+        ("csi-snapshots", json!("yes"), "is none of its words"),
+        ("cpu-request", json!("half"), "is no quantity"),
+        ("cpu-limit", json!("0"), "is not more than zero"),
+        ("memory-request", json!("-1Mi"), "is not more than zero"),
+        ("memory-limit", json!("1GB"), "is no quantity"),
+        ("node-agent-cpu-request", json!("1 cpu"), "is no quantity"),
+        ("node-agent-cpu-limit", json!("m"), "is no quantity"),
+        ("node-agent-memory-request", json!("1mi"), "is no quantity"),
+        ("node-agent-memory-limit", json!("1.5.0"), "is no quantity"),
+    ];
+    let config = bad
+        .iter()
+        .map(|(option, value, _)| ((*option).to_owned(), value.clone()));
+    let problems = read_alone(&Value::Object(config.collect())).problems;
+    let found: Vec<_> = problems.iter().map(|one| one.field.as_str()).collect();
+    let wanted: Vec<_> = bad.iter().map(|(option, ..)| *option).collect();
+    assert_eq!(found, wanted, "{problems:?}");
+    for (problem, (_, _, reason)) in problems.iter().zip(bad) {
+        assert!(problem.reason.contains(reason), "{problem}");
+        assert!(!problem.hint.is_empty(), "{problem}");
+    }
+}
+
+#[test]
+fn request_above_its_limit_is_refused() {
+    for (config, field) in [
+        (json!({"memory-limit": "100Mi"}), "memory-limit"),
+        (json!({"memory-request": "1Gi"}), "memory-request"),
+        (json!({"cpu-request": "3", "cpu-limit": "2"}), "cpu-limit"),
+        (
+            json!({"node-agent-cpu-request": "2", "node-agent-cpu-limit": "1"}),
+            "node-agent-cpu-limit",
+        ),
+    ] {
+        let problems = read_alone(&config).problems;
+        let fields: Vec<_> = problems.iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(fields, [field], "{config}");
+    }
+    for fine in [
+        json!({"memory-limit": "2Gi", "memory-request": "2048Mi"}),
+        json!({"node-agent-memory-request": "64Gi"}),
+    ] {
+        assert_eq!(read_alone(&fine).problems, [], "{fine}");
+    }
+}
+
+#[test]
+fn csi_snapshots_are_taken_where_they_can_be() {
+    let (none, some) = (Surroundings::default(), surroundings());
+    for (word, surroundings, is_on) in [
+        ("auto", &none, false),
+        ("auto", &some, true),
+        ("true", &some, true),
+        ("false", &some, false),
+    ] {
+        let read = read_in(surroundings, &json!({"csi-snapshots": word}));
+        assert_eq!(read.problems, []);
+        for program in [&read.settings.server, &read.settings.node_agent] {
+            let feature = program.argument("features");
+            assert_eq!(feature, is_on.then_some("EnableCSI"), "{word}");
+        }
+        let remarks = read.remarks.concat();
+        assert_eq!(remarks.contains("StorageClass `local`"), is_on, "{remarks}");
+    }
+    let problems = read_in(&none, &json!({"csi-snapshots": "true"})).problems;
+    assert_eq!(problems[0].field, "csi-snapshots");
+}
+
+#[test]
+fn data_is_moved_where_there_are_snapshots_and_node_agents() {
+    let config = json!({"snapshot-move-data": true});
+    let read = read_in(&surroundings(), &config);
+    assert_eq!(read.problems, []);
+    let flag = read.settings.server.argument("default-snapshot-move-data");
+    assert_eq!(flag, Some("true"));
+
+    let config = config.as_object().unwrap();
+    let nothing = super::read(config, &Surroundings::default(), NodeAgent::Off);
+    let reasons: Vec<_> = nothing.problems.iter().map(|one| &one.reason).collect();
+    assert_eq!(
+        reasons,
+        [
+            "needs CSI snapshots, and none are taken here",
+            "needs the node agent"
+        ]
+    );
+}
