@@ -166,6 +166,32 @@ async fn snapshots_can_be_taken(world: &LightWorld) {
         .unwrap();
 }
 
+async fn edits_stay_where_no_option_is_set(world: &mut LightWorld) {
+    let memory = async |world: &LightWorld| {
+        let server = object(world, SERVER).await;
+        server.pointer(RESOURCES).unwrap()["limits"]["memory"].clone()
+    };
+    let by_hand = [
+        "set",
+        "resources",
+        SERVER,
+        "-c",
+        "velero",
+        "--limits=memory=3Gi",
+    ];
+    here(world, &by_hand).await;
+    world.update_status().await.unwrap();
+    world.config("cpu-limit", "2").await.unwrap();
+    assert_eq!(memory(world).await, "3Gi", "no option is set");
+    world.config("memory-limit", "2Gi").await.unwrap();
+    world.update_status().await.unwrap();
+    assert_eq!(memory(world).await, "2Gi");
+    let said = "An option takes the place of what somebody had set";
+    assert_eq!(world.log().matches(said).count(), 1);
+    world.reset(&["memory-limit", "cpu-limit"]).await.unwrap();
+    assert_eq!(memory(world).await, "512Mi");
+}
+
 #[tokio::test]
 async fn options_are_set_and_set_back_and_restarts_wait() {
     let plane = Plane::start().await.unwrap();
@@ -222,4 +248,5 @@ async fn options_are_set_and_set_back_and_restarts_wait() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    edits_stay_where_no_option_is_set(&mut world).await;
 }
