@@ -27,8 +27,8 @@ use serde_json::{Map, Value};
 use tokio::try_join;
 use tracing::debug;
 
-pub(super) use self::surroundings::{CSI_SNAPSHOTS, Surroundings};
 use self::observers::Observers;
+pub(super) use self::surroundings::{CSI_SNAPSHOTS, Surroundings};
 use super::trust::patiently;
 use crate::{
     cluster::{Cluster, ClusterError, Kind},
