@@ -49,7 +49,8 @@ const PODS: Duration = Duration::from_mins(1);
 /// As a rule it takes a tenth of a second.
 const DEFINITIONS: Duration = Duration::from_secs(10);
 
-/// No later hook continues a removal, so an error that may pass is waited out this long.
+/// No later hook continues a removal, so errors that may pass are waited out this long from the first one on, however
+/// long what went before has taken.
 const SICKNESS: Duration = Duration::from_secs(30);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -87,7 +88,7 @@ pub(crate) async fn remove(ctx: &Context) -> Result<(), Error> {
     if let Err(error) = report::announce(Undertaking::Remove, ctx).await {
         warn!("{error}");
     }
-    if let Err(error) = remove_with_retries(ctx).await {
+    if let Err(error) = outlast(SICKNESS, async || remove_once(ctx).await).await {
         warn!(
             "{error}. What is left goes with the namespace, but for the role binding; or delete it with \
              `kubectl delete all,secret,configmap,serviceaccount,clusterrolebinding -A -l {}`.",
@@ -98,16 +99,22 @@ pub(crate) async fn remove(ctx: &Context) -> Result<(), Error> {
 }
 
 /// Each attempt starts over; what is already gone stays gone.
-async fn remove_with_retries(ctx: &Context) -> Result<(), Error> {
-    let deadline = Instant::now() + SICKNESS;
+async fn outlast(
+    sickness: Duration,
+    attempt: impl AsyncFn() -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut deadline = None;
     loop {
-        match remove_once(ctx).await {
-            Err(Error::Cluster(error)) if error.is_retryable() && Instant::now() < deadline => {
-                info!("{error}; trying again.");
-                sleep(PAUSE).await;
-            }
+        let error = match attempt().await {
+            Err(Error::Cluster(error)) if error.is_retryable() => error,
             outcome => return outcome,
+        };
+        let now = Instant::now();
+        if now >= *deadline.get_or_insert(now + sickness) {
+            return Err(error.into());
         }
+        info!("{error}; trying again.");
+        sleep(PAUSE).await;
     }
 }
 
@@ -362,4 +369,41 @@ where
     } else {
         Gone::No
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    const BRIEF: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn first_error_after_long_work_is_waited_out() {
+        let tries = Cell::new(0);
+        let outcome = outlast(BRIEF, async || {
+            tries.set(tries.get() + 1);
+            if tries.get() > 1 {
+                return Ok(());
+            }
+            sleep(BRIEF * 2).await;
+            Err(ClusterError::silent("delete Backups").into())
+        })
+        .await;
+        assert!(outcome.is_ok());
+        assert_eq!(tries.get(), 2);
+    }
+
+    #[tokio::test]
+    async fn lasting_error_ends_the_removal() {
+        let tries = Cell::new(0);
+        let outcome = outlast(BRIEF, async || {
+            tries.set(tries.get() + 1);
+            Err(ClusterError::silent("delete Backups").into())
+        })
+        .await;
+        assert!(outcome.is_err());
+        assert_eq!(tries.get(), 2);
+    }
 }
