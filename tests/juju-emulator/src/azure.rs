@@ -1,7 +1,7 @@
 //! `azure-storage-integrator`, speaking one of the protocol versions of the `azure_storage` interface.
 //!
 //! Invariant: a requirer that asks for a secret gets the key as one. Where the integrator may not read the user's
-//! secret, it sends a blank key.
+//! secret, it sends a blank key. It never takes back an option of those that may be unset.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,8 @@ use super::scripted::{Answer, Scripted, UpdateStatus, View, stays_in_the_clear, 
 use super::secrets::encode;
 
 const SECRET_KEY: &str = "secret-key";
+/// What it leaves out where its user has set nothing, so that what it has said of them stays; the endpoint it derives.
+const OPTIONAL: [&str; 3] = ["endpoint", "path", "resource-group"];
 
 /// What the integrator was told about an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +105,10 @@ impl Scripted for AzureIntegrator {
         let Some(key) = self.key(view).filter(|_| is_asked) else {
             return answer;
         };
-        answer.bag.extend(self.settings.options.clone());
+        let is_unset = |key: &str, value: &str| value.is_empty() && OPTIONAL.contains(&key);
+        let mut options = self.settings.options.clone();
+        options.retain(|key, value| !is_unset(key, value));
+        answer.bag.extend(options);
         answer.bag.entry("endpoint".to_owned()).or_insert_with(|| {
             let option = |key| self.settings.options.get(key).map_or("", String::as_str);
             let (container, account) = (option("container"), option("storage-account"));

@@ -30,6 +30,8 @@ pub enum Release {
     Azure(AzureDialect),
     /// Of `azure-auth-integrator`.
     AzureAuth(AuthRelease),
+    /// Of `gcs-integrator`.
+    Gcs(GcsRelease),
 }
 
 /// How an application is deployed.
@@ -164,6 +166,7 @@ impl Juju {
             (Kind::Scripted(Peer::AzureAuth(player)), Release::AzureAuth(release)) => {
                 player.release = release;
             }
+            (Kind::Scripted(Peer::Gcs(player)), Release::Gcs(release)) => player.release = release,
             _ => bail!("{app:?} is no integrator of that kind"),
         }
         // Its hooks of a refresh send all again.

@@ -258,6 +258,16 @@ impl Tools {
             .await
     }
 
+    /// A unit's data bag.
+    pub(crate) async fn unit_bag(
+        &self,
+        relation: &str,
+        unit: &str,
+    ) -> Result<BTreeMap<String, String>, JujuError> {
+        self.json("relation-get", &["-r", relation, "-", unit])
+            .await
+    }
+
     /// Changes our application's data bag; only the leader may.
     pub(crate) async fn set_data_bag(
         &self,
@@ -269,16 +279,6 @@ impl Tools {
             serde_json::to_string(fields).map_err(|source| JujuError::Input { tool, source })?;
         let arguments = ["-r", relation, "--app", "--file", "-"];
         self.run(tool, &arguments, Some(&text)).await.map(drop)
-    }
-
-    /// A unit's data bag.
-    pub(crate) async fn unit_bag(
-        &self,
-        relation: &str,
-        unit: &str,
-    ) -> Result<BTreeMap<String, String>, JujuError> {
-        self.json("relation-get", &["-r", relation, "-", unit])
-            .await
     }
 
     /// Changes our unit's data bag.

@@ -28,7 +28,7 @@ use crate::{
     context::{Context, Role},
     error::Error,
     ours::{Owner, credential, metrics},
-    relations::storage::{Sealed, StorageRelation},
+    relations::storage::Sealed,
     stranger::Stranger,
     velero::{self, LOCATION, NODE_AGENT, SERVER, install::NodeAgent},
 };
@@ -78,9 +78,6 @@ pub(super) async fn adopt(
             return Err(Error::Foreign(strangers));
         }
         (Standing::PreviousCharms(objects), Role::Leads) => {
-            for relation in observed.relations.iter().flat_map(StorageRelation::all) {
-                relation.forget_leftovers(&ctx.tools).await?;
-            }
             let plugins = plugins(config, &ctx.registry);
             take_over(objects, plugins, cluster, &ctx.owner).await?;
             let live = Live::read(cluster, &ctx.owner).await?;

@@ -110,6 +110,7 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         let config = tools.config().await?;
         let mut found = storage::read(tools, &ctx.registry, unit, leadership).await?;
         storage::mark_unread(tools, &mut found.storage, means(role, ctx)).await?;
+        storage::forget_leftovers(tools, unit, &found.storage, ctx.news).await?;
         let wanted = || {
             let relations = found.storage.iter();
             relations.flat_map(StorageRelation::<Sealed>::facts)

@@ -84,9 +84,14 @@ fn placeholder(relation: &str) -> String {
 }
 
 /// The integrator is of the oldest dialect. One of a newer dialect would create the bucket.
-fn needs_placeholder(theirs: &BTreeMap<String, String>) -> bool {
+fn is_of_the_oldest_dialect(theirs: &BTreeMap<String, String>) -> bool {
     let speaks_ours = VERSION.iter().any(|(key, _)| theirs.contains_key(*key));
-    theirs.contains_key(SEEN) && !theirs.contains_key(SECRET_ADDRESS) && !speaks_ours
+    theirs.contains_key(SEEN) && !speaks_ours
+}
+
+/// It has not answered without one.
+fn needs_placeholder(theirs: &BTreeMap<String, String>) -> bool {
+    is_of_the_oldest_dialect(theirs) && !theirs.contains_key(SECRET_ADDRESS)
 }
 
 /// The field in which our placeholder comes back, if it does.
@@ -136,12 +141,14 @@ fn placeholder_words(
     ours: &BTreeMap<String, String>,
 ) -> Vec<(&'static str, String)> {
     let placeholder = placeholder(relation);
-    if needs_placeholder(theirs) {
+    let is_said = ours.get(trigger) == Some(&placeholder);
+    // Without it, such an integrator would send nothing more: no new key, no changed option.
+    if needs_placeholder(theirs) || (is_said && is_of_the_oldest_dialect(theirs)) {
         return vec![(trigger, placeholder)];
     }
     let mut words = Vec::new();
     let comes_back = theirs.get(trigger) == Some(&placeholder);
-    if ours.get(trigger) == Some(&placeholder) {
+    if is_said {
         words.push((trigger, String::new()));
         // Else it would be taken for a bucket of the user's from now on.
         words.extend(comes_back.then_some((WITHDRAWN, placeholder)));
@@ -246,6 +253,8 @@ mod tests {
             assert!(missing(&[theirs], &said).contains(&taken_back));
         }
         assert!(!missing(&[("data", "{}")], &said).contains(&taken_back));
+        let answered = [("data", "{}"), ("secret-extra", "secret:x")];
+        assert!(!missing(&answered, &said).contains(&taken_back));
         let wanted = [("reel", "a-real-one")];
         assert!(!missing(&[("version", "1")], &wanted).contains(&taken_back));
     }

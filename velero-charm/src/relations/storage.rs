@@ -242,6 +242,27 @@ pub(crate) async fn mark_unread(
     Ok(())
 }
 
+/// Clears what the libraries of the previous charm wrote into our unit's data bags: a copy of the integrator's data,
+/// secrets included, and what they asked for. Each unit does so for its own, in the hooks that a refresh brings.
+pub(crate) async fn forget_leftovers(
+    tools: &Tools,
+    unit: &Unit,
+    relations: &[StorageRelation<Sealed>],
+    news: News,
+) -> Result<(), JujuError> {
+    if news == News::None {
+        return Ok(());
+    }
+    for relation in relations.iter().flat_map(StorageRelation::all) {
+        let bag = tools.unit_bag(&relation.id, &unit.name).await?;
+        if LEFTOVERS_OF_UNIT.iter().any(|key| bag.contains_key(*key)) {
+            let id = &relation.id;
+            tools.clear_unit_fields(id, &LEFTOVERS_OF_UNIT).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Opens the relations' secrets, by what was kept of them or by asking Juju. Of several stores none is
 /// used, so nothing is asked.
 pub(crate) async fn open(
@@ -323,12 +344,6 @@ impl Reader<'_> {
 }
 
 impl Sealed {
-    /// Clears what the libraries of the previous charm wrote into our unit's data bag: a copy of the
-    /// integrator's data, secrets included, and what they asked for.
-    pub(crate) async fn forget_leftovers(&self, tools: &Tools) -> Result<(), JujuError> {
-        tools.clear_unit_fields(&self.id, &LEFTOVERS_OF_UNIT).await
-    }
-
     fn new(
         id: String,
         remote_app: Option<String>,
