@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{Certificates, ConfigOption, Descriptor, Fact, Problem};
+use crate::{Certificates, ConfigOption, Descriptor, Fact, ImageOption, Problem};
 
 /// What RFC 3986 lets a URL consist of besides letters and digits.
 const URL_PUNCTUATION: &str = "-._~:/?#[]@!$&'()*+,;=%";
@@ -60,8 +60,8 @@ impl Inputs {
         }
     }
 
-    /// The same with what the user has set for options of the provider. Those that are left out have their
-    /// default.
+    /// The same with what the user has set for options of the provider, the image of its plugin among them. Those
+    /// that are left out have their default.
     #[must_use]
     pub fn configured(self, options: BTreeMap<&'static str, String>) -> Self {
         Self { options, ..self }
@@ -72,6 +72,14 @@ impl Inputs {
     pub fn option(&self, option: &ConfigOption) -> &str {
         self.options
             .get(option.name)
+            .map_or(option.default, String::as_str)
+    }
+
+    /// The image of the plugin.
+    #[must_use]
+    pub fn image(&self, option: ImageOption) -> &str {
+        self.options
+            .get(option.option)
             .map_or(option.default, String::as_str)
     }
 }

@@ -3,6 +3,7 @@
 mod credential;
 mod endpoint;
 mod extras;
+mod images;
 mod nodes;
 mod settings;
 mod vendors;
@@ -200,12 +201,13 @@ fn read(inputs: &Inputs) -> Result<Settings, Problems> {
     let prefix = Gap::or_value(prefix(data), PREFIX_PARTS, &mut gaps);
     let attributes = Gap::or_value(extras::attributes(data), ATTRIBUTE_PARTS, &mut gaps);
 
-    let (bucket, store, access_key, secret_key, mut overrides) = all!(
+    let (bucket, store, access_key, secret_key, mut overrides, ()) = all!(
         bucket(data),
         store(data),
         credential::key(data, ACCESS_KEY),
         credential::key(data, SECRET_KEY),
         settings::parse(inputs.option(&settings::OPTION)),
+        plugin(inputs),
     )
     .and_then(|read| {
         sized(&read.0, read.1.as_ref())?;
@@ -236,6 +238,17 @@ fn read(inputs: &Inputs) -> Result<Settings, Problems> {
         secret_key,
         gaps,
     })
+}
+
+/// Some releases of the plugin work with Amazon alone.
+fn plugin(inputs: &Inputs) -> Result<(), Problem> {
+    match store(&inputs.own) {
+        Ok(Some(store)) if !store.is_amazon() => {
+            images::check_elsewhere(DESCRIPTOR.plugin, inputs.image(DESCRIPTOR.plugin))
+        }
+        // What is wrong with the address is said in its own place.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Without an address it is Amazon.

@@ -134,3 +134,21 @@ fn fields_without_use_are_remarked_on() {
     let usual = ready(&[("storage-class", "STANDARD"), ("s3-api-version", "s3v4")]);
     assert_eq!(usual.remarks, Vec::<String>::new());
 }
+
+#[test]
+fn release_that_spoils_backups_is_refused_outside_of_amazon() {
+    let image = "registry:5000/velero-plugin-for-aws:v1.14.2".to_owned();
+    let resolve = |changes: &[(&str, &str)]| {
+        let options = BTreeMap::from([(DESCRIPTOR.plugin.option, image.clone())]);
+        PROVIDER.resolve(&inputs(changes).configured(options))
+    };
+    let elsewhere = resolve(&[(ENDPOINT, "https://s3.example.com")]).unwrap_err();
+    let text = elsewhere.to_string();
+    assert!(text.contains("velero-aws-plugin-image"), "{text}");
+    assert!(
+        text.contains("set it to `velero/velero-plugin-for-aws:v1.14.3`"),
+        "{text}"
+    );
+    let amazon = resolve(&[(ENDPOINT, "https://s3.eu-central-1.amazonaws.com")]);
+    assert!(matches!(amazon, Ok(Answer::Ready(_))));
+}

@@ -352,6 +352,7 @@ fn page_of_stores_is_that_of_the_table() {
 }
 
 mod page {
+    use crate::images::{FAULTY, Faulty};
     use crate::vendors::{
         Addressing, Checksum, Host, Region, Snapshots, UNLISTED, VENDORS, Vendor,
     };
@@ -377,7 +378,20 @@ File-system backups do not look at the style. They use virtual-hosted style with
         let all = || VENDORS.iter().chain([&UNLISTED]);
         let rows: String = all().map(row).collect();
         let notes: String = all().map(notes).collect();
-        format!("{HEAD}{rows}\n## What is known to fail, and where this is from\n{notes}")
+        let releases: String = FAULTY.iter().map(release).collect();
+        format!(
+            "{HEAD}{rows}\n## Releases of the plugin that are refused\n\n{releases}\n\
+             ## What is known to fail, and where this is from\n{notes}"
+        )
+    }
+
+    fn release(faulty: &Faulty) -> String {
+        let Faulty {
+            version,
+            elsewhere,
+            source,
+        } = faulty;
+        format!("- v{version} {elsewhere} (<{source}>).\n")
     }
 
     fn row(vendor: &Vendor) -> String {

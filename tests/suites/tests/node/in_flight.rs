@@ -60,7 +60,7 @@ async fn restart_of_velero_waits_for_the_backup_that_runs() {
         ("velero-image", "velero/velero:v1.18.2", image.as_str()),
         (
             "velero-aws-plugin-image",
-            "velero/velero-plugin-for-aws:v1.14.2",
+            "velero/velero-plugin-for-aws:v1.14.1",
             plugin.as_str(),
         ),
         ("default-volumes-to-fs-backup", "false", "true"),

@@ -11,7 +11,7 @@ mod options;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use provider_api::{Answer, Descriptor, Inputs, Problem, Problems, Registry, Storage};
+use provider_api::{Answer, Descriptor, ImageOption, Inputs, Problem, Problems, Registry, Storage};
 use serde_json::{Map, Value};
 
 use self::{image::check_image, observers::Complaint};
@@ -278,17 +278,21 @@ fn storage(observed: &Observed, applications: &Applications) -> Intent {
     let optional = first.optional.iter();
     let optional =
         optional.map(|(endpoint, relation)| (endpoint.name.to_owned(), relation.data.clone()));
+    let ImageOption { option, default } = descriptor.plugin;
+    let plugin_image = text(config, option, default);
+    let mut set = options;
+    set.insert(option, plugin_image.clone());
     let inputs = Inputs::new(
         descriptor,
         first.own.data.clone(),
         optional.collect(),
         facts.clone(),
     )
-    .configured(options);
+    .configured(set);
     match applications.resolve(first.provider, &inputs) {
         Ok(Answer::Ready(storage)) => Intent::Set {
             descriptor,
-            plugin_image: text(config, descriptor.plugin.option, descriptor.plugin.default),
+            plugin_image,
             storage,
         },
         Ok(Answer::Waiting(what)) => Intent::Keep(Why::Waiting(what)),

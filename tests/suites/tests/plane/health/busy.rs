@@ -7,7 +7,7 @@ use super::dead_pods::leave_behind;
 use crate::here;
 
 const PLUGIN: &str = "velero-aws-plugin-image";
-const OTHER_PLUGIN: &str = "velero/velero-plugin-for-aws:v1.14.2";
+const OTHER_PLUGIN: &str = "velero/velero-plugin-for-aws:v1.14.1";
 const HELD: &str = "waiting for Backup `nightly` to end: a change is held back";
 
 async fn work(world: &LightWorld, kind: &str, spec: Value, phase: &str) {

@@ -19,7 +19,7 @@ use super::oracle;
 
 pub(crate) const IMAGES: [&str; 2] = ["velero/velero:v1.18.3", "velero/velero:v1.18.2"];
 const BAD_IMAGES: [&str; 3] = ["velero/velero:v1.17.0", "no image", ""];
-const TAGS: [&str; 2] = ["v1.14.3", "v1.14.2"];
+const TAGS: [&str; 2] = ["v1.14.3", "v1.14.1"];
 const FLAGS: [&str; 2] = ["true", "false"];
 const COURSES: [Echo; 2] = [Echo::Once, Echo::Twice];
 /// The user's secret that the integrator takes its keys from.

@@ -134,7 +134,7 @@ pub(crate) async fn busy(plane: &Plane) -> Rows {
         "spec": {}, "status": {"phase": "InProgress", "startTimestamp": now},
     });
     world.apply(&backup).await.unwrap();
-    let image = "velero/velero-plugin-for-aws:v1.14.2";
+    let image = "velero/velero-plugin-for-aws:v1.14.1";
     world
         .config("velero-aws-plugin-image", image)
         .await
