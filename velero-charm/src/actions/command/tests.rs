@@ -24,6 +24,18 @@ fn a_command_is_split_as_a_shell_does() {
 }
 
 #[test]
+fn text_of_a_command_is_never_expanded() {
+    for text in ["$HOME", "${HOME}", "$(id)", "`id`", "~", "*", "a;b", "a|b", "a&&b"] {
+        let command = format!("backup describe '{text}'");
+        assert_eq!(arguments(&command), ["backup", "describe", text]);
+    }
+    for word in ["$HOME", "~", "*"] {
+        let command = format!("backup describe {word}");
+        assert_eq!(arguments(&command), ["backup", "describe", word]);
+    }
+}
+
+#[test]
 fn flags_are_read_as_the_cli_reads_them() {
     for (words, wanted) in [
         ("--ttl 24h", vec!["--ttl=24h"]),
