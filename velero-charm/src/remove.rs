@@ -27,7 +27,9 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::{
-    cluster::{Cluster, ClusterError, Kind, follow::until_none, present, those},
+    cluster::{
+        Cluster, ClusterError, Kind, deletion::Deletion, follow::until_none, present, those,
+    },
     context::Context,
     error::Error,
     ours::Owner,
@@ -166,6 +168,17 @@ async fn tenancy(ctx: &Context, cluster: &Cluster) -> Result<Tenancy, Error> {
 
 /// What carries our label and nobody else's work hangs on.
 async fn labelled(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
+    let kind = velero::kind("Schedule");
+    let schedules = cluster.dynamic(&kind);
+    let name = |schedule: PartialObjectMeta<_>| Some(schedule.name_any());
+    let ours = ctx.owner.selector();
+    for name in cluster
+        .sift_metadata(&schedules, &kind.kind, &ours, name)
+        .await?
+    {
+        let schedule = Deletion::sparing_dependents(kind.clone(), name);
+        cluster.carry_out(&schedule).await?;
+    }
     for kind in ["BackupStorageLocation", "VolumeSnapshotLocation"] {
         delete_ours(&velero::kind(kind), ctx, cluster).await?;
     }

@@ -14,6 +14,7 @@
 mod actions;
 mod agent;
 pub mod any;
+pub mod asks;
 pub mod azure;
 pub mod azure_auth;
 pub mod charm;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Juju;
 use super::any::AnyIntegrator;
+use super::asks::BackupClient;
 use super::azure::{AzureDialect, AzureIntegrator, AzureSettings};
 use super::azure_auth::{AuthRelease, AzureAuthIntegrator};
 use super::charm::{Charm, CharmSource, Role};
@@ -200,6 +201,21 @@ impl Juju {
             ..AnyIntegrator::default()
         };
         self.deploy_player(app, Peer::Any(player))
+    }
+
+    /// Deploys a played application that asks to be backed up at this endpoint with this interface. `config` sets the
+    /// fields of its data bag.
+    pub fn deploy_backup_client(
+        &mut self,
+        app: &str,
+        (endpoint, interface): (&str, &str),
+    ) -> Result<()> {
+        let player = BackupClient {
+            endpoint: endpoint.to_owned(),
+            interface: interface.to_owned(),
+            ..BackupClient::default()
+        };
+        self.deploy_player(app, Peer::Asks(player))
     }
 
     fn deploy_player(&mut self, app: &str, player: Peer) -> Result<()> {

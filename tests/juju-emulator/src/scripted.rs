@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::any::AnyIntegrator;
+use super::asks::BackupClient;
 use super::azure::AzureIntegrator;
 use super::azure_auth::AzureAuthIntegrator;
 use super::gcs::GcsIntegrator;
@@ -33,6 +34,8 @@ pub enum Peer {
     Gcs(GcsIntegrator),
     /// Any other, without quirks.
     Any(AnyIntegrator),
+    /// An application that asks to be backed up.
+    Asks(BackupClient),
 }
 
 /// One relation, as a player sees it.
@@ -98,6 +101,7 @@ impl Peer {
             Self::AzureAuth(player) => player,
             Self::Gcs(player) => player,
             Self::Any(player) => player,
+            Self::Asks(player) => player,
         }
     }
 
@@ -109,6 +113,7 @@ impl Peer {
             Self::AzureAuth(player) => player,
             Self::Gcs(player) => player,
             Self::Any(player) => player,
+            Self::Asks(player) => player,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Objects that have to go, as a plan names them.
 
+use kube::api::{DeleteParams, PropagationPolicy};
 use tracing::info;
 
 use super::{Cluster, ClusterError, Kind};
@@ -9,6 +10,14 @@ use super::{Cluster, ClusterError, Kind};
 pub(crate) struct Deletion {
     pub(crate) kind: Kind,
     pub(crate) what: Selection,
+    pub(crate) dependents: Dependents,
+}
+
+/// What becomes of objects that the one that goes owns.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dependents {
+    Go,
+    Stay,
 }
 
 /// Which objects of a kind.
@@ -23,6 +32,15 @@ impl Deletion {
         Self {
             kind,
             what: Selection::Named(name.into()),
+            dependents: Dependents::Go,
+        }
+    }
+
+    /// The same, of one whose dependents are worth more than it.
+    pub(crate) fn sparing_dependents(kind: Kind, name: impl Into<String>) -> Self {
+        Self {
+            dependents: Dependents::Stay,
+            ..Self::named(kind, name)
         }
     }
 
@@ -30,6 +48,20 @@ impl Deletion {
         Self {
             kind,
             what: Selection::Labelled(labels.into()),
+            dependents: Dependents::Go,
+        }
+    }
+}
+
+impl Dependents {
+    fn parameters(self) -> DeleteParams {
+        let policy = match self {
+            Self::Go => PropagationPolicy::Background,
+            Self::Stay => PropagationPolicy::Orphan,
+        };
+        DeleteParams {
+            propagation_policy: Some(policy),
+            ..DeleteParams::default()
         }
     }
 }
@@ -37,10 +69,15 @@ impl Deletion {
 impl Cluster {
     /// Deletes what is there of it.
     pub(crate) async fn carry_out(&self, deletion: &Deletion) -> Result<(), ClusterError> {
-        let Deletion { kind, what } = deletion;
+        let Deletion {
+            kind,
+            what,
+            dependents,
+        } = deletion;
         match what {
             Selection::Named(name) => {
-                self.delete(kind, name).await?;
+                self.delete_with(kind, name, &dependents.parameters())
+                    .await?;
                 info!("Deleted {} `{name}`.", kind.kind);
                 Ok(())
             }

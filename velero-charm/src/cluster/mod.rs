@@ -257,9 +257,19 @@ impl Cluster {
 
     /// Deletes an object; one that is not there is fine.
     pub(crate) async fn delete(&self, kind: &Kind, name: &str) -> Result<(), ClusterError> {
+        self.delete_with(kind, name, &DeleteParams::background())
+            .await
+    }
+
+    async fn delete_with(
+        &self,
+        kind: &Kind,
+        name: &str,
+        parameters: &DeleteParams,
+    ) -> Result<(), ClusterError> {
         let doing = format!("delete {} `{name}`", kind.kind);
-        let (api, parameters) = (self.dynamic(kind), DeleteParams::background());
-        present(ask(doing, || api.delete(name, &parameters)).await).map(drop)
+        let api = self.dynamic(kind);
+        present(ask(doing, || api.delete(name, parameters)).await).map(drop)
     }
 
     /// Deletes all objects of a kind that carry these labels; a kind that is not there has none. They go page by

@@ -8,6 +8,7 @@ pub(crate) mod manifests;
 pub(crate) mod metrics;
 pub(crate) mod password;
 pub(crate) mod record;
+pub(crate) mod schedule;
 
 use std::collections::BTreeMap;
 

@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// The previous charm's own field manager; nobody else writes under it.
-const PREVIOUS_CHARM: &str = "velero-operator-lightkube";
+pub(super) const PREVIOUS_CHARM: &str = "velero-operator-lightkube";
 /// It had the Velero CLI write too, as people do who install Velero by hand.
 pub(super) const MANAGERS: [&str; 2] = [PREVIOUS_CHARM, "velero"];
 /// Its Secret.
@@ -168,7 +168,7 @@ fn is_previous_charms(object: &DynamicObject, namespace: &str) -> bool {
         && subjects.is_none_or(|subjects| *subjects == subject)
 }
 
-fn written_by(object: &DynamicObject, managers: &[&str]) -> bool {
+pub(super) fn written_by(object: &DynamicObject, managers: &[&str]) -> bool {
     let writes = |entry: &ManagedFieldsEntry| {
         let manager = entry.manager.as_deref();
         entry.subresource.is_none() && manager.is_some_and(|name| managers.contains(&name))

@@ -11,7 +11,7 @@ pub(crate) mod report;
 mod settle;
 pub(crate) mod strangers;
 pub(crate) mod trust;
-mod validate;
+pub(crate) mod validate;
 
 use jiff::Timestamp;
 use tokio::time::timeout_at;
@@ -20,7 +20,7 @@ use tracing::warn;
 use self::{
     adopt::adopt,
     apply::apply,
-    assess::assess,
+    assess::{assess, protection},
     hold::hold,
     observe::observe,
     plan::plan,
@@ -94,6 +94,7 @@ async fn stages(ctx: &Context) -> Result<Status, StageError> {
     // What pods and locations say of their health.
     let now = Timestamp::now();
     let health = assess(&running, &applied.expected, now);
+    let protection = protection(&observed.live.schedules, &observed.made, now);
 
     // Findings by rank, the worst first.
     Ok(report(
@@ -101,6 +102,7 @@ async fn stages(ctx: &Context) -> Result<Status, StageError> {
         &desired,
         &running,
         &health,
+        &protection,
         &applied.held_by,
         now,
     ))

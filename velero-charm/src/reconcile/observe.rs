@@ -42,12 +42,18 @@ use crate::{
         record::{self, Seen},
     },
     relations::{
-        self, facts,
+        self,
+        backups::{self, Client},
+        facts,
         handshake::Greeting,
         secret::Means,
         storage::{self, Relation, Sealed, StorageRelation},
     },
-    velero::{self, running::Running},
+    velero::{
+        self,
+        running::Running,
+        schedule::{self, Made},
+    },
 };
 
 /// The option that names the user's secret with the password of the volumes' files.
@@ -59,6 +65,8 @@ pub(super) struct Observed<R = Relation> {
     pub(super) role: Role,
     pub(super) config: Map<String, Value>,
     pub(super) relations: Vec<StorageRelation<R>>,
+    /// Who asks to be backed up.
+    pub(super) clients: Vec<Client>,
     /// What is to be said to integrators whose relation is of no use yet.
     pub(super) greetings: Vec<Greeting>,
     /// What the relations' providers ask to know of the cluster.
@@ -69,6 +77,8 @@ pub(super) struct Observed<R = Relation> {
     pub(super) password: Option<Password>,
     /// Who watches, and what there is to watch.
     pub(super) observers: Observers,
+    /// What Schedules have made; not read where there are none.
+    pub(super) made: Vec<Made>,
     pub(super) live: Live,
 }
 
@@ -86,6 +96,8 @@ pub(crate) struct Live {
     pub(crate) snapshot_locations: Vec<DynamicObject>,
     /// The Service in front of the server's metrics.
     pub(crate) metrics: Option<DynamicObject>,
+    /// All of them, whoever made them.
+    pub(crate) schedules: Vec<DynamicObject>,
     pub(crate) running: Running,
 }
 
@@ -111,6 +123,7 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         let mut found = storage::read(tools, &ctx.registry, unit, leadership).await?;
         storage::mark_unread(tools, &mut found.storage, means(role, ctx)).await?;
         storage::forget_leftovers(tools, unit, &found.storage, ctx.news).await?;
+        let clients = backups::read(tools, unit).await?;
         let wanted = || {
             let relations = found.storage.iter();
             relations.flat_map(StorageRelation::<Sealed>::facts)
@@ -120,23 +133,30 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         let observers = Observers::read(ctx, leadership, cluster).await?;
         let surroundings = || Surroundings::read(&config, cluster);
         let surroundings = patiently(surroundings, ClusterError::is_forbidden).await?;
-        Ok::<_, Error>((role, config, found, facts, surroundings, observers))
+        Ok::<_, Error>((role, config, found, clients, facts, surroundings, observers))
     };
     let live = patiently(|| Live::read(cluster, &ctx.owner), Error::is_refusal);
     let (juju, live) = tokio::join!(juju, live);
     // First what tells that the charm is not trusted: without trust there are no facts either.
     let live = live?;
     ctx.keep_credentials(&live.credentials);
-    let (role, config, found, facts, surroundings, observers) = juju?;
+    let (role, config, found, clients, facts, surroundings, observers) = juju?;
+    let made = if live.schedules.is_empty() {
+        Vec::new()
+    } else {
+        schedule::made(cluster).await?
+    };
     Ok(Observed {
         role,
         config,
         relations: found.storage,
+        clients,
         greetings: found.greetings,
         facts,
         surroundings,
         password: None,
         observers,
+        made,
         live,
     })
 }
@@ -208,11 +228,13 @@ impl Observed<Sealed> {
             role,
             config,
             relations,
+            clients,
             greetings,
             facts,
             surroundings,
             password: _,
             observers,
+            made,
             live,
         } = self;
         let (means, now) = (means(role, ctx), Timestamp::now());
@@ -226,11 +248,13 @@ impl Observed<Sealed> {
             role,
             config,
             relations,
+            clients,
             greetings,
             facts,
             surroundings,
             password,
             observers,
+            made,
             live,
         })
     }
@@ -272,20 +296,30 @@ impl Live {
         };
         let service = Kind::of::<Service>();
         let metrics = cluster.get(&service, metrics::NAME);
+        let schedules = schedule::read(cluster);
         // Over the one connection that the first read has opened.
-        let (account, bindings, record, credentials, snapshot_locations, metrics, running) =
-            Box::pin(async {
-                try_join!(
-                    account,
-                    bindings,
-                    record,
-                    credentials,
-                    snapshot_locations,
-                    metrics,
-                    Running::read(cluster)
-                )
-            })
-            .await?;
+        let (
+            account,
+            bindings,
+            record,
+            credentials,
+            snapshot_locations,
+            metrics,
+            schedules,
+            running,
+        ) = Box::pin(async {
+            try_join!(
+                account,
+                bindings,
+                record,
+                credentials,
+                snapshot_locations,
+                metrics,
+                schedules,
+                Running::read(cluster)
+            )
+        })
+        .await?;
         Ok(Self {
             definitions,
             account,
@@ -294,6 +328,7 @@ impl Live {
             credentials: credentials.into(),
             snapshot_locations,
             metrics,
+            schedules,
             running,
         })
     }

@@ -8,7 +8,7 @@ use provider_api::{Descriptor, Problem, Problems, Registry, StorageProvider};
 use tracing::{debug, info, warn};
 
 use super::{
-    assess::{Health, PartHealth, moment},
+    assess::{Health, PartHealth, Protection, moment},
     validate::{Desired, Intent, Why},
 };
 use crate::{
@@ -36,6 +36,8 @@ enum Severity {
     Down,
     /// There is no store to use, or it does not work.
     NoStorage,
+    /// Somebody is not backed up as they ask.
+    Unprotected,
     /// Things will be fine without anybody doing anything.
     Awaited,
     /// Velero works, and somebody should know something all the same.
@@ -61,6 +63,7 @@ struct Known<'a> {
     registry: &'a Registry,
     desired: &'a Desired,
     health: &'a Health,
+    protection: &'a Protection,
     /// What a change waits for, if it was held back.
     held_by: &'a [String],
     now: Timestamp,
@@ -82,6 +85,7 @@ pub(super) fn report(
     desired: &Desired,
     running: &Running,
     health: &Health,
+    protection: &Protection,
     held_by: &[String],
     now: Timestamp,
 ) -> Status {
@@ -93,6 +97,7 @@ pub(super) fn report(
         registry: &ctx.registry,
         desired,
         health,
+        protection,
         held_by,
         now,
         provider: provider.map(StorageProvider::descriptor),
@@ -102,7 +107,7 @@ pub(super) fn report(
             debug!("{clause}");
         }
     }
-    status(&findings)
+    status(&findings, protection.last_good)
 }
 
 /// Sets the status, unless it is shown already.
@@ -175,6 +180,7 @@ fn findings(known: &Known<'_>) -> Vec<Finding> {
         Finding::new(Severity::Remark, Clause::new(advice, cause))
     });
     let mut findings: Vec<_> = all.into_iter().flatten().chain(remarks).collect();
+    findings.extend(of_clients(known));
     findings.sort_by_key(|finding| finding.severity);
     findings
 }
@@ -188,6 +194,31 @@ fn of_part(part: &PartHealth, bad: Severity) -> Option<Finding> {
         PartHealth::Later(clause) => Some(Finding::new(Severity::Awaited, clause.clone())),
         PartHealth::Bad(clause) => Some(Finding::new(bad, clause.clone())),
     }
+}
+
+/// Who asks for what cannot be, who is not backed up, and whose Backups may not hold what they are made for.
+fn of_clients(known: &Known<'_>) -> Vec<Finding> {
+    let clients = &known.desired.clients;
+    let faults = clients.faults.iter().map(|fault| {
+        let of_it = clauses(&fault.problems).into_iter();
+        Finding {
+            severity: Severity::Unprotected,
+            clauses: of_it
+                .map(|clause| clause.prefix(&format!("`{}`", fault.who)))
+                .collect(),
+        }
+    });
+    let troubles = known.protection.troubles.iter();
+    let troubles = troubles.map(|clause| Finding::new(Severity::Unprotected, clause.clone()));
+    let lacks = clients.lacks.iter().map(|(who, why)| {
+        Clause::of_cause(format!("backups of `{who}` hold no data of volumes: {why}"))
+    });
+    let lacks: Vec<_> = lacks.collect();
+    let remark = (!lacks.is_empty()).then_some(Finding {
+        severity: Severity::Remark,
+        clauses: lacks,
+    });
+    faults.chain(troubles).chain(remark).collect()
 }
 
 /// What Velero says of the store, with what the provider knows about it.
@@ -310,18 +341,34 @@ fn clauses(problems: &Problems) -> Vec<Clause> {
     problems.iter().map(clause).collect()
 }
 
-/// The status for all that was found: the worst decides, the others are counted.
-fn status(findings: &[Finding]) -> Status {
+/// The status for all that was found: the worst decides, the others are counted. Where nothing is to be done, the last
+/// good Backup stands in front, by the hour: a status that is said again is as good as new.
+fn status(findings: &[Finding], last_good: Option<Timestamp>) -> Status {
+    let last_good = last_good.map(|begun| {
+        let hour = begun.strftime("%Y-%m-%d %H:00Z");
+        Clause::of_cause(format!("last good backup after {hour}"))
+    });
     let Some((worst, others)) = findings.split_first() else {
         return Status {
             level: Level::Active,
-            clauses: Vec::new(),
+            clauses: last_good.into_iter().collect(),
             others: 0,
         };
     };
+    if worst.severity == Severity::Remark {
+        let remarks = worst.clauses.iter().cloned();
+        return Status {
+            level: Level::Active,
+            clauses: last_good.into_iter().chain(remarks).collect(),
+            others: others.len(),
+        };
+    }
     Status {
         level: match worst.severity {
-            Severity::InvalidConfig | Severity::Down | Severity::NoStorage => Level::Blocked,
+            Severity::InvalidConfig
+            | Severity::Down
+            | Severity::NoStorage
+            | Severity::Unprotected => Level::Blocked,
             Severity::Awaited => Level::Waiting,
             Severity::Remark => Level::Active,
         },

@@ -1,6 +1,7 @@
 //! The protocols of the charms at the other end of a relation.
 
 pub(crate) mod applications;
+pub(crate) mod backups;
 pub(crate) mod dashboards;
 pub(crate) mod facts;
 pub(crate) mod handshake;

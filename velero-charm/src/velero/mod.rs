@@ -4,14 +4,18 @@
 
 pub(crate) mod cli;
 pub(crate) mod companion;
+pub(crate) mod cron;
 pub(crate) mod definitions;
+pub(crate) mod duration;
 pub(crate) mod install;
 pub(crate) mod job;
 pub(crate) mod location;
 pub(crate) mod running;
+pub(crate) mod schedule;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod snapshots;
+pub(crate) mod template;
 pub(crate) mod version;
 pub(crate) mod work;
 

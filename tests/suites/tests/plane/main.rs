@@ -16,6 +16,7 @@ mod azure;
 mod bad_input;
 mod binary;
 mod charm;
+mod clients;
 mod crash;
 mod documents;
 mod dotenv;

@@ -13,18 +13,23 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret, rbac::v1::ClusterRoleBinding};
 use kube::{ResourceExt, api::DynamicObject};
+use tokio::time::Instant;
 use tracing::info;
 
 use super::{
+    adopt,
     hold::Final,
     observe::{Live, Observed},
     plan::{
-        Body, Credential, Expected, Install, Judged, Plan, Rollout, Steps, observers::ForObservers,
+        Body, Credential, Expected, Install, Judged, Plan, Rollout, Schedules, Steps,
+        observers::ForObservers,
     },
     report::{self, Undertaking},
 };
 use crate::{
-    cluster::{Cluster, ClusterError, Kind, deletion::Deletion},
+    cluster::{
+        Cluster, ClusterError, Kind, deletion::Deletion, follow::until_none, managers::Former,
+    },
     context::{Context, Place},
     error::Error,
     juju::env::in_cluster,
@@ -37,6 +42,9 @@ use crate::{
     stranger::Stranger,
     velero::{self, BUNDLED, cli::Cli, location::Verdict, settings::Settings},
 };
+
+/// The garbage collector takes their names out of Backups first.
+const SCHEDULES: Duration = Duration::from_secs(10);
 
 /// What was done, and what is to be seen of it.
 #[derive(Debug)]
@@ -157,6 +165,7 @@ async fn carry_out(
         password,
         credentials,
         locations,
+        schedules,
         deletions,
         waits,
         observers,
@@ -193,6 +202,7 @@ async fn carry_out(
         writer.put(location).await?;
         info!("Applied {}.", describe(location));
     }
+    put_schedules(schedules, &writer).await?;
     if let Some(groundwork) = groundwork {
         finish(groundwork, &writer, place).await?;
     }
@@ -221,6 +231,36 @@ async fn tell(observers: ForObservers, writer: &Writer<'_>, ctx: &Context) -> Re
     }
     for words in words {
         words.say(&ctx.tools).await?;
+    }
+    Ok(())
+}
+
+async fn put_schedules(steps: Schedules, writer: &Writer<'_>) -> Result<(), Error> {
+    let Schedules {
+        taken,
+        applied,
+        deleted,
+    } = steps;
+    let former = Former::of(&adopt::MANAGERS);
+    for (schedule, labels) in &taken {
+        writer.cluster.take_over(schedule, &former, labels).await?;
+    }
+    for schedule in &applied {
+        writer.put(schedule).await?;
+        info!("Applied {}.", describe(schedule));
+    }
+    for deletion in &deleted {
+        writer.cluster.carry_out(deletion).await?;
+    }
+    if !deleted.is_empty() {
+        // One that comes back at once must not meet itself on its way out.
+        let (kind, ours) = (velero::kind("Schedule"), writer.owner.selector());
+        let goes = |schedule: &DynamicObject| schedule.metadata.deletion_timestamp.is_some();
+        let deadline = Instant::now() + SCHEDULES;
+        let api = writer.cluster.dynamic(&kind);
+        for name in until_none(&api, &ours, deadline, goes).await? {
+            info!("Schedule `{name}` has not gone yet.");
+        }
     }
     Ok(())
 }
@@ -339,6 +379,7 @@ impl Writer<'_> {
             credentials,
             snapshot_locations,
             metrics,
+            schedules,
             running,
             definitions: _,
         } = self.live;
@@ -351,6 +392,7 @@ impl Writer<'_> {
             "Secret" => uid_of(credentials, &name),
             "BackupStorageLocation" => running.locations.get(&name)?.uid(),
             "VolumeSnapshotLocation" => uid_of(snapshot_locations, &name),
+            "Schedule" => uid_of(schedules, &name),
             "Deployment" => running.servers.get(&name)?.uid(),
             "DaemonSet" => running.node_agents.get(&name)?.uid(),
             _ => None,

@@ -5,6 +5,7 @@
 
 mod lapse;
 mod pods;
+mod protection;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use kube::{ResourceExt, api::DynamicObject};
 
 pub(super) use self::lapse::moment;
 pub(super) use self::pods::{Working, working};
+pub(super) use self::protection::{Protection, protection};
 use self::{
     lapse::Lost,
     pods::{NODE_AGENT, Pods, SERVER},

@@ -54,6 +54,8 @@ fn reading_of_every_relation_is_kept() {
         role: Role::Leads,
         config: Map::new(),
         relations: vec![storage, unread],
+        clients: Vec::new(),
+        made: Vec::new(),
         greetings: Vec::new(),
         facts: Facts::default(),
         surroundings: Surroundings::default(),

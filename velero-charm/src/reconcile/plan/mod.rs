@@ -3,6 +3,7 @@
 //! **Invariant:** equal worlds give an empty plan (`equal_worlds_give_an_empty_plan`). Pure: what is drawn by
 //! lot or read from a clock is handed in.
 
+mod clients;
 mod expected;
 mod install;
 pub(super) mod observers;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use kube::api::DynamicObject;
 use provider_api::secrecy::SecretString;
 
+pub(super) use self::clients::Schedules;
 pub(super) use self::expected::{Expected, Judged, Presence};
 use self::observers::ForObservers;
 use super::{
@@ -47,7 +49,7 @@ pub(super) struct Plan<S> {
 pub(super) struct Draft(pub(super) Steps);
 
 /// What has to be done, in this order: labels, CRDs, RBAC, repositories, Secrets (the
-/// password before the first server, which else makes one that everybody knows), locations, workloads, and at
+/// password before the first server, which else makes one that everybody knows), locations, Schedules, workloads, and at
 /// last the deletions.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
@@ -63,6 +65,7 @@ pub(super) struct Steps {
     pub(super) password: Option<Step>,
     pub(super) credentials: Vec<Credential>,
     pub(super) locations: Vec<DynamicObject>,
+    pub(super) schedules: Schedules,
     pub(super) deletions: Vec<Deletion>,
     pub(super) waits: Vec<Wait>,
     pub(super) observers: ForObservers,
@@ -216,6 +219,7 @@ fn steps(desired: &Desired, world: World<'_>) -> Steps {
         Intent::None => storage::clear(&mut steps, world),
         Intent::Keep(_) => storage::keep(&mut steps, &desired.storage, world),
     }
+    steps.schedules = clients::schedules(core, desired, world);
     let agent = install::unwanted_agent(core, live, place);
     steps.deletions.extend(agent);
     steps
@@ -243,6 +247,7 @@ impl Steps {
             && self.waits.is_empty()
             && self.password.is_none()
             && self.observers.is_empty()
+            && self.schedules.is_empty()
     }
 
     /// Nothing in it concerns Velero: it keeps what was read or awaited, or tells others, no more.
@@ -258,6 +263,8 @@ impl Steps {
             waits: _,
             observers: _,
             locations,
+            // Velero takes them up without a word.
+            schedules: _,
             deletions,
         } = self;
         relabelled.is_none()

@@ -23,7 +23,7 @@ use crate::{
     reconcile::{
         apply,
         observe::Definition,
-        validate::{Core, Why},
+        validate::{Core, Why, clients::Clients},
     },
     velero::{
         self, BUNDLED, DEFAULT_IMAGE, LOCATION,
@@ -108,6 +108,7 @@ pub(in crate::reconcile) fn drafted(
     let desired = Desired {
         core,
         storage,
+        clients: Clients::default(),
         applications: crate::relations::applications::Applications::default(),
         waiting_since: None,
         complaints: Vec::new(),
@@ -251,6 +252,7 @@ pub(in crate::reconcile) fn world(core: &Core, intent: Intent) -> Live {
         credentials: secrets.into(),
         snapshot_locations: vec![],
         metrics: None,
+        schedules: vec![],
         running: Running {
             servers: [("velero".to_owned(), server)].into(),
             locations: locations.into_iter().map(|l| (l.name_any(), l)).collect(),
@@ -272,7 +274,7 @@ fn subject(namespace: &str) -> Value {
     json!({"kind": "ServiceAccount", "name": "velero", "namespace": namespace})
 }
 
-fn owned_fields(spec: &Value) -> Value {
+pub(super) fn owned_fields(spec: &Value) -> Value {
     match spec {
         Value::Object(fields) => fields
             .iter()

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::*;
 use crate::{
     floors::sources,
-    reconcile::validate::Core,
-    relations::applications::Applications,
+    reconcile::validate::{Core, clients::Clients},
+    relations::{applications::Applications, backups::Fault},
     velero::{
         DEFAULT_IMAGE,
         install::{NodeAgent, VolumeBackups},
@@ -76,7 +76,7 @@ fn told(
     health: &Health,
     held_by: &[String],
 ) -> Status {
-    status(&found(core, storage, health, held_by))
+    status(&found(core, storage, health, held_by), None)
 }
 
 fn found(
@@ -101,11 +101,13 @@ fn found_at(
         desired: &Desired {
             core,
             storage,
+            clients: Clients::default(),
             applications: Applications::default(),
             waiting_since: "2026-01-01T10:00:00Z".parse().ok(),
             complaints: Vec::new(),
         },
         health,
+        protection: &Protection::default(),
         held_by,
         now: now.parse().unwrap(),
         provider: Some(&TAPE),
@@ -236,7 +238,7 @@ fn a_change_that_is_held_back_names_what_it_waits_for() {
 #[test]
 fn all_well_is_active() {
     assert_eq!(
-        status(&[]),
+        status(&[], None),
         Status {
             level: Level::Active,
             clauses: Vec::new(),
@@ -330,6 +332,69 @@ fn integrator_that_sends_nothing_for_long_is_looked_at() {
         let health = health(PartHealth::Good);
         let at = "2026-01-01T10:10:00Z";
         let found = found_at(at, Ok(core()), Intent::Keep(why), &health, &[]);
-        assert_eq!(status(&found), blocked(advice, cause));
+        assert_eq!(status(&found, None), blocked(advice, cause));
     }
+}
+
+#[test]
+fn clients_that_cannot_be_backed_up_are_named() {
+    let fault = |app: &str| Fault {
+        who: format!("{app}:backup"),
+        key: None,
+        relation: "velero-backups:1".into(),
+        problems: Problem::invalid("ttl", "`30d` has a unit `d`", "let it send `720h`").into(),
+    };
+    let clients = Clients {
+        faults: vec![fault("one"), fault("two")],
+        lacks: vec![("three:backup".into(), "they leave out `pods`")],
+        ..Clients::default()
+    };
+    let shown = |clients: Clients, protection: &Protection| {
+        let findings = findings(&Known {
+            unit: &unit(),
+            registry: &Registry::new(vec![&TAPES]).unwrap(),
+            desired: &Desired {
+                core: Ok(core()),
+                storage: Intent::Keep(Why::Options),
+                clients,
+                applications: Applications::default(),
+                waiting_since: None,
+                complaints: Vec::new(),
+            },
+            health: &health(PartHealth::Good),
+            protection,
+            held_by: &[],
+            now: "2026-01-01T10:00:00Z".parse().unwrap(),
+            provider: None,
+        });
+        let status = status(&findings, protection.last_good);
+        let clauses = status.clauses.iter().map(ToString::to_string);
+        let clauses = clauses.collect::<Vec<_>>().join("; ");
+        format!("{}: {clauses} +{}", status.level, status.others)
+    };
+    let good = Protection {
+        last_good: "2026-01-01T09:59:59Z".parse().ok(),
+        ..Protection::default()
+    };
+    let bad = Protection {
+        troubles: vec![Clause::new("see it", "Schedule `x` fails")],
+        ..good.clone()
+    };
+    let lacking = Clients {
+        lacks: clients.lacks.clone(),
+        ..Clients::default()
+    };
+
+    assert_eq!(
+        shown(clients, &good),
+        "blocked: let it send `720h`: `one:backup`: `ttl` `30d` has a unit `d` +2"
+    );
+    assert_eq!(
+        shown(Clients::default(), &bad),
+        "blocked: see it: Schedule `x` fails +0"
+    );
+    assert_eq!(
+        shown(lacking, &good),
+        "active: last good backup after 2026-01-01 09:00Z; backups of `three:backup` hold no data of volumes: they leave out `pods` +0"
+    );
 }

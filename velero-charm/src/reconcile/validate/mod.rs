@@ -4,6 +4,7 @@
 //! at once.
 
 mod carry;
+pub(crate) mod clients;
 mod image;
 pub(super) mod observers;
 mod options;
@@ -14,7 +15,11 @@ use jiff::Timestamp;
 use provider_api::{Answer, Descriptor, ImageOption, Inputs, Problem, Problems, Registry, Storage};
 use serde_json::{Map, Value};
 
-use self::{image::check_image, observers::Complaint};
+use self::{
+    clients::{Clients, clients},
+    image::check_image,
+    observers::Complaint,
+};
 use super::observe::{Observed, PASSWORD_OPTION};
 use crate::{
     ours::{
@@ -39,6 +44,8 @@ const VOLUME_SNAPSHOTS: &str = "volume-snapshots";
 pub(super) struct Desired {
     pub(super) core: Result<Core, Problems>,
     pub(super) storage: Intent,
+    /// Who asks to be backed up.
+    pub(super) clients: Clients,
     /// Who is related.
     pub(super) applications: Applications,
     /// Since when the one integrator has been waited for, as far as it was noted.
@@ -109,12 +116,16 @@ impl Desired {
 pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) -> Desired {
     let applications = Applications::related(&observed.relations);
     let storage = storage(observed, &applications);
+    let storage = snapshots(
+        carry::over(storage, &observed.live, owner),
+        &observed.config,
+    );
+    let core = core(observed, registry);
+    let clients = clients(&observed.clients, &observed.config);
     Desired {
-        core: core(observed, registry),
-        storage: snapshots(
-            carry::over(storage, &observed.live, owner),
-            &observed.config,
-        ),
+        clients: clients.with_lacks(core.as_ref().ok(), &storage),
+        core,
+        storage,
         applications,
         waiting_since: match observed.relations.as_slice() {
             [only] => only.own.waiting_since,
@@ -155,6 +166,7 @@ fn core(observed: &Observed, registry: &Registry) -> Result<Core, Problems> {
             format!("set `{USE_NODE_AGENT}` to true, or `{FS_BACKUP}` to false"),
         ));
     }
+    problems.extend(clients::check_options(config));
     problems.extend(password.as_ref().and_then(of_password));
     let options::Read {
         settings,

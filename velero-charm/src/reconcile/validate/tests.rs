@@ -140,6 +140,8 @@ fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> 
         role: Role::Leads,
         config: config.as_object().unwrap().clone(),
         relations,
+        clients: Vec::new(),
+        made: Vec::new(),
         greetings: Vec::new(),
         facts: Facts {
             provider_ids: vec!["shelf".into()],

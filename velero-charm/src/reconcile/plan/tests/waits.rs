@@ -2,6 +2,8 @@
 
 use provider_api::RelationData;
 
+use crate::reconcile::validate::clients::Clients;
+
 use super::*;
 use crate::{
     reconcile::report::tests::TAPES,
@@ -20,6 +22,7 @@ fn waits_of(storage: Intent, noted: Option<&str>) -> Vec<Wait> {
     let desired = Desired {
         core: Ok(core()),
         storage,
+        clients: Clients::default(),
         applications: Applications::default(),
         waiting_since: None,
         complaints: Vec::new(),

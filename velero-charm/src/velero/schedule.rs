@@ -1,0 +1,88 @@
+//! Velero's Schedules, and what came of them.
+
+use jiff::Timestamp;
+use kube::{
+    ResourceExt as _,
+    api::{DynamicObject, ListParams},
+};
+use serde_json::Value;
+
+use super::{LOCATION, kind, work};
+use crate::cluster::{Cluster, ClusterError};
+
+/// Names the Schedule that made a Backup.
+const MADE_BY: &str = "velero.io/schedule-name";
+
+/// A Backup that a Schedule has made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Made {
+    pub(crate) schedule: String,
+    pub(crate) backup: String,
+    pub(crate) begun: Timestamp,
+    pub(crate) end: End,
+}
+
+/// How a Backup ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum End {
+    Good,
+    Bad,
+    /// It has not ended yet, or never will.
+    None,
+}
+
+/// Every Schedule in the namespace.
+pub(crate) async fn read(cluster: &Cluster) -> Result<Vec<DynamicObject>, ClusterError> {
+    let api = cluster.dynamic(&kind("Schedule"));
+    cluster.sift(&api, ListParams::default(), Some).await
+}
+
+/// What Schedules have made, in short: there may be thousands.
+pub(crate) async fn made(cluster: &Cluster) -> Result<Vec<Made>, ClusterError> {
+    let api = cluster.dynamic(&kind("Backup"));
+    let now = Timestamp::now();
+    let select = ListParams::default().labels(MADE_BY);
+    cluster
+        .sift(&api, select, |backup| Made::of(&backup, now))
+        .await
+}
+
+impl Made {
+    /// `None` for one that is being deleted, or that nothing tells the time of.
+    pub(crate) fn of(backup: &DynamicObject, now: Timestamp) -> Option<Self> {
+        let phase = backup.data.pointer("/status/phase").and_then(Value::as_str);
+        Some(Self {
+            schedule: backup.labels().get(MADE_BY)?.clone(),
+            backup: backup.name_any(),
+            begun: work::begun(backup, now)?,
+            end: match phase {
+                Some("Completed") => End::Good,
+                Some("PartiallyFailed" | "Failed" | "FailedValidation") => End::Bad,
+                Some("Deleting") => return None,
+                _ => End::None,
+            },
+        })
+    }
+}
+
+/// Its Backups go to our location.
+pub(crate) fn is_of_our_location(schedule: &DynamicObject) -> bool {
+    let location = schedule.data.pointer("/spec/template/storageLocation");
+    let location = location.and_then(Value::as_str).unwrap_or_default();
+    location.is_empty() || location == LOCATION
+}
+
+pub(crate) fn is_paused(schedule: &DynamicObject) -> bool {
+    schedule.data.pointer("/spec/paused") == Some(&Value::Bool(true))
+}
+
+/// A time in its status.
+pub(crate) fn time(schedule: &DynamicObject, field: &str) -> Option<Timestamp> {
+    schedule
+        .data
+        .get("status")?
+        .get(field)?
+        .as_str()?
+        .parse()
+        .ok()
+}
