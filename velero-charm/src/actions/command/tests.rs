@@ -25,7 +25,9 @@ fn a_command_is_split_as_a_shell_does() {
 
 #[test]
 fn text_of_a_command_is_never_expanded() {
-    for text in ["$HOME", "${HOME}", "$(id)", "`id`", "~", "*", "a;b", "a|b", "a&&b"] {
+    for text in [
+        "$HOME", "${HOME}", "$(id)", "`id`", "~", "*", "a;b", "a|b", "a&&b",
+    ] {
         let command = format!("backup describe '{text}'");
         assert_eq!(arguments(&command), ["backup", "describe", text]);
     }
