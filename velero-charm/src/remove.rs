@@ -176,6 +176,7 @@ async fn labelled(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
         .sift_metadata(&schedules, &kind.kind, &ours, name)
         .await?
     {
+        velero::schedule::disown(cluster, &name).await?;
         let schedule = Deletion::sparing_dependents(kind.clone(), name);
         cluster.carry_out(&schedule).await?;
     }

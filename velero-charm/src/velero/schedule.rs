@@ -1,14 +1,15 @@
 //! Velero's Schedules, and what came of them.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     ResourceExt as _,
     api::{DynamicObject, ListParams},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{LOCATION, kind, work};
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, present};
 
 /// Names the Schedule that made a Backup.
 const MADE_BY: &str = "velero.io/schedule-name";
@@ -45,6 +46,29 @@ pub(crate) async fn made(cluster: &Cluster) -> Result<Vec<Made>, ClusterError> {
     cluster
         .sift(&api, select, |backup| Made::of(&backup, now))
         .await
+}
+
+/// Takes a Schedule out of the owners of its Backups. Deleting it alone, even with its dependents spared, would not do:
+/// the garbage collector spares what it has heard of by then, and later deletes what it hears of late.
+pub(crate) async fn disown(cluster: &Cluster, schedule: &str) -> Result<(), ClusterError> {
+    let backups = kind("Backup");
+    let others = |backup: DynamicObject| {
+        let is_it = |owner: &&OwnerReference| owner.kind == "Schedule" && owner.name == schedule;
+        let owners = backup.owner_references();
+        let others = owners.iter().filter(|owner| !is_it(owner));
+        let others: Vec<_> = others.cloned().collect();
+        (others.len() < owners.len()).then(|| (backup.name_any(), others))
+    };
+    let select = ListParams::default().labels(&format!("{MADE_BY}={schedule}"));
+    let owned = cluster
+        .sift(&cluster.dynamic(&backups), select, others)
+        .await?;
+    for (name, others) in owned {
+        let patch = json!({"metadata": {"ownerReferences": others}});
+        let outcome = cluster.merge(&backups, &name, "keep", patch).await;
+        present(outcome)?;
+    }
+    Ok(())
 }
 
 impl Made {

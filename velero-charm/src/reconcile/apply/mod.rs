@@ -28,7 +28,10 @@ use super::{
 };
 use crate::{
     cluster::{
-        Cluster, ClusterError, Kind, deletion::Deletion, follow::until_none, managers::Former,
+        Cluster, ClusterError, Kind,
+        deletion::{Deletion, Selection},
+        follow::until_none,
+        managers::Former,
     },
     context::{Context, Place},
     error::Error,
@@ -250,6 +253,9 @@ async fn put_schedules(steps: Schedules, writer: &Writer<'_>) -> Result<(), Erro
         info!("Applied {}.", describe(schedule));
     }
     for deletion in &deleted {
+        if let Selection::Named(name) = &deletion.what {
+            velero::schedule::disown(writer.cluster, name).await?;
+        }
         writer.cluster.carry_out(deletion).await?;
     }
     if !deleted.is_empty() {
