@@ -15,7 +15,7 @@ use super::cache::{Cache, Entry, key};
 use super::layout::{Layout, modules};
 use super::lock::Lock;
 use super::progress::Progress;
-use super::versions::{CRANE, ETCD, KUBERNETES, LOCAL_PATH_PROVISIONER};
+use super::versions::{CRANE, ETCD, FAKE_GCS_SERVER, KUBERNETES, LOCAL_PATH_PROVISIONER};
 use super::{command, guests};
 
 /// Programs that come from one Go module.
@@ -76,6 +76,12 @@ fn components() -> Vec<Component> {
             title: format!("local-path-provisioner {LOCAL_PATH_PROVISIONER}"),
             ldflags: String::from(" "),
             programs: &[("local-path-provisioner", "local-path-provisioner")],
+        },
+        Component {
+            folder: modules().join("gcs"),
+            title: format!("fake-gcs-server {FAKE_GCS_SERVER}"),
+            ldflags: String::from(" "),
+            programs: &[("gcs", "gcs")],
         },
     ];
     ours.into_iter().chain(guests::components()).collect()

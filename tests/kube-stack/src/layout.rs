@@ -35,6 +35,8 @@ pub(super) const REGISTRY_PORT: u16 = 15000;
 pub(super) const S3_PORT: u16 = 8333;
 /// Port of the Azure store.
 pub(super) const AZURE_PORT: u16 = 10000;
+/// Port of the Google store for this machine, without TLS.
+pub(super) const GCS_PORT: u16 = 4443;
 
 /// Ports of one control plane.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +59,7 @@ pub(super) const PORTS: Ports = Ports {
 
 /// The stack's folder.
 ///
-/// `bin`, `npm` and `registry` are linked from the machine's cache, and `stamps` say from which of its entries;
+/// `authority`, `bin`, `npm` and `registry` are linked from the machine's cache, and `stamps` say from which of its entries;
 /// `run` is one run of the stack and is emptied before the next.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
@@ -132,6 +134,11 @@ impl Layout {
 
     pub(super) fn run(&self) -> PathBuf {
         self.root.join("run")
+    }
+
+    /// The Google store, which runs when somebody wants it.
+    pub(super) fn gcs(&self) -> PathBuf {
+        self.run().join("gcs")
     }
 
     /// The control plane that has the node.

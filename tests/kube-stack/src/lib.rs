@@ -1,5 +1,5 @@
-//! The real stack: etcd, Kubernetes with a node and volumes, an image registry, an S3 and an Azure store,
-//! and what its users add.
+//! The real stack: etcd, Kubernetes with a node and volumes, an image registry, an S3, an Azure and a Google
+//! store, and what its users add.
 //!
 //! Invariant: there is one stack per machine, and it is either adopted whole or started afresh. A fresh
 //! start keeps programs and images and nothing else: no object, pod or bucket of an earlier run.
@@ -8,11 +8,14 @@
 //! (see `node.rs`). From the node and its pods this machine is [`Stack::host_ip`].
 
 mod audit;
+mod authority;
 mod azure;
 mod build;
 mod cache;
 mod command;
 mod control_plane;
+mod dns;
+mod gcs;
 mod guests;
 mod layout;
 mod light;
@@ -43,6 +46,7 @@ pub use audit::{AuditEvent, AuditLog, Mark};
 pub use azure::AzureStore;
 pub use build::Component;
 pub use cache::{Cache, Entry, key};
+pub use gcs::GcsStore;
 pub use guests::Guests;
 pub use light::ControlPlaneOnly;
 pub use progress::Progress;
@@ -66,8 +70,8 @@ pub async fn program(name: &str) -> Result<PathBuf> {
     Ok(layout.bin(name))
 }
 
-/// Processes of a whole stack.
-const WHOLE: usize = 12;
+/// Processes of a whole stack, without what runs when somebody wants it.
+const WHOLE: usize = 13;
 
 const SERVES_WITHIN: Duration = Duration::from_secs(30);
 
@@ -130,6 +134,7 @@ impl Stack {
             let _alone = Lock::take(&layout.root().join("packages.lock"), progress).await?;
             packages::system(&layout, progress).await?;
             packages::seaweedfs(&layout, progress).await?;
+            authority::ensure(&layout, progress).await?;
         }
         // The one waits for the network and the other for the processor.
         tokio::try_join!(
@@ -178,7 +183,10 @@ impl Stack {
             .await?;
         // Boxed: it is far bigger than what its callers want to carry.
         Box::pin(stack.start(progress)).await?;
-        fs::write(stack.layout.state(), fingerprint()?.to_string())?;
+        fs::write(
+            stack.layout.state(),
+            fingerprint(&stack.layout)?.to_string(),
+        )?;
         Ok(stack)
     }
 
@@ -238,6 +246,11 @@ impl Stack {
         AzureStore::new()
     }
 
+    /// The Google store, which is started if it does not run.
+    pub async fn gcs(&self) -> Result<GcsStore> {
+        GcsStore::of(&self.layout).await
+    }
+
     /// This machine, as pods reach it: what listens here on it can be called from a pod.
     #[must_use]
     pub fn host_ip(&self) -> &str {
@@ -274,6 +287,7 @@ impl Stack {
         progress
             .step("make the node's namespaces", node.open())
             .await?;
+        dns::start(&self.layout)?;
         let kubernetes = async {
             progress
                 .step("make keys", self.control_plane.prepare())
@@ -310,7 +324,7 @@ impl Stack {
         };
         let fits = match which {
             Adopt::Any => true,
-            Adopt::OfTheseSources => started_from == fingerprint()?.to_string(),
+            Adopt::OfTheseSources => started_from == fingerprint(&self.layout)?.to_string(),
         };
         Ok(fits && self.is_healthy().await)
     }
@@ -341,13 +355,15 @@ impl Stack {
 }
 
 /// Changes with everything a running stack is made from.
-fn fingerprint() -> Result<u64> {
+fn fingerprint(layout: &Layout) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     // It covers the programs too.
-    registry::entry()?.to_string().hash(&mut hasher);
+    registry::entry(layout)?.to_string().hash(&mut hasher);
     for source in [
         include_str!("azure.rs"),
         include_str!("control_plane.rs"),
+        include_str!("dns.rs"),
+        include_str!("gcs.rs"),
         include_str!("layout.rs"),
         include_str!("node.rs"),
         include_str!("pki.rs"),

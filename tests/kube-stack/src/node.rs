@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::command::plain;
 use super::control_plane::ControlPlane;
+use super::dns;
 use super::layout::{
     HOST_IP, LINK, LINK_BITS, Layout, NODE, NODE_IP, PODS, REGISTRY_PORT, SERVICES,
 };
@@ -125,7 +126,7 @@ impl Node {
             )
             .await?;
         }
-        // The way out of pods, as on any node: name servers above all.
+        // The way out of pods, as on any node.
         plain("sysctl", "-qw net.ipv4.ip_forward=1").await?;
         plain("iptables", &format!("-w -t nat -A {}", way_out()))
             .await
@@ -181,8 +182,7 @@ impl Node {
     /// Starts kubelet and kube-proxy and waits until pods can run.
     pub(super) async fn join(&self, control_plane: &ControlPlane) -> Result<()> {
         let pki = control_plane.pki();
-        let resolver = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        self.write("resolv.conf", &resolver)?;
+        self.write("resolv.conf", &dns::resolver())?;
         let config = self.write("kubelet.json", &self.kubelet_config(pki).to_string())?;
         let kubelet = self.spawn(
             &self.kubelet.display().to_string(),

@@ -17,12 +17,13 @@ use super::progress::Progress;
 use super::versions::{AZURITE, SEAWEEDFS};
 
 /// A program, and the Debian package that has it.
-const NEEDED: [(&str, &str); 13] = [
+const NEEDED: [(&str, &str); 14] = [
     ("containerd", "containerd"),
     ("containerd-shim-runc-v2", "containerd"),
     ("runc", "runc"),
     ("/usr/lib/cni/bridge", "containernetworking-plugins"),
     ("/usr/lib/cni/host-local", "containernetworking-plugins"),
+    ("dnsmasq", "dnsmasq-base"),
     ("iptables", "iptables"),
     ("ip", "iproute2"),
     ("nsenter", "util-linux"),

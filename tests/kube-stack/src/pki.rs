@@ -1,4 +1,4 @@
-//! Keys and certificates of one control plane.
+//! Keys and certificates, above all of one control plane.
 //!
 //! Invariant: every component has a name of its own, so the audit log tells them apart, and `admin` is
 //! nobody but the tests.
@@ -43,13 +43,7 @@ impl Pki {
     /// Makes all of them. `names` are those under which the API server and the kubelet are reached.
     pub(super) async fn make(&self, names: &[String]) -> Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let authority = [
-            "-subj",
-            "/CN=stack",
-            "-addext",
-            "keyUsage=critical,keyCertSign,cRLSign",
-        ];
-        self.certificate(CA, &authority).await?;
+        self.make_authority().await?;
         let names = format!("subjectAltName={}", names.join(","));
         let node = format!("/O=system:nodes/CN=system:node:{NODE}");
         let subjects = [
@@ -80,6 +74,24 @@ impl Pki {
         command::output(key.arg(self.service_account_key()))
             .await
             .map(drop)
+    }
+
+    /// Makes only an authority, and what a server of these names shows.
+    pub(super) async fn make_for_server(&self, server: &str, names: &[String]) -> Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        self.make_authority().await?;
+        let names = format!("subjectAltName={}", names.join(","));
+        self.signed(server, &format!("/CN={server}"), &names).await
+    }
+
+    async fn make_authority(&self) -> Result<()> {
+        let authority = [
+            "-subj",
+            "/CN=stack",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+        ];
+        self.certificate(CA, &authority).await
     }
 
     async fn signed(&self, name: &str, subject: &str, names: &str) -> Result<()> {

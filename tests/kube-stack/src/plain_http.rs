@@ -1,4 +1,4 @@
-//! The little plain HTTP that health checks and the S3 store need.
+//! The little plain HTTP that health checks and the stores need.
 //!
 //! Invariant: one request, one connection, and a deadline on both together.
 
@@ -15,6 +15,10 @@ const LIMIT: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Content<'a> {
     pub(super) kind: &'a str,
+    /// Who asks, where a bearer token says so.
+    pub(super) token: Option<&'a str>,
+    /// Which name is asked, if it is not the authority.
+    pub(super) host: Option<&'a str>,
     pub(super) bytes: &'a [u8],
 }
 
@@ -25,6 +29,8 @@ impl<'a> Content<'a> {
     pub(super) const fn of(bytes: &'a [u8]) -> Self {
         Self {
             kind: "application/octet-stream",
+            token: None,
+            host: None,
             bytes,
         }
     }
@@ -63,9 +69,12 @@ async fn exchange(
 ) -> Result<Response> {
     let mut stream = TcpStream::connect(authority).await?;
     // HTTP/1.0: the answer ends with the connection, and no server may send it in chunks.
+    let bearer = |token| format!("Authorization: Bearer {token}\r\n");
+    let authorization = body.token.map(bearer).unwrap_or_default();
     let head = format!(
-        "{method} {target} HTTP/1.0\r\nHost: {authority}\r\nContent-Type: {}\r\n\
-         Content-Length: {}\r\n\r\n",
+        "{method} {target} HTTP/1.0\r\nHost: {}\r\nContent-Type: {}\r\n\
+         Content-Length: {}\r\n{authorization}\r\n",
+        body.host.unwrap_or(authority),
         body.kind,
         body.bytes.len()
     );

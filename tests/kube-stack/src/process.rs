@@ -190,7 +190,14 @@ pub(super) fn of_folder(stack: &Path) -> Vec<Identity> {
 
 /// Programs from elsewhere that the stack starts. Anyone may have the stack's paths among his arguments
 /// (an editor, `tail`); only these are ours by that.
-const BORROWED: [&str; 5] = ["containerd", "node", "nsenter", "unshare", "weed"];
+const BORROWED: [&str; 6] = [
+    "containerd",
+    "dnsmasq",
+    "node",
+    "nsenter",
+    "unshare",
+    "weed",
+];
 
 fn belongs(pid: i32, stack: &Path) -> bool {
     let Ok(program) = fs::read_link(format!("/proc/{pid}/exe")) else {

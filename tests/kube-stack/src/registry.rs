@@ -18,7 +18,7 @@ use super::plain_http::Content;
 use super::process::Process;
 use super::progress::Progress;
 use super::versions::{BUSYBOX_IMAGE, PAUSE_IMAGE};
-use super::{build, command, guests, plain_http, wait};
+use super::{authority, build, command, guests, plain_http, wait};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// What crane makes.
@@ -55,12 +55,15 @@ impl ImageRoot<'_> {
         Ok(fs::create_dir_all(self.folder.join(path))?)
     }
 
-    /// This machine's certificates, where programs look for them.
+    /// This machine's certificates, and that of the stack's stores, where programs look for them.
     pub fn certificates(&self) -> Result<()> {
-        copy(
-            &Path::new("/").join(CERTIFICATES),
-            &self.folder.join(CERTIFICATES),
-        )
+        let mut bundle = fs::read(Path::new("/").join(CERTIFICATES))?;
+        bundle.extend(fs::read(authority::certificate(self.layout))?);
+        let path = self.folder.join(CERTIFICATES);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        Ok(fs::write(path, bundle)?)
     }
 
     /// What programs expect of any system.
@@ -93,12 +96,14 @@ fn images() -> Vec<Image> {
 }
 
 /// What all images are, and what they are made from.
-pub(super) fn entry() -> Result<Entry> {
+pub(super) fn entry(layout: &Layout) -> Result<Entry> {
     let mut parts: Vec<Vec<u8>> = build::keys()?.into_iter().map(String::into_bytes).collect();
     // The recipes.
     parts.push(include_bytes!("registry.rs").to_vec());
     parts.extend(guests::recipes().map(|recipe| recipe.as_bytes().to_vec()));
-    for file in [Path::new(BUSYBOX), &Path::new("/").join(CERTIFICATES)] {
+    let certificates = Path::new("/").join(CERTIFICATES);
+    let authority = authority::certificate(layout);
+    for file in [Path::new(BUSYBOX), &certificates, &authority] {
         parts.push(fs::read(file).with_context(|| format!("cannot read {}", file.display()))?);
     }
     Ok(Entry::new("images", key(parts)))
@@ -110,7 +115,7 @@ fn authority() -> String {
 
 /// Starts the registry and puts the images into it that are not there.
 pub(super) async fn start(layout: &Layout, progress: &Progress) -> Result<()> {
-    let entry = entry()?;
+    let entry = entry(layout)?;
     let images = images();
     let manifests: Vec<_> = images
         .iter()
@@ -186,7 +191,7 @@ impl Image {
         let manifest = fs::read(self.manifest_file(layout))?;
         let content = Content {
             kind: MANIFEST,
-            bytes: &manifest,
+            ..Content::of(&manifest)
         };
         let answer = plain_http::send("PUT", &authority(), &self.target()?, &content).await?;
         ensure!(

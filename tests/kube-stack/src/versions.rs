@@ -15,6 +15,8 @@ pub const LOCAL_PATH_PROVISIONER: &str = "0.0.30";
 pub const SEAWEEDFS: &str = "4.48";
 /// The Azure store, `azurite` of npm.
 pub const AZURITE: &str = "3.35.0";
+/// The Google store, `fake-gcs-server`.
+pub const FAKE_GCS_SERVER: &str = "1.56.1";
 
 /// Image with a shell and the usual tools, for workloads of tests.
 pub const BUSYBOX_IMAGE: &str = "local/busybox:1";
@@ -47,6 +49,11 @@ mod tests {
                 include_str!("../modules/local-path-provisioner/go.mod"),
                 "github.com/rancher/local-path-provisioner",
                 LOCAL_PATH_PROVISIONER,
+            ),
+            (
+                include_str!("../modules/gcs/go.mod"),
+                "github.com/fsouza/fake-gcs-server",
+                FAKE_GCS_SERVER,
             ),
         ];
         for (module, path, version) in pinned {

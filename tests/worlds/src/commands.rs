@@ -2,6 +2,9 @@
 //!
 //! What only one of them needs, such as `deploy` or `status`, is defined there, beside these.
 
+use std::borrow::Cow;
+use std::fs;
+
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use juju_emulator::Juju;
@@ -48,7 +51,7 @@ pub enum Change {
     AddSecret {
         /// Its name.
         name: String,
-        /// `key=value`.
+        /// `key=value` or `key#file=path`.
         content: Vec<String>,
     },
     /// Lets an application read a secret.
@@ -89,12 +92,29 @@ impl Change {
             }
             Self::Integrate { one, two } => drop(juju.integrate(one, two)?),
             Self::AddSecret { name, content } => {
-                return juju.add_secret(name, &pairs(content)?).map(Some);
+                let content = contents(content)?;
+                let content: Vec<_> = content
+                    .iter()
+                    .map(|(key, value)| (*key, value.as_ref()))
+                    .collect();
+                return juju.add_secret(name, &content).map(Some);
             }
             Self::GrantSecret { name, app } => juju.grant_secret(name, app)?,
         }
         Ok(None)
     }
+}
+
+/// What a secret has: `key#file=path` stands for what is in the file.
+fn contents(words: &[String]) -> Result<Vec<(&str, Cow<'_, str>)>> {
+    let read = |(key, value)| match str::strip_suffix(key, "#file") {
+        None => Ok((key, Cow::Borrowed(value))),
+        Some(key) => {
+            let text = fs::read_to_string(value).with_context(|| format!("cannot read {value}"))?;
+            Ok((key, Cow::Owned(text)))
+        }
+    };
+    pairs(words)?.into_iter().map(read).collect()
 }
 
 /// Words of the form `key=value`.

@@ -9,10 +9,13 @@ use std::fs;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use juju_emulator::{ActionOutcome, AzureSettings, CharmSource, DeployOptions, Juju, S3Settings};
+use juju_emulator::{
+    ActionOutcome, AzureSettings, CharmSource, DeployOptions, GcsRelease, GcsSettings, Juju,
+    S3Settings,
+};
 
 use crate::commands::{self, Change, pairs, parameters};
-use crate::operator::{APP, AZURE, S3, workspace};
+use crate::operator::{APP, AZURE, GCS, S3, workspace};
 use crate::store::Store;
 use crate::stores::integrators;
 
@@ -237,6 +240,15 @@ impl Hand {
                 };
                 juju.deploy_azure_integrator(AZURE, settings)
             }
+            (GCS, Store::Gcs(_)) => {
+                // The charm's default.
+                let class = ("storage-class".to_owned(), "STANDARD".to_owned());
+                let settings = GcsSettings {
+                    options: [class].into(),
+                    ..GcsSettings::default()
+                };
+                juju.deploy_gcs_integrator(GCS, settings, GcsRelease::default())
+            }
             _ => bail!("nothing here deploys `{charm}`"),
         }
     }
@@ -274,6 +286,7 @@ async fn run_well(
 }
 
 fn what_the_user_knows(store: &Store, bucket: &str) -> BTreeMap<String, String> {
+    let key_file;
     let known = match store {
         Store::S3(store) => vec![
             ("ENDPOINT", store.endpoint.as_str()),
@@ -287,6 +300,10 @@ fn what_the_user_knows(store: &Store, bucket: &str) -> BTreeMap<String, String> 
             ("CONTAINER", bucket),
             ("ACCOUNT_KEY", &store.key),
         ],
+        Store::Gcs(store) => {
+            key_file = store.key_file.display().to_string();
+            vec![("BUCKET", bucket), ("KEY_FILE", &key_file)]
+        }
     };
     let known = known.into_iter();
     known

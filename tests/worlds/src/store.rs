@@ -1,12 +1,15 @@
 //! The stack's stores, alike to tests of what holds for each kind.
 //!
-//! Invariant: what a test does with one kind of store, it can do with the other.
+//! Invariant: what a test does with one kind of store, it can do with the others.
 
 use anyhow::Result;
-use juju_emulator::{AzureSettings, Juju};
-use kube_stack::{AzureStore, S3Store, StoredObject};
+use juju_emulator::{AzureSettings, GcsRelease, GcsSettings, Juju};
+use kube_stack::{AzureStore, GcsStore, S3Store, StoredObject};
 
-use crate::operator::{self, AZURE, S3};
+use crate::operator::{self, AZURE, GCS, S3};
+
+/// What is shorter is no secret.
+const SHORTEST_LINE: usize = 16;
 
 /// A store that backups can go to. What it keeps them in is a bucket here, as it is to Velero.
 #[derive(Debug, Clone)]
@@ -15,6 +18,8 @@ pub enum Store {
     S3(S3Store),
     /// Azurite.
     Azure(AzureStore),
+    /// fake-gcs-server, with a stand-in for Google's token endpoint.
+    Gcs(GcsStore),
 }
 
 impl Store {
@@ -24,6 +29,7 @@ impl Store {
         match self {
             Self::S3(_) => S3,
             Self::Azure(_) => AZURE,
+            Self::Gcs(_) => GCS,
         }
     }
 
@@ -33,6 +39,10 @@ impl Store {
             Self::S3(store) => juju.deploy_s3_integrator(S3, operator::s3_settings(store, bucket)),
             Self::Azure(store) => {
                 juju.deploy_azure_integrator(AZURE, azure_settings(store, bucket))
+            }
+            Self::Gcs(store) => {
+                let settings = GcsSettings::of_bucket(bucket, &store.key);
+                juju.deploy_gcs_integrator(GCS, settings, GcsRelease::default())
             }
         }
     }
@@ -49,6 +59,10 @@ impl Store {
                 let _ = store.delete_container(bucket).await;
                 store.create_container(bucket).await
             }
+            Self::Gcs(store) => {
+                let _ = store.delete_bucket(bucket).await;
+                store.create_bucket(bucket).await
+            }
         }
     }
 
@@ -57,6 +71,7 @@ impl Store {
         match self {
             Self::S3(store) => store.list(bucket, "").await,
             Self::Azure(store) => store.list(bucket).await,
+            Self::Gcs(store) => store.list(bucket).await,
         }
     }
 
@@ -66,8 +81,18 @@ impl Store {
         match self {
             Self::S3(store) => vec![&store.access_key, &store.secret_key],
             Self::Azure(store) => vec![&store.key],
+            Self::Gcs(store) => pem_lines(&store.key),
         }
     }
+}
+
+/// The lines of the PEM in a JSON key, but for those that could stand elsewhere too.
+fn pem_lines(key: &str) -> Vec<&str> {
+    let is_of_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+    let lines = key.split("\\n");
+    lines
+        .filter(|line| line.len() >= SHORTEST_LINE && line.chars().all(is_of_base64))
+        .collect()
 }
 
 fn azure_settings(store: &AzureStore, container: &str) -> AzureSettings {

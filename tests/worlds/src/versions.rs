@@ -16,6 +16,8 @@ pub const VELERO: &str = "1.18.3";
 pub const PLUGIN_AWS: &str = "1.14.3";
 /// Velero's plugin for Azure, by its image's tag: what is in the image is a stand-in of ours.
 pub const PLUGIN_AZURE: &str = "1.14.3";
+/// Velero's plugin for Google Cloud.
+pub const PLUGIN_GCP: &str = "1.14.2";
 
 /// Image of the Velero server.
 #[must_use]
@@ -33,6 +35,12 @@ pub fn plugin_aws_image() -> String {
 #[must_use]
 pub fn plugin_azure_image() -> String {
     format!("velero/velero-plugin-for-microsoft-azure:v{PLUGIN_AZURE}")
+}
+
+/// Image of Velero's plugin for Google Cloud.
+#[must_use]
+pub fn plugin_gcp_image() -> String {
+    format!("velero/velero-plugin-for-gcp:v{PLUGIN_GCP}")
 }
 
 inventory::submit! {
@@ -77,6 +85,12 @@ fn components() -> Vec<Component> {
             ldflags: String::from(" "),
             programs: &[("plugin-azure", "velero-plugin-for-microsoft-azure")],
         },
+        Component {
+            folder: module("plugin-gcp"),
+            title: format!("Velero plugin for GCP {PLUGIN_GCP}"),
+            ldflags: String::from(" "),
+            programs: &[("velero-plugin-for-gcp", "velero-plugin-for-gcp")],
+        },
     ]
 }
 
@@ -96,6 +110,11 @@ fn images() -> Vec<Image> {
             reference: plugin_azure_image(),
             entrypoint: plugin_entrypoint("velero-plugin-for-microsoft-azure"),
             fill: |root| fill_plugin(root, "velero-plugin-for-microsoft-azure"),
+        },
+        Image {
+            reference: plugin_gcp_image(),
+            entrypoint: plugin_entrypoint("velero-plugin-for-gcp"),
+            fill: |root| fill_plugin(root, "velero-plugin-for-gcp"),
         },
     ]
 }
@@ -137,6 +156,11 @@ mod tests {
                 include_str!("../modules/plugin-azure/go.mod"),
                 velero,
                 VELERO,
+            ),
+            (
+                include_str!("../modules/plugin-gcp/go.mod"),
+                "github.com/vmware-tanzu/velero-plugin-for-gcp",
+                PLUGIN_GCP,
             ),
             (include_str!("../modules/dotenv/go.mod"), velero, VELERO),
         ];

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use kube_stack::{Progress, Stack};
+// It hands in Velero and its plugins.
+use worlds as _;
 
 /// Kubernetes with a node, Velero's images, an image registry and an S3 store, on this machine.
 #[derive(Parser)]

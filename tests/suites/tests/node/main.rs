@@ -14,6 +14,7 @@ mod change_of_store;
 mod config;
 mod experiments;
 mod foreign;
+mod gcs;
 mod in_flight;
 mod past;
 mod pod_security;

@@ -135,3 +135,22 @@ async fn the_azure_store_takes_both_keys_of_the_account_and_no_other() {
     let error = store.list(&container).await.unwrap_err().to_string();
     assert!(error.contains("ContainerNotFound"), "{error}");
 }
+
+#[tokio::test]
+async fn the_google_store_takes_the_key_of_the_account_and_no_other() {
+    let store = Stack::shared().await.unwrap().gcs().await.unwrap();
+    let bucket = unique("bucket");
+    store.create_bucket(&bucket).await.unwrap();
+    assert_eq!(store.list(&bucket).await.unwrap(), []);
+
+    let deleted = store.with_key(&store.deleted_key);
+    let error = deleted.list(&bucket).await.unwrap_err();
+    assert!(
+        error.to_string().contains("Invalid JWT Signature"),
+        "{error}"
+    );
+
+    store.delete_bucket(&bucket).await.unwrap();
+    let error = store.list(&bucket).await.unwrap_err();
+    assert!(error.to_string().contains("404"), "{error}");
+}

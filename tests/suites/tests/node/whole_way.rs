@@ -28,6 +28,15 @@ async fn one_backup_lost_and_restored_in_azure() {
     lose_and_restore(world, &store).await;
 }
 
+/// Google is fake-gcs-server under Google's names, and a stand-in for its token endpoint.
+#[tokio::test]
+async fn one_backup_lost_and_restored_in_google_cloud() {
+    let world = World::open("whole-way-in-google").await.unwrap();
+    let store = Store::Gcs(world.stack.gcs().await.unwrap());
+    store.make_bucket(&world.bucket).await.unwrap();
+    lose_and_restore(world, &store).await;
+}
+
 async fn lose_and_restore(mut world: World, store: &Store) {
     follow_the_readme(&mut world, store).await;
     assert_eq!(world.juju.workload_version(APP), Some(versions::VELERO));

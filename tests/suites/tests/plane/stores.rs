@@ -1,7 +1,9 @@
-//! Two kinds of stores, of which exactly one is used.
+//! Several kinds of stores, of which exactly one is used.
+
+use std::fs;
 
 use juju_emulator::HookRun;
-use kube_stack::{AzureStore, S3Store};
+use kube_stack::{AzureStore, GcsStore, S3Store};
 use worlds::documented::{self, Hand, Moment};
 use worlds::operator::{APP, AZURE, S3};
 use worlds::plane::{LightWorld, Plane, StoreKind};
@@ -105,7 +107,7 @@ async fn one_write_of_a_location_brings_no_restart() {
 }
 
 #[tokio::test]
-async fn readme_s_commands_connect_either_store() {
+async fn readme_s_commands_connect_each_store() {
     let plane = Plane::shared().await.unwrap();
     let s3 = Store::S3(S3Store {
         endpoint: "https://s3.example.com".to_owned(),
@@ -118,7 +120,16 @@ async fn readme_s_commands_connect_either_store() {
         account: "acme".to_owned(),
         key: "YSBrZXk=".to_owned(),
     });
-    for store in [s3, azure] {
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("key.json");
+    let key = StoreKind::Gcs.key_of("the secret part of a key");
+    fs::write(&key_file, &key).unwrap();
+    let gcs = Store::Gcs(GcsStore {
+        deleted_key: key.clone(),
+        key,
+        key_file,
+    });
+    for store in [s3, azure, gcs] {
         let integrator = store.integrator();
         let world = plane.world(&format!("readme-{integrator}")).await;
         let mut world = world.unwrap();
