@@ -22,8 +22,9 @@ pub enum ForeignCharm {
     ObjectStorageProvider,
     /// Requires the first two, and says in its status what it got.
     ObjectStorageRequirer,
-    /// Requires `metrics` (`prometheus_scrape`) and `dashboards` (`grafana_dashboard`), and writes down what COS's
-    /// own library makes of what it gets.
+    /// Requires `metrics` (`prometheus_scrape`) and `dashboards` (`grafana_dashboard`), offers `logs`
+    /// (`loki_push_api`) at the address that its option `loki` names, and writes down what COS's own library makes of
+    /// what it gets.
     Observability,
 }
 

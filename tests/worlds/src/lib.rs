@@ -12,6 +12,7 @@ pub mod matrix;
 pub mod operator;
 pub mod past;
 pub mod plane;
+pub mod prometheus;
 pub mod shop;
 pub mod side_by_side;
 pub mod store;

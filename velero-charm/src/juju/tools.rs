@@ -281,6 +281,11 @@ impl Tools {
         self.run(tool, &arguments, Some(&text)).await.map(drop)
     }
 
+    /// The units at the other end.
+    pub(crate) async fn remote_units(&self, relation: &str) -> Result<Vec<String>, JujuError> {
+        self.json("relation-list", &["-r", relation]).await
+    }
+
     /// Changes our unit's data bag.
     pub(crate) async fn set_unit_bag(
         &self,

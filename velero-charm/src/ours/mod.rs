@@ -3,6 +3,7 @@
 pub(crate) mod alerts;
 pub(crate) mod credential;
 pub(crate) mod dashboard;
+pub(crate) mod failures;
 pub(crate) mod location;
 pub(crate) mod manifests;
 pub(crate) mod metrics;

@@ -5,6 +5,7 @@ pub(crate) mod backups;
 pub(crate) mod dashboards;
 pub(crate) mod facts;
 pub(crate) mod handshake;
+pub(crate) mod logging;
 pub(crate) mod metrics;
 pub(crate) mod observer;
 pub(crate) mod password;

@@ -35,8 +35,8 @@ async fn quiet_hook_writes_nothing() {
     ];
     // Of each other kind of store.
     expected.extend(stores::descriptors().iter().skip(1).map(|_| "relation-ids"));
-    // Of those who scrape and those who draw, and of those who ask to be backed up.
-    expected.extend(["relation-ids"; 4]);
+    // Of those who scrape, draw and keep logs, and of those who ask to be backed up.
+    expected.extend(["relation-ids"; 5]);
     expected.push("status-get");
     assert_eq!(tools, expected);
     let requests = world.stack.audit().since(&mark).await.unwrap();

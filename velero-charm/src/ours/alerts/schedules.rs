@@ -4,8 +4,15 @@ use jiff::{SignedDuration, Timestamp};
 use kube::{ResourceExt as _, api::DynamicObject};
 use serde_json::Value;
 
+use crate::velero::cron::Cron;
+
 /// Names the Schedule that a Backup comes from.
 pub(crate) const SCHEDULE_LABEL: &str = "velero.io/schedule-name";
+
+const BEGIN_OF_2024: i64 = 1_704_067_200;
+/// Days and times that are looked at.
+const DAYS: i64 = 366;
+const TIMES: usize = 60;
 
 /// A Schedule, as far as it tells when there must be a backup.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -128,15 +135,21 @@ fn text<'a>(object: &'a DynamicObject, path: &str) -> Option<&'a str> {
     object.data.pointer(path)?.as_str()
 }
 
-/// The longest time between two backups of a cron, as far as it is one of the words that Velero knows.
+/// The longest time between two backups of a cron, to within a day. The same whenever it is asked: it looks at the year
+/// 2024, which has the longest February.
 pub(crate) fn interval(cron: &str) -> Option<SignedDuration> {
-    let hours = match cron.trim() {
-        "@hourly" => 1,
-        "@daily" | "@midnight" => 24,
-        "@weekly" => 7 * 24,
-        "@monthly" => 31 * 24,
-        "@yearly" | "@annually" => 366 * 24,
-        _ => return None,
-    };
-    Some(SignedDuration::from_hours(hours))
+    let cron = Cron::parse(cron).ok()?;
+    let begin = Timestamp::from_second(BEGIN_OF_2024).ok()?;
+    let days = (0..DAYS).map(|day| begin + SignedDuration::from_hours(24 * day));
+    // Pauses that are longer than a day begin before a midnight.
+    let from_midnight =
+        days.filter_map(|midnight| Some(cron.next(midnight)?.duration_since(midnight)));
+    let first = cron.next(begin)?;
+    let times = std::iter::successors(Some(first), |time| cron.next(*time)).take(TIMES);
+    let times: Vec<_> = times.collect();
+    let between = times.windows(2).filter_map(|pair| match pair {
+        [one, next] => Some(next.duration_since(*one)),
+        _ => None,
+    });
+    from_midnight.chain(between).max()
 }

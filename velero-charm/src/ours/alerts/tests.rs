@@ -93,6 +93,50 @@ fn schedule(name: &str) -> Schedule {
     }
 }
 
+/// What `promtool` tries the rules on: its clock begins in 1970.
+pub(crate) fn at_the_beginning_of_time() -> Facts {
+    let of = |name: &str, days: i64| Schedule {
+        created: Timestamp::UNIX_EPOCH,
+        interval: Some(SignedDuration::from_hours(24 * days)),
+        ..schedule(name)
+    };
+    let failure = |extent| {
+        Some(Failure {
+            backup: "last".into(),
+            extent,
+            begun: at("1970-01-03T00:00:00Z"),
+        })
+    };
+    Facts {
+        schedules: vec![
+            of("daily", 1),
+            Schedule {
+                failure: failure(Extent::Whole),
+                ..of("failing", 30)
+            },
+            of("monthly", 31),
+            Schedule {
+                failure: failure(Extent::Part),
+                ..of("partial", 30)
+            },
+            Schedule {
+                state: State::Paused {
+                    since: Timestamp::UNIX_EPOCH,
+                },
+                ..of("resting", 1)
+            },
+            of("weekly", 7),
+        ],
+        locations: vec!["default".into()],
+        node_agents: Some(2),
+        neglected: vec![Neglected {
+            repository: "shop".into(),
+            since: Timestamp::UNIX_EPOCH,
+        }],
+        password: RepositoryPassword::Known,
+    }
+}
+
 fn failing(name: &str, extent: Extent) -> Schedule {
     Schedule {
         failure: Some(Failure {
@@ -263,6 +307,23 @@ fn last_backup_that_has_ended_counts() {
     assert_eq!(failure(&[good.clone(), failed.clone()]), None);
     let four = Some(("four".to_owned(), Extent::Part));
     assert_eq!(failure(&[running, partly, good, failed]), four);
+}
+
+#[test]
+fn interval_is_the_longest_pause() {
+    for (cron, hours) in [
+        ("@daily", 24..=24),
+        ("0 2 * * *", 24..=24),
+        ("@every 90m", 1..=1),
+        ("30 3 * * 1-5", 72..=72),
+        ("*/5 9-17 * * 1-5", 57..=63),
+        ("0 0 * * 0", 168..=168),
+        ("0 0 1 * *", 744..=744),
+    ] {
+        let found = interval(cron).unwrap().as_hours();
+        assert!(hours.contains(&found), "{cron}: {found}");
+    }
+    assert_eq!(interval("at noon"), None);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! do.
 
 mod crds;
+mod logs;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -114,6 +115,7 @@ pub(super) async fn apply(
         }
         carry_out(steps, &observed.live, ctx, cluster).await?;
     }
+    logs::tell(&observed.observers, ctx, cluster).await?;
     for relation in observed.relations.iter().flat_map(StorageRelation::all) {
         relation.is_kept(&ctx.tools).await?;
     }

@@ -1,6 +1,6 @@
 //! Who watches Velero from outside, and what only the cluster tells of what there is to watch.
 //!
-//! Of the cluster nothing is asked where nobody scrapes.
+//! Of the cluster nothing is asked where nobody scrapes, nor keeps logs.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
@@ -16,11 +16,14 @@ use crate::{
     context::Context,
     error::Error,
     juju::Leadership,
-    ours::alerts::{
-        Neglected, RepositoryPassword,
-        schedules::{Ended, SCHEDULE_LABEL, Schedule, interval},
+    ours::{
+        alerts::{
+            Neglected, RepositoryPassword,
+            schedules::{Ended, SCHEDULE_LABEL, Schedule, interval},
+        },
+        failures::{self, Failed},
     },
-    relations::{dashboards, metrics, observer::Observer},
+    relations::{dashboards, logging, metrics, observer::Observer},
     velero,
 };
 
@@ -32,7 +35,10 @@ const NEGLECT: SignedDuration = SignedDuration::from_hours(72);
 pub(in crate::reconcile) struct Observers {
     pub(in crate::reconcile) metrics: Vec<Observer>,
     pub(in crate::reconcile) dashboards: Vec<Observer>,
+    pub(in crate::reconcile) logging: Vec<Observer>,
     pub(in crate::reconcile) watched: Watched,
+    /// What nobody was told of yet, for those who keep logs.
+    pub(in crate::reconcile) failed: Vec<Failed>,
 }
 
 /// What of Velero's objects somebody wants to be warned of.
@@ -52,6 +58,13 @@ impl Observers {
         let Context { tools, unit, .. } = ctx;
         let metrics = metrics::read(tools, unit, leadership).await?;
         let dashboards = dashboards::read(tools, unit, leadership).await?;
+        let logging = logging::read(tools, unit, leadership).await?;
+        let failed = match leadership {
+            Leadership::Leader if !logging.is_empty() => {
+                patiently(|| failed(cluster), ClusterError::is_forbidden).await?
+            }
+            Leadership::Leader | Leadership::Follower => Vec::new(),
+        };
         let watched = match leadership {
             Leadership::Leader if !metrics.is_empty() => {
                 patiently(|| Watched::read(cluster), ClusterError::is_forbidden).await?
@@ -61,9 +74,23 @@ impl Observers {
         Ok(Self {
             metrics,
             dashboards,
+            logging,
             watched,
+            failed,
         })
     }
+}
+
+/// Of Backups and Restores.
+async fn failed(cluster: &Cluster) -> Result<Vec<Failed>, ClusterError> {
+    let now = Timestamp::now();
+    let mut all = Vec::new();
+    for kind in [failures::Kind::Backup, failures::Kind::Restore] {
+        let api = cluster.dynamic(&velero::kind(kind.name()));
+        let failed = |object: DynamicObject| Failed::of(kind, &object, now);
+        all.extend(cluster.sift(&api, ListParams::default(), failed).await?);
+    }
+    Ok(all)
 }
 
 impl Watched {

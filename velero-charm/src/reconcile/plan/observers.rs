@@ -19,7 +19,7 @@ use crate::{
         validate::observers::is_foreign_service,
     },
     relations::{
-        dashboards,
+        dashboards, logging,
         metrics::{self, Targets},
         observer::Words,
         topology::Topology,
@@ -58,6 +58,8 @@ pub(super) fn of_application(observed: &Observed, place: Place<'_>, unit: &Unit)
         metrics.filter_map(|one| metrics::of_application(one, &topology, &targets, &rules));
     let dashboards = observers.dashboards.iter();
     let dashboards = dashboards.filter_map(|one| dashboards::of_application(one, &topology));
+    let logging = observers.logging.iter();
+    let logging = logging.filter_map(|one| logging::of_application(one, &topology));
     let ours = live.metrics.as_ref();
     let ours = ours.filter(|one| place.owner.made(*one) && is_made_by_us(one));
     ForObservers {
@@ -67,7 +69,7 @@ pub(super) fn of_application(observed: &Observed, place: Place<'_>, unit: &Unit)
         unused: ours
             .filter(|_| !is_scraped)
             .map(|_| Deletion::named(Kind::of::<Service>(), NAME)),
-        words: metrics.chain(dashboards).collect(),
+        words: metrics.chain(dashboards).chain(logging).collect(),
     }
 }
 

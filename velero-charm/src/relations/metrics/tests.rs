@@ -81,6 +81,25 @@ fn data_bag_is_as_the_python_library_writes_it() {
     );
 }
 
+/// The rules that `promtool` is given in `plane/observers/rules.rs` are those that the charm makes.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is told to write the file again"
+)]
+fn rules_that_are_tried_are_ours() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/suites/tests/plane/observers/rules.json");
+    let facts = alerts::tests::at_the_beginning_of_time();
+    let rules = alerts::rules(&facts, &topology().matchers());
+    let text = serde_json::to_string_pretty(&groups(&rules, &topology())).unwrap() + "\n";
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let tried = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(tried, text, "run it with UPDATE_DOCS=1");
+}
+
 #[test]
 fn unit_gives_the_address_that_juju_knows() {
     let words = of_unit(&observer(&[], &[]), &unit()).unwrap();

@@ -17,7 +17,7 @@ from cosl.rules import AlertRules
 class Observability(ops.CharmBase):
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
-        for endpoint in ("metrics", "dashboards"):
+        for endpoint in ("metrics", "dashboards", "logs"):
             events = self.on[endpoint]
             for event in (events.relation_changed, events.relation_broken):
                 framework.observe(event, self._look)
@@ -31,6 +31,11 @@ class Observability(ops.CharmBase):
         for relation in self.model.relations["dashboards"]:
             if relation.app and "dashboards" in relation.data[relation.app]:
                 seen["dashboards"].append(self._dashboards(relation))
+        for relation in self.model.relations["logs"]:
+            relation.data[self.unit]["endpoint"] = json.dumps({"url": self.config["loki"]})
+            metadata = relation.app and relation.data[relation.app].get("metadata")
+            if metadata:
+                seen["logs"] = JujuTopology.from_dict(json.loads(metadata)).identifier
         pathlib.Path("seen.json").write_text(json.dumps(seen))
         self._complain()
         self.unit.status = ops.ActiveStatus()

@@ -2,11 +2,15 @@
 //!
 //! COS's charms are played by a charm of the tests' (`charms/observability`), which stands on that library.
 
+mod logs;
+mod rules;
+
 use juju_emulator::{DeployOptions, HookRun};
 use serde_json::{Value, json};
 use worlds::foreign_charms::ForeignCharm;
 use worlds::operator::{APP, UNIT};
 use worlds::plane::{LightWorld, Plane};
+use worlds::prometheus::promtool;
 
 use crate::past::given::python;
 use crate::{here, writes};
@@ -113,6 +117,11 @@ async fn what_is_said_is_read_by_the_real_library() {
     let seen = seen(&world);
     let metrics = &seen["metrics"][0];
     assert_eq!(metrics["rules"], metrics["sent"], "nothing is left to add");
+    let folder = tempfile::tempdir().unwrap();
+    let rules = metrics["rules"].to_string();
+    std::fs::write(folder.path().join("rules.yaml"), rules).unwrap();
+    let check = ["check", "rules", "rules.yaml"];
+    promtool(&check, folder.path()).await.unwrap();
     let unit = metrics["units"][UNIT].as_str().unwrap();
     assert!(unit.parse::<std::net::IpAddr>().is_ok(), "{unit}");
     let server = format!("velero-metrics.{}.svc:8085", world.namespace);
