@@ -40,6 +40,7 @@ pub(crate) enum Stage {
     Hold,
     Apply,
     Settle,
+    Inspect,
     Report,
     /// The way out, which is a stage of its own.
     Remove,
@@ -76,6 +77,7 @@ impl fmt::Display for Stage {
             Self::Hold => "hold",
             Self::Apply => "apply",
             Self::Settle => "settle",
+            Self::Inspect => "inspect",
             Self::Report => "report",
             Self::Remove => "remove",
         })

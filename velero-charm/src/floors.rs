@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 10] = [
     &["velero"],
     &["ours"],
     &["relations"],
-    &["stranger"],
+    &["stranger", "volumes"],
     &["error"],
     &["context"],
     &["reconcile"],
@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// The same of the stages of a hook, in `reconcile`.
-const STAGES: [&[&str]; 11] = [
+const STAGES: [&[&str]; 12] = [
     &["trust"],
     &["observe"],
     &["validate"],
@@ -32,6 +32,7 @@ const STAGES: [&[&str]; 11] = [
     &["report"],
     &["apply"],
     &["settle"],
+    &["inspect"],
 ];
 
 /// The folder of the stages.

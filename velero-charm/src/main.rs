@@ -17,6 +17,7 @@ mod relations;
 mod remove;
 mod stranger;
 mod velero;
+mod volumes;
 
 use std::process::ExitCode;
 
@@ -55,7 +56,8 @@ fn dispatch(event: &Event, secrets: Secrets) -> anyhow::Result<()> {
     runtime.block_on(async {
         let ctx = Context::new(unit, event.news(), secrets)?;
         match event {
-            Event::Action(name) => actions::run(&ctx, name).await?,
+            // Only hooks write for the application.
+            Event::Action(name) => actions::run(&ctx.leaving(), name).await?,
             Event::Remove => ctx.at(Stage::Remove, remove(&ctx)).await?,
             Event::Hook(_) | Event::Parting(_) => {
                 match ctx.tools.fate(event, &ctx.unit.name).await? {

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
+use tracing::debug;
 
 use super::{
     Failure,
@@ -15,13 +16,13 @@ use super::{
     output::plain,
     params::{Params, hours_minutes_seconds, is_name},
     ready::ready,
-    volumes::{read::report, report::Report},
     words,
 };
 use crate::{
     cluster::{Cluster, Kind},
     context::Context,
     velero,
+    volumes::{note::Note, read::report, report::Report},
 };
 
 /// How long it may take to find out what a Backup holds of volumes.
@@ -91,6 +92,12 @@ async fn over(
     let report = volumes_of(cluster, work).await;
     let lack = match &report {
         Ok(report) => {
+            let note = Note::metadata(Some(&report.into()));
+            let kind = velero::kind(work.kind);
+            // The next hook of the leader does it where this does not succeed.
+            if let Err(error) = cluster.merge(&kind, &work.name, "annotate", note).await {
+                debug!("{error}");
+            }
             results.push(("volumes", report.saved()));
             results.extend(
                 report

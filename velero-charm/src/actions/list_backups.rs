@@ -20,6 +20,7 @@ use crate::{
         self,
         job::{Light, Status},
     },
+    volumes::note::Note,
 };
 
 /// Objects in a page.
@@ -48,6 +49,7 @@ struct Row {
     uid: String,
     labels: BTreeMap<&'static str, String>,
     created: Option<Timestamp>,
+    volumes: Option<Note>,
     status: Status,
 }
 
@@ -183,6 +185,7 @@ impl Row {
             uid: backup.uid().unwrap_or_default(),
             labels: labels.collect(),
             created: backup.creation_timestamp().map(|time| time.0),
+            volumes: Note::of(backup),
             status: backup.status.clone().unwrap_or_default(),
         }
     }
@@ -241,6 +244,9 @@ impl Row {
             "errors": status.errors,
             "warnings": status.warnings,
             "reason": status.reason(),
+            "volumes": self.volumes.as_ref().map(|note| note.saved.as_str()),
+            "volumes-without-data": self.volumes.as_ref().and_then(|note| note.without_data.as_deref()),
+            "bytes": self.volumes.as_ref().map(|note| note.bytes),
         })
     }
 }

@@ -18,6 +18,7 @@ mod ready;
 mod restore;
 mod results;
 mod run;
+mod status_detail;
 mod volumes;
 mod words;
 
@@ -44,6 +45,7 @@ pub(crate) async fn run(ctx: &Context, name: &str) -> Result<(), Error> {
         "delete-backup" => delete_backup::run(ctx).await,
         "list-backups" => list_backups::run(ctx).await,
         "restore" => restore::run(ctx).await,
+        "status-detail" => status_detail::run(ctx).await,
         "run" | "run-cli" => run::run(ctx).await,
         other => Err(Failure::Refused(format!(
             "this charm has no action `{other}`"

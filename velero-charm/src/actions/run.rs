@@ -24,13 +24,14 @@ use super::{
     output::{Batch, Lines, Tail, plain},
     params::{DEFAULT_TIMEOUT, time_limit},
     ready::ready,
-    volumes::read::{obstacles, report},
+    volumes::read::obstacles,
 };
 use crate::{
     cluster::Cluster,
     context::Context,
     juju::env::in_cluster,
     velero::cli::{Cli, CliError},
+    volumes::read::report,
 };
 
 /// How long it may take to find out what a Backup holds of volumes.

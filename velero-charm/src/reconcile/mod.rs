@@ -1,10 +1,11 @@
-//! One hook, start to end, in nine calls. Every hook goes this way, whatever its name: what is done follows from what
+//! One hook, start to end, in ten calls. Every hook goes this way, whatever its name: what is done follows from what
 //! is there now. What a stage has made is read by later ones and changed by none.
 
 pub(crate) mod adopt;
 pub(crate) mod apply;
 mod assess;
 mod hold;
+mod inspect;
 pub(crate) mod observe;
 pub(crate) mod plan;
 pub(crate) mod report;
@@ -22,9 +23,10 @@ use self::{
     apply::apply,
     assess::{assess, protection},
     hold::hold,
+    inspect::inspect,
     observe::observe,
     plan::plan,
-    report::{of_error, report, show},
+    report::{Findings, of_error, report, show},
     settle::settle,
     validate::validate,
 };
@@ -33,10 +35,9 @@ use crate::{
     context::Context,
     error::{
         Error,
-        Stage::{Adopt, Apply, Hold, Observe, Report, Settle},
+        Stage::{Adopt, Apply, Hold, Inspect, Observe, Report, Settle},
         StageError,
     },
-    juju::Status,
     ours::credential,
 };
 
@@ -48,7 +49,7 @@ pub(crate) async fn reconcile(ctx: &Context) -> Result<(), StageError> {
         Err(_) => Err(ctx.failed(Error::Deadline)),
     };
     let status = match outcome {
-        Ok(status) => status,
+        Ok(findings) => findings.status(),
         Err(error) => {
             let Some(status) = of_error(&error.cause, &ctx.unit) else {
                 return Err(error);
@@ -61,7 +62,8 @@ pub(crate) async fn reconcile(ctx: &Context) -> Result<(), StageError> {
         .await
 }
 
-async fn stages(ctx: &Context) -> Result<Status, StageError> {
+/// All that there is to tell. Nothing changes if the context is that of a unit that may not write.
+pub(crate) async fn stages(ctx: &Context) -> Result<Findings, StageError> {
     let cluster = Cluster::connect().map_err(|error| ctx.failed(error))?;
 
     // Juju and the cluster, as they are.
@@ -86,10 +88,14 @@ async fn stages(ctx: &Context) -> Result<Status, StageError> {
     let applied = ctx.at(Apply, apply(plan, &observed, ctx, &cluster)).await?;
 
     // Watches until what the plan expects is seen, or time is up.
+    let role = observed.role;
     let seen = observed.live.running;
     let running = ctx
         .at(Settle, settle(seen, &applied, ctx, &cluster))
         .await?;
+
+    // What Backups hold that have ended, once for each.
+    ctx.at(Inspect, inspect(role, ctx, &cluster)).await?;
 
     // What pods and locations say of their health.
     let now = Timestamp::now();

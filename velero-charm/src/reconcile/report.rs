@@ -79,7 +79,14 @@ impl Known<'_> {
     }
 }
 
-/// The status for how things are.
+/// Everything there is to tell, the worst first.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    all: Vec<Finding>,
+    last_good: Option<Timestamp>,
+}
+
+/// What is to be told of how things are.
 pub(super) fn report(
     ctx: &Context,
     desired: &Desired,
@@ -88,7 +95,7 @@ pub(super) fn report(
     protection: &Protection,
     held_by: &[String],
     now: Timestamp,
-) -> Status {
+) -> Findings {
     // By the location and not by the relation: under [`Intent::Keep`] that of before is in use.
     let provider = running.location().and_then(location::provider);
     let provider = provider.and_then(|name| ctx.registry.by_name(name));
@@ -107,7 +114,41 @@ pub(super) fn report(
             debug!("{clause}");
         }
     }
-    status(&findings, protection.last_good)
+    Findings {
+        all: findings,
+        last_good: protection.last_good,
+    }
+}
+
+impl Findings {
+    /// The worst decides.
+    pub(super) fn status(&self) -> Status {
+        status(&self.all, self.last_good)
+    }
+
+    /// A line each, under the level that it alone would have.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let lines = self.all.iter().flat_map(|finding| {
+            let level = finding.severity.level();
+            finding
+                .clauses
+                .iter()
+                .map(move |clause| format!("{level}: {clause}"))
+        });
+        lines.collect()
+    }
+}
+
+impl Severity {
+    fn level(self) -> Level {
+        match self {
+            Self::InvalidConfig | Self::Down | Self::NoStorage | Self::Unprotected => {
+                Level::Blocked
+            }
+            Self::Awaited => Level::Waiting,
+            Self::Remark => Level::Active,
+        }
+    }
 }
 
 /// Sets the status, unless it is shown already.
@@ -364,14 +405,7 @@ fn status(findings: &[Finding], last_good: Option<Timestamp>) -> Status {
         };
     }
     Status {
-        level: match worst.severity {
-            Severity::InvalidConfig
-            | Severity::Down
-            | Severity::NoStorage
-            | Severity::Unprotected => Level::Blocked,
-            Severity::Awaited => Level::Waiting,
-            Severity::Remark => Level::Active,
-        },
+        level: worst.severity.level(),
         clauses: worst.clauses.clone(),
         others: others.len(),
     }

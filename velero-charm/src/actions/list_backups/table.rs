@@ -3,12 +3,14 @@
 use super::{Place, Row};
 use crate::actions::{output::plain, words};
 
-const COLUMNS: [&str; 6] = [
+const COLUMNS: [&str; 8] = [
     "backup-id",
     "target",
     "status",
     "start-time",
     "duration",
+    "volumes",
+    "size",
     "expires",
 ];
 /// A longer reason is in the JSON.
@@ -43,7 +45,7 @@ pub(super) fn table(place: &Place, rows: &[Row], longest: usize) -> (String, usi
     (text, shown)
 }
 
-fn cells(row: &Row) -> [String; 6] {
+fn cells(row: &Row) -> [String; 8] {
     let status = &row.status;
     [
         row.id.clone(),
@@ -51,6 +53,14 @@ fn cells(row: &Row) -> [String; 6] {
         cut(&plain(&row.said())),
         row.moment().map(words::moment).unwrap_or_default(),
         status.duration().map(words::duration).unwrap_or_default(),
+        row.volumes
+            .as_ref()
+            .map(|note| note.saved.clone())
+            .unwrap_or_default(),
+        row.volumes
+            .as_ref()
+            .map(|note| words::size(note.bytes))
+            .unwrap_or_default(),
         status.expires().map(words::moment).unwrap_or_default(),
     ]
 }
@@ -65,7 +75,7 @@ fn cut(text: &str) -> String {
     format!("{head}...")
 }
 
-fn line(cells: &[String; 6], widths: &[usize; 6]) -> String {
+fn line(cells: &[String; 8], widths: &[usize; 8]) -> String {
     let cells = cells.iter().zip(widths);
     let cells: Vec<_> = cells
         .map(|(cell, width)| format!("{cell:<width$}"))

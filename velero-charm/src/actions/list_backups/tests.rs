@@ -12,6 +12,7 @@ fn row(name: &str, app: Option<&str>, status: &Value) -> Row {
             "name": name,
             "uid": format!("{name}-uid"),
             "labels": labels,
+            "annotations": app.map(|_| json!({"velero-operator/volumes": r#"{"saved":"2 of 3","bytes":1048576}"#})),
             "creationTimestamp": "2026-11-28T19:00:00Z",
         },
         "spec": {"includedNamespaces": ["shop"]},
@@ -69,12 +70,12 @@ fn table_is_laid_out_as_those_of_the_database_charms() {
             "Storage bucket name: backups",
             "Backups base path: /prod",
             "",
-            "backup-id      | target                     | status                                                       | start-time           | duration | expires",
-            "------------------------------------------------------------------------------------------------------------------------------------------------------",
-            "now            |                            | waiting                                                      | 2026-11-28T19:00:00Z |          |",
-            "minio-20261128 | minio:velero-backup-config | finished                                                     | 2026-11-28T02:00:00Z | 1m 5s    | 2026-12-28T02:00:00Z",
-            "nightly        |                            | partially failed: 2 errors                                   | 2026-11-27T02:00:00Z | 9s       |",
-            "odd            |                            | failed: an existing backup storage location was not speci... | 2026-11-28T19:00:00Z |          |",
+            "backup-id      | target                     | status                                                       | start-time           | duration | volumes | size    | expires",
+            "--------------------------------------------------------------------------------------------------------------------------------------------------------------------------",
+            "now            |                            | waiting                                                      | 2026-11-28T19:00:00Z |          |         |         |",
+            "minio-20261128 | minio:velero-backup-config | finished                                                     | 2026-11-28T02:00:00Z | 1m 5s    | 2 of 3  | 1.0 MiB | 2026-12-28T02:00:00Z",
+            "nightly        |                            | partially failed: 2 errors                                   | 2026-11-27T02:00:00Z | 9s       |         |         |",
+            "odd            |                            | failed: an existing backup storage location was not speci... | 2026-11-28T19:00:00Z |          |         |         |",
         ]
     );
     assert_eq!((shown, lines[3].len()), (4, lines[4].len()));
@@ -84,7 +85,7 @@ fn table_is_laid_out_as_those_of_the_database_charms() {
 fn table_of_nothing_has_its_head() {
     let (text, shown) = table(&Place::default(), &[], LONGEST);
     assert!(
-        text.ends_with("| expires\n-------------------------------------------------------------"),
+        text.ends_with("| volumes | size | expires\n------------------------------------------------------------------------------"),
         "{text}"
     );
     assert_eq!(shown, 0);
@@ -102,6 +103,10 @@ fn what_does_not_fit_is_left_out_in_whole_rows() {
     assert_eq!(read[1]["uid"], "minio-20261128-uid");
     assert_eq!(read[1]["completion-timestamp"], "2026-11-28T02:01:05Z");
     assert_eq!(read[0]["completion-timestamp"], Value::Null);
+    assert_eq!(
+        (&read[1]["volumes"], &read[1]["bytes"]),
+        (&json!("2 of 3"), &json!(1_048_576))
+    );
 }
 
 #[test]

@@ -127,6 +127,101 @@ async fn backup_is_waited_for_and_its_volumes_are_named() {
 }
 
 #[tokio::test]
+async fn backup_that_ended_is_looked_at_once() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "looked-at").await.unwrap();
+    let (kubectl, space) = (plane.kubectl(), world.namespace.clone());
+    let shop = "light-looked-at-shop";
+    open_shop(&world, shop).await;
+    for name in ["ended", "running", "old"] {
+        let spec = json!({"includedNamespaces": [shop]});
+        let meta = json!({"name": name, "namespace": space});
+        let backup =
+            json!({"apiVersion": "velero.io/v1", "kind": "Backup", "metadata": meta, "spec": spec});
+        world.apply(&backup).await.unwrap();
+    }
+    say(
+        &kubectl,
+        &space,
+        "backups.velero.io/running",
+        json!({"phase": "InProgress"}),
+    )
+    .await;
+    let long_ago = "2026-01-01T00:00:00Z";
+    let old =
+        json!({"phase": "Completed", "startTimestamp": long_ago, "completionTimestamp": long_ago});
+    say(&kubectl, &space, "backups.velero.io/old", old).await;
+    complete(&kubectl, &space, "ended", &[(shop, "cart", "data")]).await;
+
+    world.update_status().await.unwrap();
+    let of = async |name| {
+        world
+            .velero_object("Backup", name)
+            .await
+            .unwrap()
+            .unwrap()
+            .metadata
+    };
+    let ended = of("ended").await;
+    let note = &ended.annotations.as_ref().unwrap()["velero-operator/volumes"];
+    assert!(note.contains(r#""saved":"1 of 4""#), "{note}");
+    assert!(
+        note.contains("light-looked-at-shop/local (a hostPath volume)"),
+        "{note}"
+    );
+    let label = "velero-operator/volumes-looked-at";
+    assert_eq!(of("old").await.labels.unwrap()[label], "unknown");
+    assert_eq!(of("running").await.labels, None);
+    assert!(
+        world
+            .log()
+            .contains("Backup `ended` holds the data of 1 of 4 volumes."),
+        "{}",
+        world.log()
+    );
+    world.update_status().await.unwrap();
+    assert_eq!(of("ended").await.resource_version, ended.resource_version);
+    world.expect_status("active: ").unwrap();
+
+    let listed = act(&mut world, "list-backups", json!({"output": "json"})).await;
+    let listed: Vec<Value> = serde_json::from_str(text(&listed, "backups")).unwrap();
+    let ended = listed.iter().find(|one| one["name"] == "ended").unwrap();
+    assert_eq!(ended["volumes"], "1 of 4");
+}
+
+#[tokio::test]
+async fn detail_of_a_status_has_all_findings() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::deployed(&plane, "detail").await.unwrap();
+    let outcome = act(&mut world, "status-detail", json!({})).await;
+    let findings = text(&outcome, "findings");
+    assert!(
+        findings.starts_with("blocked: run `juju integrate velero-operator"),
+        "{findings}"
+    );
+    world
+        .config("velero-image", "velero:no:image")
+        .await
+        .unwrap();
+    let before = world.status();
+    let outcome = act(&mut world, "status-detail", json!({})).await;
+    let findings = text(&outcome, "findings");
+    assert_eq!(
+        text(&outcome, "number"),
+        findings.lines().count().to_string()
+    );
+    assert!(
+        findings.lines().count() > 1 && findings.contains("velero-image"),
+        "{findings}"
+    );
+    assert_eq!(world.status(), before);
+    world.reset(&["velero-image"]).await.unwrap();
+    world.connect().await.unwrap();
+    let outcome = act(&mut world, "status-detail", json!({})).await;
+    assert_eq!(text(&outcome, "findings"), "active: all is well");
+}
+
+#[tokio::test]
 async fn every_phase_without_work_ends_the_action() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "phases").await.unwrap();

@@ -225,7 +225,8 @@ pub(super) async fn complete(
         kubectl.run_on(&apply, &copy.to_string()).await.unwrap();
     }
     let now = jiff::Timestamp::now().to_string();
-    let status = json!({"status": {"phase": "Completed", "startTimestamp": now}}).to_string();
+    let status = json!({"phase": "Completed", "startTimestamp": now, "completionTimestamp": now});
+    let status = json!({ "status": status }).to_string();
     let patch = ["-n", space, "patch", &object, "--type=merge", "-p", &status];
     kubectl.run(&patch).await.unwrap();
 }

@@ -37,6 +37,7 @@ pub(crate) struct Copy {
     pub(crate) pod_volume: Option<(Key, String)>,
     pub(crate) claim: Option<Key>,
     pub(crate) claim_uid: Option<String>,
+    pub(crate) bytes: u64,
     /// Why it has not arrived.
     pub(crate) failure: Option<String>,
 }
@@ -61,6 +62,8 @@ pub(crate) struct Report {
     without: Vec<(String, Why)>,
     snapshots: usize,
     rest: Rest,
+    /// That were copied.
+    bytes: u64,
 }
 
 /// Finds out which volumes nothing was saved of.
@@ -110,6 +113,7 @@ pub(crate) fn judge(backup: &str, found: &Found) -> Report {
         without,
         snapshots: found.snapshots,
         rest: found.rest,
+        bytes: found.copies.iter().map(|copy| copy.bytes).sum(),
     }
 }
 
@@ -170,6 +174,11 @@ impl Report {
     /// `2 of 3`, of the volumes that have data in the Backup.
     pub(crate) fn saved(&self) -> String {
         format!("{} of {}", self.total - self.without.len(), self.total)
+    }
+
+    /// Of the files and blocks that were copied.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The names of those without, if there are any.
