@@ -100,9 +100,9 @@ pub(super) async fn by_name(cluster: &Cluster, name: &str) -> Result<DynamicObje
 
 /// Reads a Backup by its uid, which the previous charm's users have.
 pub(super) async fn by_uid(cluster: &Cluster, uid: &str) -> Result<DynamicObject, Failure> {
-    let api = cluster.light(&velero::kind("Backup"));
-    let its = |one: Light| (one.uid().as_deref() == Some(uid)).then(|| one.name_any());
-    let found = cluster.sift(&api, ListParams::default(), its).await?;
+    let its = |one: Light| (one.metadata.uid == uid).then_some(one.metadata.name);
+    let kind = velero::kind("Backup");
+    let found = cluster.glean(&kind, ListParams::default(), its).await?;
     match found.first() {
         Some(name) => by_name(cluster, name).await,
         None => Err(unknown(uid)),

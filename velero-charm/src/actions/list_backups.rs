@@ -8,7 +8,7 @@ mod table;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kube::{ResourceExt as _, api::ListParams};
+use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use self::table::table;
@@ -86,11 +86,10 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
 
 /// The newest first; those of one moment by their names.
 async fn rows(cluster: &Cluster, wanted: &Wanted) -> Result<Vec<Row>, Failure> {
-    let api = cluster.light(&velero::kind("Backup"));
+    let kind = velero::kind("Backup");
     let select = ListParams::default().labels(&wanted.selector()).limit(PAGE);
-    let mut rows = cluster
-        .sift(&api, select, |one| Some(Row::of(&one)))
-        .await?;
+    let row = |one: Light| Some(Row::of(one));
+    let mut rows = cluster.glean(&kind, select, row).await?;
     rows.sort_by(|one, other| {
         let moments = other.moment().cmp(&one.moment());
         moments.then_with(|| one.id.cmp(&other.id))
@@ -175,18 +174,19 @@ impl Place {
 }
 
 impl Row {
-    fn of(backup: &Light) -> Self {
+    fn of(backup: Light) -> Self {
+        let Light { metadata, status } = backup;
         let labels = LABELS.iter().filter_map(|key| {
-            let value = backup.labels().get(*key)?;
+            let value = metadata.labels.get(*key)?;
             Some((*key, value.clone()))
         });
         Self {
-            id: backup.name_any(),
-            uid: backup.uid().unwrap_or_default(),
             labels: labels.collect(),
-            created: backup.creation_timestamp().map(|time| time.0),
-            volumes: Note::of(backup),
-            status: backup.status.clone().unwrap_or_default(),
+            created: metadata.created(),
+            volumes: Note::of(&metadata.annotations),
+            id: metadata.name,
+            uid: metadata.uid,
+            status,
         }
     }
 

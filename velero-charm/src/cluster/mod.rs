@@ -120,11 +120,6 @@ impl Cluster {
         Api::all_with(self.client.clone(), &kind.resource)
     }
 
-    /// Objects of a kind in our namespace, of which only this is read.
-    pub(crate) fn light<S: Clone, U: Clone>(&self, kind: &Kind) -> Api<Object<S, U>> {
-        Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource)
-    }
-
     /// Objects of a kind in the whole cluster, of which only the spec is read.
     pub(crate) fn specs<K, S>(&self) -> Api<Object<S, NotUsed>>
     where
@@ -350,6 +345,47 @@ impl Cluster {
         Ok(present(list(api, parameters).await)?
             .map(|list| list.items)
             .unwrap_or_default())
+    }
+
+    /// Lists objects of our namespace page by page, reads of each only what a type says, and keeps something of
+    /// some of them; a kind that is not there has none.
+    pub(crate) async fn glean<O, T>(
+        &self,
+        kind: &Kind,
+        parameters: ListParams,
+        keep: impl Fn(O) -> Option<T>,
+    ) -> Result<Vec<T>, ClusterError>
+    where
+        O: Clone + DeserializeOwned,
+    {
+        let page = async |select: &ListParams| self.page(kind, select).await;
+        Ok(sift(parameters, page, keep).await?.kept)
+    }
+
+    /// The first page of such a list.
+    pub(crate) async fn first<O>(
+        &self,
+        kind: &Kind,
+        select: ListParams,
+    ) -> Result<Vec<O>, ClusterError>
+    where
+        O: Clone + DeserializeOwned,
+    {
+        let page = present(self.page(kind, &select).await)?;
+        Ok(page.map(|page| page.items).unwrap_or_default())
+    }
+
+    async fn page<O>(&self, kind: &Kind, select: &ListParams) -> Result<ObjectList<O>, ClusterError>
+    where
+        O: Clone + DeserializeOwned,
+    {
+        let api = self.dynamic(kind);
+        let one = async || {
+            let request = kube::core::Request::new(api.resource_url()).list(select);
+            let request = request.map_err(kube::Error::BuildRequest)?;
+            self.client.request(request).await
+        };
+        ask(format!("list {}", plural(&api)), one).await
     }
 
     /// Lists objects page by page and keeps something of some of them; a kind that is not there has none.

@@ -4,7 +4,7 @@
 //! Where nothing has ended, one question is asked, whose answer is empty.
 
 use jiff::{SignedDuration, Timestamp};
-use kube::{ResourceExt as _, api::ListParams};
+use kube::api::ListParams;
 use tokio::time::{Duration, timeout};
 use tracing::{debug, info, warn};
 
@@ -51,14 +51,14 @@ pub(super) async fn inspect(role: Role, ctx: &Context, cluster: &Cluster) -> Res
 
 async fn look(ctx: &Context, cluster: &Cluster) -> Result<(), ClusterError> {
     let kind = velero::kind("Backup");
-    let select = ListParams::default()
-        .labels(&format!("!{LOOKED_AT}"))
-        .limit(AT_ONCE);
-    for backup in cluster.list(&cluster.light(&kind), &select).await? {
-        let name = backup.name_any();
+    let select = ListParams::default().labels(&format!("!{LOOKED_AT}"));
+    // Many wait for it once, after an upgrade; they need not all be read in each hook.
+    let some: Vec<Light> = cluster.first(&kind, select.limit(AT_ONCE)).await?;
+    for backup in some {
+        let name = &backup.metadata.name;
         let report = match known(&backup, Timestamp::now()) {
             Known::Later => continue,
-            Known::ByLooking => report(cluster, &name).await?,
+            Known::ByLooking => report(cluster, name).await?,
             Known::Never => None,
         };
         if let Some(warning) = report
@@ -69,7 +69,7 @@ async fn look(ctx: &Context, cluster: &Cluster) -> Result<(), ClusterError> {
         }
         let note = report.as_ref().map(Note::from);
         cluster
-            .merge(&kind, &name, "annotate", Note::metadata(note.as_ref()))
+            .merge(&kind, name, "annotate", Note::metadata(note.as_ref()))
             .await?;
         if let Some(note) = note {
             info!("Backup `{name}` holds the data of {} volumes.", note.saved);
@@ -79,14 +79,14 @@ async fn look(ctx: &Context, cluster: &Cluster) -> Result<(), ClusterError> {
 }
 
 fn known(backup: &Light, now: Timestamp) -> Known {
-    let status = backup.status.clone().unwrap_or_default();
+    let status = &backup.status;
     if !status.has_ended() {
         return Known::Later;
     }
     let Some(ended) = status.ended().filter(|_| status.is_restorable()) else {
         return Known::Never;
     };
-    let made = backup.creation_timestamp().map(|time| time.0);
+    let made = backup.metadata.created();
     let is_from_here = made.is_some_and(|made| made <= ended);
     if is_from_here && now.duration_since(ended) < RECENT {
         Known::ByLooking
@@ -120,7 +120,7 @@ mod tests {
             knowledge(early, &json!({"phase": "InProgress"})),
             Known::Later
         );
-        assert_eq!(knowledge(early, &Value::Null), Known::Later);
+        assert_eq!(knowledge(early, &json!({})), Known::Later);
         assert_eq!(knowledge(early, &ended("Failed", noon)), Known::Never);
         assert_eq!(
             knowledge(early, &ended("Completed", "2026-11-28T10:00:00Z")),

@@ -2,15 +2,39 @@
 //!
 //! **Invariant:** read leniently: one moment that is not understood hides nothing else.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{DynamicObject, Object};
-use serde::{Deserialize, de::IgnoredAny};
+use kube::api::DynamicObject;
+use serde::Deserialize;
 use serde_json::{Value, from_value};
 
 use super::work;
 
-/// One of many, without what nobody reads.
-pub(crate) type Light = Object<Option<IgnoredAny>, Status>;
+/// One of many, without what nobody reads: what managers own of it is half of an object.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Light {
+    pub(crate) metadata: Metadata,
+    pub(crate) status: Status,
+}
+
+/// Of the metadata.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Metadata {
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    creation_timestamp: Option<String>,
+}
+
+impl Metadata {
+    pub(crate) fn created(&self) -> Option<Timestamp> {
+        moment(self.creation_timestamp.as_deref())
+    }
+}
 
 /// What Velero says of it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

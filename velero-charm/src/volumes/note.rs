@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -39,9 +38,9 @@ impl From<&Report> for Note {
 }
 
 impl Note {
-    /// As it stands at a Backup.
-    pub(crate) fn of(backup: &impl ResourceExt) -> Option<Self> {
-        serde_json::from_str(backup.annotations().get(ANNOTATION)?).ok()
+    /// As it stands in a Backup's annotations.
+    pub(crate) fn of(annotations: &BTreeMap<String, String>) -> Option<Self> {
+        serde_json::from_str(annotations.get(ANNOTATION)?).ok()
     }
 
     /// What of a Backup's metadata says that it was looked at, and what was found if that can be known.
@@ -58,7 +57,7 @@ impl Note {
 
 #[cfg(test)]
 mod tests {
-    use kube::api::DynamicObject;
+    use kube::{ResourceExt as _, api::DynamicObject};
 
     use super::*;
 
@@ -70,14 +69,14 @@ mod tests {
             without_data: Some("shop/data (a hostPath volume)".into()),
         };
         let backup: DynamicObject = serde_json::from_value(Note::metadata(Some(&note))).unwrap();
-        assert_eq!(Note::of(&backup), Some(note));
+        assert_eq!(Note::of(backup.annotations()), Some(note));
         assert_eq!(backup.labels()[LOOKED_AT], "known");
     }
 
     #[test]
     fn unknown_leaves_no_annotation() {
         let backup: DynamicObject = serde_json::from_value(Note::metadata(None)).unwrap();
-        assert_eq!(Note::of(&backup), None);
+        assert_eq!(Note::of(backup.annotations()), None);
         assert_eq!(backup.labels()[LOOKED_AT], "unknown");
     }
 }

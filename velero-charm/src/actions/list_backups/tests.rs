@@ -3,8 +3,12 @@ use serde_json::from_value;
 use super::*;
 
 fn row(name: &str, app: Option<&str>, status: &Value) -> Row {
-    let labels =
-        app.map(|app| json!({"app": app, "endpoint": "velero-backup-config", "model": "prod"}));
+    let labels = app.map_or_else(
+        || json!({}),
+        |app| json!({"app": app, "endpoint": "velero-backup-config", "model": "prod"}),
+    );
+    let note = r#"{"saved":"2 of 3","bytes":1048576}"#;
+    let annotations = app.map_or_else(|| json!({}), |_| json!({"velero-operator/volumes": note}));
     let backup: Light = from_value(json!({
         "apiVersion": "velero.io/v1",
         "kind": "Backup",
@@ -12,14 +16,14 @@ fn row(name: &str, app: Option<&str>, status: &Value) -> Row {
             "name": name,
             "uid": format!("{name}-uid"),
             "labels": labels,
-            "annotations": app.map(|_| json!({"velero-operator/volumes": r#"{"saved":"2 of 3","bytes":1048576}"#})),
+            "annotations": annotations,
             "creationTimestamp": "2026-11-28T19:00:00Z",
         },
         "spec": {"includedNamespaces": ["shop"]},
         "status": status,
     }))
     .unwrap();
-    Row::of(&backup)
+    Row::of(backup)
 }
 
 fn rows() -> Vec<Row> {

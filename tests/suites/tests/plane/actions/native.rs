@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::from_value;
 use tokio::sync::mpsc;
 use worlds::kubectl::Kubectl;
@@ -126,6 +127,11 @@ async fn backup_is_waited_for_and_its_volumes_are_named() {
     assert!(rows[2].starts_with("whole "), "{listed}");
 }
 
+async fn metadata(world: &LightWorld, backup: &str) -> ObjectMeta {
+    let backup = world.velero_object("Backup", backup).await.unwrap();
+    backup.unwrap().metadata
+}
+
 #[tokio::test]
 async fn backup_that_ended_is_looked_at_once() {
     let plane = Plane::shared().await.unwrap();
@@ -154,15 +160,7 @@ async fn backup_that_ended_is_looked_at_once() {
     complete(&kubectl, &space, "ended", &[(shop, "cart", "data")]).await;
 
     world.update_status().await.unwrap();
-    let of = async |name| {
-        world
-            .velero_object("Backup", name)
-            .await
-            .unwrap()
-            .unwrap()
-            .metadata
-    };
-    let ended = of("ended").await;
+    let ended = metadata(&world, "ended").await;
     let note = &ended.annotations.as_ref().unwrap()["velero-operator/volumes"];
     assert!(note.contains(r#""saved":"1 of 4""#), "{note}");
     assert!(
@@ -170,8 +168,11 @@ async fn backup_that_ended_is_looked_at_once() {
         "{note}"
     );
     let label = "velero-operator/volumes-looked-at";
-    assert_eq!(of("old").await.labels.unwrap()[label], "unknown");
-    assert_eq!(of("running").await.labels, None);
+    assert_eq!(
+        metadata(&world, "old").await.labels.unwrap()[label],
+        "unknown"
+    );
+    assert_eq!(metadata(&world, "running").await.labels, None);
     assert!(
         world
             .log()
@@ -180,7 +181,10 @@ async fn backup_that_ended_is_looked_at_once() {
         world.log()
     );
     world.update_status().await.unwrap();
-    assert_eq!(of("ended").await.resource_version, ended.resource_version);
+    assert_eq!(
+        metadata(&world, "ended").await.resource_version,
+        ended.resource_version
+    );
     world.expect_status("active: ").unwrap();
 
     let listed = act(&mut world, "list-backups", json!({"output": "json"})).await;
