@@ -24,6 +24,16 @@ const BROKEN: &str = "-relation-broken";
 /// What a program of ours needs to find the API server from inside a pod.
 const IN_CLUSTER: [&str; 2] = ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"];
 
+/// The model's proxies: what Juju says, and what other programs call it.
+const PROXIES: [(&str, &str); 2] = [
+    ("JUJU_CHARM_HTTP_PROXY", "HTTP_PROXY"),
+    ("JUJU_CHARM_HTTPS_PROXY", "HTTPS_PROXY"),
+];
+const NO_PROXY: (&str, &str) = ("JUJU_CHARM_NO_PROXY", "NO_PROXY");
+
+/// Names that are the cluster's own.
+const IN_CLUSTER_NAMES: [&str; 2] = [".svc", ".cluster.local"];
+
 /// Why Juju calls.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Event {
@@ -125,11 +135,31 @@ fn broken_relation(dispatch_path: &str, relation: String) -> Option<String> {
     Some(relation).filter(|id| broken && !id.is_empty())
 }
 
-/// The variables of [`IN_CLUSTER`] as they are set here.
+/// What a program of ours needs to find the API server, and the store.
 pub(crate) fn in_cluster() -> impl Iterator<Item = (&'static str, String)> {
-    IN_CLUSTER
-        .into_iter()
-        .filter_map(|name| Some((name, env::var(name).ok()?)))
+    let way = IN_CLUSTER.into_iter();
+    let way = way.filter_map(|name| Some((name, env::var(name).ok()?)));
+    way.chain(proxies())
+}
+
+/// The proxies of the model, if it has any, with the cluster's own names and API server excepted.
+pub(crate) fn proxies() -> Vec<(&'static str, String)> {
+    proxies_of(|name| env::var(name).ok())
+}
+
+fn proxies_of(get: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
+    let set = |name| get(name).filter(|value| !value.trim().is_empty());
+    let proxies = PROXIES
+        .iter()
+        .filter_map(|(juju, name)| Some((*name, set(juju)?)));
+    let mut proxies: Vec<_> = proxies.collect();
+    if !proxies.is_empty() {
+        let [host, _] = IN_CLUSTER;
+        let own = IN_CLUSTER_NAMES.map(ToOwned::to_owned);
+        let excepted = set(NO_PROXY.0).into_iter().chain(own).chain(set(host));
+        proxies.push((NO_PROXY.1, excepted.collect::<Vec<_>>().join(",")));
+    }
+    proxies
 }
 
 #[cfg(test)]
@@ -186,6 +216,31 @@ mod tests {
         assert_eq!(
             broken_relation("hooks/tape-relation-broken", String::new()),
             None
+        );
+    }
+
+    #[test]
+    fn proxies_of_the_model_leave_the_cluster_out() {
+        let of = |set: &[(&str, &str)]| {
+            proxies_of(|name| {
+                let found = set.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let always = [
+            ("JUJU_CHARM_HTTP_PROXY", ""),
+            ("JUJU_CHARM_NO_PROXY", "127.0.0.1,localhost"),
+            ("KUBERNETES_SERVICE_HOST", "10.1.0.1"),
+        ];
+        assert_eq!(of(&always), []);
+        let https = ("JUJU_CHARM_HTTPS_PROXY", "http://p:3128");
+        let excepted = "127.0.0.1,localhost,.svc,.cluster.local,10.1.0.1";
+        assert_eq!(
+            of(&[&always[..], &[https]].concat()),
+            [
+                ("HTTPS_PROXY", https.1.to_owned()),
+                ("NO_PROXY", excepted.to_owned())
+            ]
         );
     }
 }

@@ -251,6 +251,7 @@ fn server(deployment: &mut Value, workload: &Workload) {
         }
         workload.settings.server.lay_over(container);
     }
+    workload.settings.server.lay_over_pod(pod);
     explain_exits(pod, "containers");
 }
 
@@ -264,6 +265,7 @@ fn agent(daemon_set: &mut Value, workload: &Workload) {
         rights["capabilities"] = json!({"drop": ["ALL"]});
         workload.settings.node_agent.lay_over(container);
     }
+    workload.settings.node_agent.lay_over_pod(pod);
     explain_exits(pod, "containers");
 }
 

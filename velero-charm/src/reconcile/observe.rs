@@ -28,7 +28,7 @@ use tokio::try_join;
 use tracing::debug;
 
 use self::observers::Observers;
-pub(super) use self::surroundings::{CSI_SNAPSHOTS, Surroundings};
+pub(super) use self::surroundings::{CSI_SNAPSHOTS, PRIORITY_CLASS, Surroundings};
 use super::trust::patiently;
 use crate::{
     cluster::{Cluster, ClusterError, Kind},

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Everything that is set; what is not is as Velero has it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -24,6 +24,8 @@ pub(crate) struct ProgramSettings {
     arguments: BTreeMap<String, String>,
     /// Fields of its container.
     container: Map<String, Value>,
+    /// Fields of its pod.
+    pod: Map<String, Value>,
 }
 
 /// One of Velero's programs.
@@ -40,6 +42,12 @@ pub(crate) enum Place {
     Argument(Program, &'static str),
     /// A field of the program's container.
     Container(Program, &'static [&'static str]),
+    /// A variable in its environment.
+    Variable(Program, &'static str),
+    /// A field of its pod.
+    Pod(Program, &'static str),
+    /// The node's folder behind a volume of its pod: this one below the value.
+    Folder(Program, &'static str, &'static str),
 }
 
 impl FromIterator<(Place, Value)> for Settings {
@@ -54,6 +62,21 @@ impl FromIterator<(Place, Value)> for Settings {
                 Place::Container(program, path) => {
                     let container = &mut settings.program(program).container;
                     lay_over(container, &nested(path, value));
+                }
+                Place::Variable(program, name) => {
+                    let variable = json!([{"name": name, "value": word(&value)}]);
+                    let container = &mut settings.program(program).container;
+                    lay_over(container, &nested(&["env"], variable));
+                }
+                Place::Pod(program, field) => {
+                    let pod = &mut settings.program(program).pod;
+                    lay_over(pod, &nested(&[field], value));
+                }
+                Place::Folder(program, volume, below) => {
+                    let path = format!("{}/{below}", word(&value));
+                    let volume = json!([{"name": volume, "hostPath": {"path": path}}]);
+                    let pod = &mut settings.program(program).pod;
+                    lay_over(pod, &nested(&["volumes"], volume));
                 }
             }
         }
@@ -95,6 +118,13 @@ impl ProgramSettings {
         }
     }
 
+    /// Sets them in the program's pod, but for its containers.
+    pub(crate) fn lay_over_pod(&self, pod: &mut Value) {
+        if let Some(pod) = pod.as_object_mut() {
+            lay_over(pod, &self.pod);
+        }
+    }
+
     /// What a flag is set to.
     pub(crate) fn argument(&self, flag: &str) -> Option<&str> {
         self.arguments.get(flag).map(String::as_str)
@@ -129,11 +159,15 @@ fn nested(path: &[&str], value: Value) -> Map<String, Value> {
     }
 }
 
-/// Sets the fields of one object in another and leaves its others.
+/// Sets the fields of one object in another and leaves its others. Items of lists are known by their names, where
+/// they have any.
 fn lay_over(fields: &mut Map<String, Value>, over: &Map<String, Value>) {
     for (name, value) in over {
         match (fields.get_mut(name), value) {
             (Some(Value::Object(below)), Value::Object(over)) => lay_over(below, over),
+            (Some(Value::Array(items)), Value::Array(over)) if over.iter().all(is_named) => {
+                over.iter().for_each(|one| lay_over_item(items, one));
+            }
             _ => {
                 fields.insert(name.clone(), value.clone());
             }
@@ -141,10 +175,20 @@ fn lay_over(fields: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
+fn is_named(item: &Value) -> bool {
+    item.get("name").is_some()
+}
+
+fn lay_over_item(items: &mut Vec<Value>, over: &Value) {
+    let mut same = items.iter_mut();
+    match (same.find(|item| item["name"] == over["name"]), over) {
+        (Some(Value::Object(item)), Value::Object(over)) => lay_over(item, over),
+        _ => items.push(over.clone()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -176,5 +220,40 @@ mod tests {
         assert_eq!(settings.server.resource("limits", "cpu"), Some("2"));
         let agent = settings.node_agent.laid_over(vec!["node-agent".into()]);
         assert_eq!(agent, ["node-agent", "--moves=true"]);
+    }
+
+    #[test]
+    fn items_are_laid_over_those_of_their_name() {
+        let settings: Settings = [
+            (
+                Place::Variable(Program::NodeAgent, "HTTP_PROXY"),
+                json!("p"),
+            ),
+            (
+                Place::Folder(Program::NodeAgent, "host-pods", "pods"),
+                json!("/k"),
+            ),
+            (
+                Place::Pod(Program::NodeAgent, "tolerations"),
+                json!([{"operator": "Exists"}]),
+            ),
+        ]
+        .into_iter()
+        .collect();
+        let mut container = json!({"args": [], "env": [{"name": "HOME", "value": "/"}]});
+        settings.node_agent.lay_over(&mut container);
+        let variables =
+            json!([{"name": "HOME", "value": "/"}, {"name": "HTTP_PROXY", "value": "p"}]);
+        assert_eq!(container["env"], variables);
+
+        let mut pod = json!({"volumes": [
+            {"name": "host-pods", "hostPath": {"path": "/var/lib/kubelet/pods"}}, {"name": "scratch"},
+        ]});
+        settings.node_agent.lay_over_pod(&mut pod);
+        let wanted = json!({
+            "volumes": [{"name": "host-pods", "hostPath": {"path": "/k/pods"}}, {"name": "scratch"}],
+            "tolerations": [{"operator": "Exists"}],
+        });
+        assert_eq!(pod, wanted);
     }
 }

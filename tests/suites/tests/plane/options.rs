@@ -1,6 +1,7 @@
 //! What options become in the cluster, set and set back; who is restarted, and what waits for work in flight.
 
 use serde_json::{Value, json};
+use worlds::operator::APP;
 use worlds::plane::{LightWorld, Plane};
 
 use crate::here;
@@ -166,6 +167,77 @@ async fn snapshots_can_be_taken(world: &LightWorld) {
         .unwrap();
 }
 
+/// Options of which each has a row in the table, and a unit test; here they meet the API server and the scheduler.
+const TOGETHER: &[(&str, &str)] = &[
+    ("default-backup-ttl", "48h"),
+    ("concurrent-backups", "2"),
+    ("item-block-workers", "3"),
+    ("tolerations", "dedicated=backup:NoSchedule,gpu"),
+    ("priority-class", "system-cluster-critical"),
+    ("image-pull-secret", "pull"),
+    ("log-level", "debug"),
+    ("log-format", "json"),
+    ("kubelet-root-dir", "/var/lib/k0s/kubelet"),
+];
+
+async fn all_at_once(world: &mut LightWorld) {
+    let before = [object(world, SERVER).await, object(world, NODE_AGENT).await];
+    world.juju.config(APP, TOGETHER).unwrap();
+    world
+        .juju
+        .model_config("juju-https-proxy", "http://proxy.example:3128")
+        .unwrap();
+    world.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+    let run = world.update_status().await.unwrap();
+    assert_eq!(run.statuses, [], "the next hook changes nothing");
+    let [server, agent] = [SERVER, NODE_AGENT].map(|name| object(world, name));
+    let [server, agent] =
+        [server.await, agent.await].map(|one| one["spec"]["template"].to_string());
+    for text in [
+        r#""--default-backup-ttl=48h""#,
+        r#""--concurrent-backups=2""#,
+        r#""--item-block-worker-count=3""#,
+    ] {
+        assert!(
+            server.contains(text) && !agent.contains(text),
+            "{text}: {server}"
+        );
+    }
+    for text in [
+        r#"{"effect":"NoSchedule","key":"dedicated","operator":"Equal","value":"backup"}"#,
+        r#""priorityClassName":"system-cluster-critical""#,
+        r#""imagePullSecrets":[{"name":"pull"}]"#,
+        r#""--log-level=debug""#,
+        r#""--log-format=json""#,
+        r#"{"name":"HTTPS_PROXY","value":"http://proxy.example:3128"}"#,
+        ".svc,.cluster.local,",
+    ] {
+        assert!(
+            server.contains(text) && agent.contains(text),
+            "{text}: {server} {agent}"
+        );
+    }
+    for folder in ["/var/lib/k0s/kubelet/pods", "/var/lib/k0s/kubelet/plugins"] {
+        assert!(agent.contains(folder), "{folder}: {agent}");
+    }
+
+    let options: Vec<_> = TOGETHER.iter().map(|(option, _)| *option).collect();
+    world.juju.model_proxy("juju-https-proxy", "").unwrap();
+    world.reset(&options).await.unwrap();
+    world.expect_status("active: ").unwrap();
+    for (name, before) in [SERVER, NODE_AGENT].into_iter().zip(before) {
+        let after = object(world, name).await;
+        assert_eq!(after["spec"], before["spec"], "{name}");
+    }
+
+    world.config("priority-class", "high").await.unwrap();
+    let named = "make the PriorityClass, or reset the option: `priority-class` is `high`";
+    world.expect_in_status("blocked: ", &[named]).unwrap();
+    world.reset(&["priority-class"]).await.unwrap();
+    world.expect_status("active: ").unwrap();
+}
+
 async fn edits_stay_where_no_option_is_set(world: &mut LightWorld) {
     let memory = async |world: &LightWorld| {
         let server = object(world, SERVER).await;
@@ -249,4 +321,5 @@ async fn options_are_set_and_set_back_and_restarts_wait() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     edits_stay_where_no_option_is_set(&mut world).await;
+    all_at_once(&mut world).await;
 }

@@ -2,6 +2,7 @@
 
 mod snapshots;
 mod table;
+mod texts;
 
 use provider_api::Problem;
 use serde_json::{Map, Value};
@@ -9,10 +10,10 @@ use serde_json::{Map, Value};
 use self::table::{Form, MOVE_DATA, ROWS, Row, Text};
 use crate::{
     cluster::quantity::Quantity,
-    reconcile::observe::{CSI_SNAPSHOTS, Surroundings},
+    reconcile::observe::{CSI_SNAPSHOTS, PRIORITY_CLASS, Surroundings},
     velero::{
         install::NodeAgent,
-        settings::{ProgramSettings, Settings},
+        settings::{Place, Program, ProgramSettings, Settings},
     },
 };
 
@@ -62,6 +63,16 @@ pub(super) fn read(
             Err(fault) => problems.push(fault.of(row.option)),
         }
     }
+    for (name, value) in &surroundings.proxies {
+        for program in [Program::Server, Program::NodeAgent] {
+            settings.push((Place::Variable(program, name), value.as_str().into()));
+        }
+    }
+    if let Some(class) = &surroundings.missing_priority_class {
+        let reason = format!("is `{class}`, which the cluster does not have");
+        let remedy = "make the PriorityClass, or reset the option";
+        problems.push(Problem::invalid(PRIORITY_CLASS, reason, remedy));
+    }
     let settings: Settings = settings.into_iter().collect();
     problems.extend(misfits(&settings.server, "", &SERVER));
     problems.extend(misfits(&settings.node_agent, "node-agent-", &NODE_AGENT));
@@ -102,18 +113,23 @@ impl Row {
                     read(&text).map_err(|reason| Fault::new(reason, format!("set it to {shape}")));
                 value.map(Some)
             }
-            Form::InCluster(words, read) => {
-                let default = words.first().copied().unwrap_or_default();
-                let word = super::text(config, self.option, default);
-                if words.contains(&word.as_str()) {
-                    read(&word, surroundings)
-                } else {
-                    let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
-                    let remedy = format!("set it to one of {}", words.join(", "));
-                    Err(Fault::new("is none of its words", remedy))
-                }
+            Form::Word(words) => {
+                let word = self.word(words, config)?;
+                Ok((Some(&word.as_str()) != words.first()).then(|| word.into()))
             }
+            Form::InCluster(words, read) => read(&self.word(words, config)?, surroundings),
         }
+    }
+
+    fn word(&self, words: &[&str], config: &Map<String, Value>) -> Result<String, Fault> {
+        let default = words.first().copied().unwrap_or_default();
+        let word = super::text(config, self.option, default);
+        if words.contains(&word.as_str()) {
+            return Ok(word);
+        }
+        let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+        let remedy = format!("set it to one of {}", words.join(", "));
+        Err(Fault::new("is none of its words", remedy))
     }
 }
 

@@ -23,6 +23,10 @@ are right. An option at its default leaves Velero its own value.
 What an option sets is the charm's: an edit of it by hand is undone, and where an option takes the place of memory
 or processors that somebody had set, the log says so. What no option sets stays as it was edited.
 
+The model's proxies (`juju-http-proxy`, `juju-https-proxy`, `juju-no-proxy`) become `HTTP_PROXY`, `HTTPS_PROXY` and
+`NO_PROXY` of the server and the node agent, of what they start, and of the CLI behind `run`; names and addresses of
+Services are excepted. They stand in the pods as they stand in `juju model-config`, a password in them too.
+
 A restart is held back while a Backup, a Restore or the data of a volume is worked on, for six hours at most.
 
 | option | default | what it may be | becomes | restarts |
@@ -107,7 +111,7 @@ fn range(row: &Row) -> String {
             format!("{} to {}", range.start(), range.end())
         }
         Form::Text(text) => text.shape.into(),
-        Form::InCluster(words, _) => {
+        Form::Word(words) | Form::InCluster(words, _) => {
             let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
             words.join(", ")
         }
@@ -125,11 +129,18 @@ fn becomes(place: Place) -> String {
     match place {
         Place::Argument(program, flag) => format!("`--{flag}` of {}", who(program)),
         Place::Container(program, path) => format!("`{}` of {}", path.join("."), who(program)),
+        Place::Variable(program, name) => format!("`{name}` of {}", who(program)),
+        Place::Pod(program, field) => format!("`{field}` of the pod of {}", who(program)),
+        Place::Folder(program, volume, _) => format!("volume `{volume}` of {}", who(program)),
     }
 }
 
 fn restarts(place: Place) -> &'static str {
     match place {
-        Place::Argument(program, _) | Place::Container(program, _) => who(program),
+        Place::Argument(program, _)
+        | Place::Container(program, _)
+        | Place::Variable(program, _)
+        | Place::Pod(program, _)
+        | Place::Folder(program, ..) => who(program),
     }
 }

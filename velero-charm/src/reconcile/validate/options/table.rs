@@ -6,14 +6,16 @@
 
 use std::ops::RangeInclusive;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Fault, snapshots};
+use super::{
+    Fault, snapshots,
+    texts::{DURATION, FOLDER, LABELS, NAME, PULL_SECRET, QUANTITY, TOLERATIONS},
+};
 use crate::{
-    cluster::quantity::Quantity,
-    reconcile::observe::{CSI_SNAPSHOTS, Surroundings},
+    reconcile::observe::{CSI_SNAPSHOTS, PRIORITY_CLASS, Surroundings},
     velero::settings::{
-        Place::{self, Argument, Container},
+        Place::{self, Argument, Container, Folder, Pod},
         Program::{NodeAgent, Server},
     },
 };
@@ -31,11 +33,13 @@ pub(super) struct Row {
 pub(super) enum Form {
     /// False by default.
     Flag,
-    #[expect(dead_code, reason = "options with numbers follow")]
+    /// A whole number.
     Number {
         default: i64,
         range: fn() -> RangeInclusive<i64>,
     },
+    /// One of these words, of which the first is the default.
+    Word(&'static [&'static str]),
     /// Empty by default.
     Text(Text),
     /// One of these words, of which the first is the default. What it means depends on the cluster.
@@ -110,14 +114,75 @@ pub(super) const ROWS: &[Row] = &[
         form: Form::Text(QUANTITY),
         places: &[Container(NodeAgent, &["resources", "limits", "memory"])],
     },
-];
-
-/// Memory or processors.
-const QUANTITY: Text = Text {
-    shape: "a quantity such as `500m` or `1Gi`",
-    read: |text| match Quantity::parse(text) {
-        Some(quantity) if quantity > Quantity::ZERO => Ok(json!(text)),
-        Some(_) => Err("is not more than zero".into()),
-        None => Err("is no quantity".into()),
+    Row {
+        option: "default-backup-ttl",
+        form: Form::Text(DURATION),
+        places: &[Argument(Server, "default-backup-ttl")],
     },
-};
+    Row {
+        option: "concurrent-backups",
+        form: Form::Number {
+            default: 1,
+            range: || 1..=100,
+        },
+        places: &[Argument(Server, "concurrent-backups")],
+    },
+    Row {
+        option: "item-block-workers",
+        form: Form::Number {
+            default: 1,
+            range: || 1..=100,
+        },
+        places: &[Argument(Server, "item-block-worker-count")],
+    },
+    Row {
+        option: "node-selector",
+        form: Form::Text(LABELS),
+        places: &[Pod(Server, "nodeSelector")],
+    },
+    Row {
+        option: "tolerations",
+        form: Form::Text(TOLERATIONS),
+        places: &[Pod(Server, "tolerations"), Pod(NodeAgent, "tolerations")],
+    },
+    Row {
+        option: PRIORITY_CLASS,
+        form: Form::Text(NAME),
+        places: &[
+            Pod(Server, "priorityClassName"),
+            Pod(NodeAgent, "priorityClassName"),
+        ],
+    },
+    Row {
+        option: "image-pull-secret",
+        form: Form::Text(PULL_SECRET),
+        places: &[
+            Pod(Server, "imagePullSecrets"),
+            Pod(NodeAgent, "imagePullSecrets"),
+        ],
+    },
+    Row {
+        option: "log-level",
+        form: Form::Word(&["info", "debug", "warning", "error"]),
+        places: &[
+            Argument(Server, "log-level"),
+            Argument(NodeAgent, "log-level"),
+        ],
+    },
+    Row {
+        option: "log-format",
+        form: Form::Word(&["text", "json"]),
+        places: &[
+            Argument(Server, "log-format"),
+            Argument(NodeAgent, "log-format"),
+        ],
+    },
+    Row {
+        option: "kubelet-root-dir",
+        form: Form::Text(FOLDER),
+        places: &[
+            Folder(NodeAgent, "host-pods", "pods"),
+            Folder(NodeAgent, "host-plugins", "plugins"),
+        ],
+    },
+];

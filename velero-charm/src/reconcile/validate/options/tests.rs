@@ -14,6 +14,7 @@ fn surroundings() -> Surroundings {
                 lack: Lack::None,
             }],
         },
+        ..Surroundings::default()
     }
 }
 
@@ -42,7 +43,7 @@ fn options_are_declared_as_they_are_read() {
             Form::Flag => ("boolean", json!(false)),
             Form::Number { default, .. } => ("int", json!(default)),
             Form::Text(..) => ("string", json!("")),
-            Form::InCluster(words, _) => ("string", json!(words[0])),
+            Form::Word(words) | Form::InCluster(words, _) => ("string", json!(words[0])),
         };
         assert_eq!(option["type"], kind, "{}", row.option);
         assert_eq!(option["default"], default, "{}", row.option);
@@ -77,6 +78,20 @@ fn bad_values_are_named_all_at_once_with_what_to_do() {
         ("node-agent-cpu-limit", json!("m"), "is no quantity"),
         ("node-agent-memory-request", json!("1mi"), "is no quantity"),
         ("node-agent-memory-limit", json!("1.5.0"), "is no quantity"),
+        ("default-backup-ttl", json!("30d"), "is no such duration"),
+        ("concurrent-backups", json!(0), "is 0"),
+        ("item-block-workers", json!(101), "is 101"),
+        (
+            "node-selector",
+            json!("disk=ssd,zone"),
+            "has no `=` in `zone`",
+        ),
+        ("tolerations", json!("gpu:Never"), "is no taint"),
+        ("priority-class", json!("High"), "is no name"),
+        ("image-pull-secret", json!("a b"), "is no name"),
+        ("log-level", json!("loud"), "is none of its words"),
+        ("log-format", json!("xml"), "is none of its words"),
+        ("kubelet-root-dir", json!("var/lib"), "is no absolute path"),
     ];
     let config = bad
         .iter()
@@ -154,4 +169,69 @@ fn data_is_moved_where_there_are_snapshots_and_node_agents() {
             "needs the node agent"
         ]
     );
+}
+
+#[test]
+fn texts_become_what_pods_take() {
+    let pod = |option: &str, text: &str| {
+        let read = read_alone(&json!({option: text}));
+        assert_eq!(read.problems, [], "{option}={text}");
+        let mut pod = json!({});
+        read.settings.server.lay_over_pod(&mut pod);
+        read.settings.node_agent.lay_over_pod(&mut pod);
+        pod
+    };
+    for (option, text, expected) in [
+        (
+            "node-selector",
+            "example.com/disk=ssd, zone=",
+            json!({"nodeSelector": {"example.com/disk": "ssd", "zone": ""}}),
+        ),
+        (
+            "tolerations",
+            "dedicated=backup:NoSchedule,gpu",
+            json!({"tolerations": [
+                {"key": "dedicated", "operator": "Equal", "value": "backup", "effect": "NoSchedule"},
+                {"key": "gpu", "operator": "Exists"},
+            ]}),
+        ),
+        (
+            "tolerations",
+            "*",
+            json!({"tolerations": [{"operator": "Exists"}]}),
+        ),
+        (
+            "image-pull-secret",
+            "pull",
+            json!({"imagePullSecrets": [{"name": "pull"}]}),
+        ),
+        (
+            "priority-class",
+            "high",
+            json!({"priorityClassName": "high"}),
+        ),
+        (
+            "kubelet-root-dir",
+            "/k/",
+            json!({"volumes": [
+                {"name": "host-pods", "hostPath": {"path": "/k/pods"}},
+                {"name": "host-plugins", "hostPath": {"path": "/k/plugins"}},
+            ]}),
+        ),
+    ] {
+        assert_eq!(pod(option, text), expected);
+    }
+}
+
+#[test]
+fn priority_class_that_is_not_there_is_named() {
+    let surroundings = Surroundings {
+        missing_priority_class: Some("high".into()),
+        ..Surroundings::default()
+    };
+    let read = read_in(&surroundings, &json!({"priority-class": "high"}));
+    let [problem] = read.problems.as_slice() else {
+        panic!("{:?}", read.problems);
+    };
+    assert!(problem.to_string().contains("`high`"), "{problem}");
 }
