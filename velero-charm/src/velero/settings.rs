@@ -166,7 +166,9 @@ fn lay_over(fields: &mut Map<String, Value>, over: &Map<String, Value>) {
         match (fields.get_mut(name), value) {
             (Some(Value::Object(below)), Value::Object(over)) => lay_over(below, over),
             (Some(Value::Array(items)), Value::Array(over)) if over.iter().all(is_named) => {
-                over.iter().for_each(|one| lay_over_item(items, one));
+                for one in over {
+                    lay_over_item(items, one);
+                }
             }
             _ => {
                 fields.insert(name.clone(), value.clone());

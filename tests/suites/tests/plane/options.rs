@@ -185,7 +185,7 @@ async fn all_at_once(world: &mut LightWorld) {
     world.juju.config(APP, TOGETHER).unwrap();
     world
         .juju
-        .model_config("juju-https-proxy", "http://proxy.example:3128")
+        .model_proxy("juju-https-proxy", "http://proxy.example:3128")
         .unwrap();
     world.settle().await.unwrap();
     world.expect_status("active: ").unwrap();

@@ -65,7 +65,7 @@ pub(super) const LABELS: Text = Text {
         for label in parts(text) {
             let (key, value) = label
                 .split_once('=')
-                .ok_or(format!("has no `=` in `{label}`"))?;
+                .ok_or_else(|| format!("has no `=` in `{label}`"))?;
             if !is_key(key) || !is_value(value) {
                 return Err(format!("has `{label}`, which is no label"));
             }
