@@ -31,6 +31,7 @@ mod many;
 mod neutral;
 mod observers;
 mod options;
+mod papers;
 mod past;
 mod property;
 mod proxy;

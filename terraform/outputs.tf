@@ -1,0 +1,25 @@
+output "application_name" {
+  description = "Name of the application"
+  value       = juju_application.velero_operator.name
+}
+
+output "offers" {
+  description = "URL of each offer, by its endpoint"
+  value       = { for endpoint, offer in juju_offer.provides : endpoint => offer.url }
+}
+
+# The two maps hold what charmcraft.yaml declares; a test compares them.
+output "provides" {
+  description = "Endpoints that the charm provides, by their name with `_`"
+  value       = {}
+}
+
+output "requires" {
+  description = "Endpoints that the charm requires, by their name with `_`"
+  value = {
+    azure_service_principal = "azure-service-principal"
+    azure_storage           = "azure-storage"
+    gcs_credentials         = "gcs-credentials"
+    s3_credentials          = "s3-credentials"
+  }
+}
