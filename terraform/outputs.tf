@@ -11,7 +11,10 @@ output "offers" {
 # The two maps hold what charmcraft.yaml declares; a test compares them.
 output "provides" {
   description = "Endpoints that the charm provides, by their name with `_`"
-  value       = {}
+  value = {
+    grafana_dashboard = "grafana-dashboard"
+    metrics_endpoint  = "metrics-endpoint"
+  }
 }
 
 output "requires" {

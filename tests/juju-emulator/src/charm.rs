@@ -4,17 +4,21 @@
 //! not in it.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use zip::ZipArchive;
+use zip::result::ZipError;
 
 /// Where a charm comes from.
 #[derive(Debug, Clone)]
 pub enum CharmSource {
+    /// A `.charm` as charmcraft packs it.
+    Archive(PathBuf),
     /// A directory with `metadata.yaml`, `dispatch` and so on.
     Directory(PathBuf),
     /// Parts, as charmcraft puts them together.
@@ -134,6 +138,7 @@ impl Charm {
     pub fn unpack(source: &CharmSource, directory: &Path) -> Result<Self> {
         fs::create_dir_all(directory)?;
         match source {
+            CharmSource::Archive(file) => extract(file, directory)?,
             CharmSource::Directory(from) => copy_tree(from, directory, Copying::Bytes)?,
             CharmSource::Parts {
                 charmcraft,
@@ -181,6 +186,15 @@ impl Charm {
         fs::create_dir_all(directory)?;
         copy_tree(&self.directory, directory, Copying::Links)
     }
+}
+
+/// Modes are those in the archive; Juju makes nothing but hooks executable.
+fn extract(archive: &Path, directory: &Path) -> Result<()> {
+    let unpacked = File::open(archive)
+        .map_err(ZipError::from)
+        .and_then(ZipArchive::new)
+        .and_then(|mut archive| archive.extract(directory));
+    unpacked.with_context(|| format!("unpacking {}", archive.display()))
 }
 
 fn endpoints(

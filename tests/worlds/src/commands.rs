@@ -1,4 +1,4 @@
-//! Commands of Juju that both the README and a person at a model type.
+//! Commands of Juju that both pages for users and a person at a model type.
 //!
 //! What only one of them needs, such as `deploy` or `status`, is defined there, beside these.
 
@@ -47,11 +47,33 @@ pub enum Change {
         /// `app` or `app:endpoint`.
         two: String,
     },
+    /// Ends a relation.
+    RemoveRelation {
+        /// `app` or `app:endpoint`.
+        one: String,
+        /// `app` or `app:endpoint`.
+        two: String,
+    },
+    /// Removes an application.
+    RemoveApplication {
+        /// The application.
+        app: String,
+        /// Whether or not its last hooks succeed.
+        #[arg(long)]
+        force: bool,
+    },
     /// Makes a secret that applications can be granted.
     AddSecret {
         /// Its name.
         name: String,
         /// `key=value` or `key#file=path`.
+        content: Vec<String>,
+    },
+    /// Gives a secret another content.
+    UpdateSecret {
+        /// Its name or address.
+        name: String,
+        /// `key=value`.
         content: Vec<String>,
     },
     /// Lets an application read a secret.
@@ -91,6 +113,11 @@ impl Change {
                 }
             }
             Self::Integrate { one, two } => drop(juju.integrate(one, two)?),
+            Self::RemoveRelation { one, two } => juju.remove_relation(one, two)?,
+            Self::RemoveApplication { app, force } if *force => {
+                juju.remove_application_by_force(app)?;
+            }
+            Self::RemoveApplication { app, .. } => juju.remove_application(app)?,
             Self::AddSecret { name, content } => {
                 let content = contents(content)?;
                 let content: Vec<_> = content
@@ -99,6 +126,7 @@ impl Change {
                     .collect();
                 return juju.add_secret(name, &content).map(Some);
             }
+            Self::UpdateSecret { name, content } => juju.update_secret(name, &pairs(content)?)?,
             Self::GrantSecret { name, app } => juju.grant_secret(name, app)?,
         }
         Ok(None)

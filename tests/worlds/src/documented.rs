@@ -1,7 +1,7 @@
-//! The README's own commands, from an empty model to a restored backup, and a hand that types them.
+//! The commands of README, tutorial and how-to guides, and a hand that types them.
 //!
-//! Invariant: the demo and tests carry out, word for word, what a reader of the README would copy. A line
-//! that the hand does not understand is an error; none is left out.
+//! Invariant: the demo and tests carry out, word for word, what a reader would copy. A line that the hand does not
+//! understand is an error; none is left out but those that are marked with the reason (`pages.rs`).
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -16,6 +16,8 @@ use juju_emulator::{
 
 use crate::commands::{self, Change, pairs, parameters};
 use crate::operator::{APP, AZURE, GCS, S3, workspace};
+use crate::operator::{APP, AZURE, S3, workspace};
+use crate::pages;
 use crate::store::Store;
 use crate::stores::integrators;
 
@@ -25,7 +27,7 @@ pub const SHOP: &str = "shop";
 /// The README's section with the commands.
 const SECTION: &str = "## From an empty model to a restored backup";
 
-/// A line of the README.
+/// A line that a reader copies.
 #[derive(Debug, Clone)]
 pub struct Line {
     text: String,
@@ -74,6 +76,15 @@ pub struct Hand {
 pub fn lines(integrator: &str) -> Result<Vec<Line>> {
     let readme = fs::read_to_string(workspace().join("README.md"))?;
     lines_of(&readme, integrator)
+}
+
+/// The lines of a page below `docs`, in their order, but for those that are marked.
+pub fn lines_of_page(page: &str) -> Result<Vec<Line>> {
+    let blocks = pages::blocks(&fs::read_to_string(workspace().join("docs").join(page))?)?;
+    let run = blocks.iter().filter(|block| block.not_run.is_none());
+    run.flat_map(|block| &block.commands)
+        .map(|line| Line::understood(line).with_context(|| format!("docs/{page}")))
+        .collect()
 }
 
 /// The options that the README sets so that a backup has the files of volumes.
@@ -261,7 +272,7 @@ impl Hand {
             let end = part.find(|c| !is_of_name(c)).unwrap_or(part.len());
             let (name, rest) = part.split_at(end);
             let value = self.variables.get(name);
-            filled += value.with_context(|| format!("the README does not say what ${name} is"))?;
+            filled += value.with_context(|| format!("nothing says what ${name} is"))?;
             filled += rest;
         }
         Ok(filled)

@@ -10,6 +10,7 @@ pub mod foreign_charms;
 pub mod kubectl;
 pub mod matrix;
 pub mod operator;
+pub mod pages;
 pub mod past;
 pub mod plane;
 pub mod prometheus;

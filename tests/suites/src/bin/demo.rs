@@ -2,11 +2,13 @@
 
 #![expect(clippy::print_stdout, reason = "a demo is there to be read")]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use juju_emulator::{ActionOutcome, Juju};
+use clap::Parser;
+use juju_emulator::{ActionOutcome, CharmSource, Juju};
 use kube_stack::{Progress, Stack};
 use worlds::documented::{self, Hand, Line, Moment, SHOP};
 use worlds::operator::{self, S3, UNIT};
@@ -15,6 +17,14 @@ use worlds::store::Store;
 
 const MODEL: &str = "backups";
 const BUCKET: &str = "demo";
+
+/// One backup, lost and restored, by the README's commands.
+#[derive(Parser)]
+struct Arguments {
+    /// A `.charm` that `cargo pack` has made, instead of what is built from the sources.
+    #[arg(long)]
+    charm: Option<PathBuf>,
+}
 
 /// Prints each step with what came of it, and remembers how long it took.
 #[derive(Default)]
@@ -31,7 +41,7 @@ struct AtStake {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match Box::pin(demo()).await {
+    match Box::pin(demo(Arguments::parse())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("\nThe demo failed: {error:#}\nTake the stack down: cargo stack down");
@@ -40,21 +50,22 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn demo() -> Result<()> {
+async fn demo(arguments: Arguments) -> Result<()> {
     let begun = Instant::now();
     let progress = Progress::to_stderr();
     println!("The commands of README.md: real Kubernetes, real Velero, a real S3 store.");
     let stack = Box::pin(Stack::up(&progress)).await?;
-    progress
-        .step("build the charm", operator::program())
-        .await?;
+    let charm = match arguments.charm {
+        Some(file) => CharmSource::Archive(file),
+        None => progress.step("build the charm", operator::charm()).await?,
+    };
     let emulator = async { juju_emulator::build_programs() };
     progress.step("build the emulator", emulator).await?;
     stack.s3().create_bucket(BUCKET).await?;
 
     let mut juju = fresh_model(&stack).await?;
     let mut steps = Steps::default();
-    let files = Box::pin(story(&stack, &mut juju, &mut steps)).await?;
+    let files = Box::pin(story(&stack, &mut juju, charm, &mut steps)).await?;
 
     println!("\nThe files came back as they were:\n{files}\n");
     for (what, seconds) in &steps.times {
@@ -88,9 +99,14 @@ async fn fresh_model(stack: &Stack) -> Result<Juju> {
 }
 
 /// Gives the checksums of the files that came back.
-async fn story(stack: &Stack, juju: &mut Juju, steps: &mut Steps) -> Result<String> {
+async fn story(
+    stack: &Stack,
+    juju: &mut Juju,
+    charm: CharmSource,
+    steps: &mut Steps,
+) -> Result<String> {
     let store = Store::S3(stack.s3());
-    let mut hand = Hand::new(operator::charm().await?, &store, BUCKET);
+    let mut hand = Hand::new(charm, &store, BUCKET);
     let mut at_stake = None;
     for line in documented::lines(S3)? {
         match line.moment() {

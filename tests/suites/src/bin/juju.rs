@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use juju_emulator::{Exit, HookRun, Juju, Resolve, views};
 use serde_json::Value;
 use worlds::clusters;
-use worlds::commands::{Change, Command, pairs, parameters};
+use worlds::commands::{Change, Command, parameters};
 
 /// Works on the model in `JUJU_DIR`, or in `.stack/juju` of the workspace.
 #[derive(Parser)]
@@ -47,13 +47,6 @@ enum Task {
         #[arg(long)]
         scope: Option<String>,
     },
-    /// Ends a relation.
-    RemoveRelation {
-        /// `app` or `app:endpoint`.
-        one: String,
-        /// `app` or `app:endpoint`.
-        two: String,
-    },
     /// Runs the update-status hook.
     UpdateStatus {
         /// The unit.
@@ -66,21 +59,6 @@ enum Task {
         /// Takes the hook for done.
         #[arg(long)]
         no_retry: bool,
-    },
-    /// Removes an application.
-    RemoveApplication {
-        /// The application.
-        app: String,
-        /// Whether or not its last hooks succeed.
-        #[arg(long)]
-        force: bool,
-    },
-    /// Gives a secret another content.
-    UpdateSecret {
-        /// Its name or address.
-        name: String,
-        /// `key=value`.
-        content: Vec<String>,
     },
     /// No longer lets an application read a secret.
     RevokeSecret {
@@ -153,10 +131,6 @@ async fn work(task: Task) -> Result<ExitCode> {
             }
             settle(&mut juju).await?;
         }
-        Task::RemoveRelation { one, two } => {
-            juju.remove_relation(&one, &two)?;
-            settle(&mut juju).await?;
-        }
         Task::UpdateStatus { unit } => tell(&[juju.update_status(&unit).await?])?,
         Task::Resolved { unit, no_retry } => {
             juju.resolved(
@@ -167,18 +141,6 @@ async fn work(task: Task) -> Result<ExitCode> {
                     Resolve::Retry
                 },
             )?;
-            settle(&mut juju).await?;
-        }
-        Task::RemoveApplication { app, force } => {
-            if force {
-                juju.remove_application_by_force(&app)?;
-            } else {
-                juju.remove_application(&app)?;
-            }
-            settle(&mut juju).await?;
-        }
-        Task::UpdateSecret { name, content } => {
-            juju.update_secret(&name, &pairs(&content)?)?;
             settle(&mut juju).await?;
         }
         Task::RevokeSecret { name, app } => juju.revoke_secret(&name, &app)?,

@@ -1,8 +1,8 @@
-//! From nothing to a restored backup, as the README says, and away again.
+//! From nothing to a restored backup, as the tutorial and the README say, and away again.
 
 use juju_emulator::ActionOutcome;
 use kube_stack::StoredObject;
-use worlds::documented::{self, Hand, Moment, SHOP};
+use worlds::documented::{self, Hand, Line, Moment, SHOP};
 use worlds::operator::APP;
 use worlds::shop::Shop;
 use worlds::store::Store;
@@ -16,7 +16,8 @@ use super::kubectl;
 async fn one_backup_lost_and_restored() {
     let world = World::open("whole-way").await.unwrap();
     let store = Store::S3(world.stack.s3());
-    lose_and_restore(world, &store).await;
+    let tutorial = documented::lines_of_page("tutorial.md").unwrap();
+    lose_and_restore(world, &store, tutorial).await;
 }
 
 /// With the stand-in for Velero's plugin.
@@ -25,7 +26,8 @@ async fn one_backup_lost_and_restored_in_azure() {
     let world = World::open("whole-way-in-azure").await.unwrap();
     let store = Store::Azure(world.stack.azure());
     store.make_bucket(&world.bucket).await.unwrap();
-    lose_and_restore(world, &store).await;
+    let readme = documented::lines(store.integrator()).unwrap();
+    lose_and_restore(world, &store, readme).await;
 }
 
 /// Google is fake-gcs-server under Google's names, and a stand-in for its token endpoint.
@@ -39,6 +41,8 @@ async fn one_backup_lost_and_restored_in_google_cloud() {
 
 async fn lose_and_restore(mut world: World, store: &Store) {
     follow_the_readme(&mut world, store).await;
+async fn lose_and_restore(mut world: World, store: &Store, lines: Vec<Line>) {
+    follow(&mut world, store, lines).await;
     assert_eq!(world.juju.workload_version(APP), Some(versions::VELERO));
 
     world.juju.remove_relation(APP, store.integrator()).unwrap();
@@ -64,11 +68,11 @@ async fn lose_and_restore(mut world: World, store: &Store) {
     }
 }
 
-/// Carries out the README's commands, and loses what they are to bring back.
-async fn follow_the_readme(world: &mut World, store: &Store) {
+/// Carries out a page's commands, and loses what they are to bring back.
+async fn follow(world: &mut World, store: &Store, lines: Vec<Line>) {
     let mut hand = Hand::new(world.charm().await.unwrap(), store, &world.bucket);
     let mut at_stake = None;
-    for line in documented::lines(store.integrator()).unwrap() {
+    for line in lines {
         match line.moment() {
             Moment::BackUp => {
                 world.expect_status("active: ").unwrap();

@@ -86,20 +86,50 @@ fn sources_named_in_documents_exist() {
     assert!(missing.is_empty(), "no such file:\n{}", missing.join("\n"));
 }
 
-/// A link to a file of the repository leads somewhere.
+/// What stands in a fenced block is a file's text, which may be meant for another place.
+fn prose(document: &Path) -> String {
+    let text = fs::read_to_string(document).unwrap();
+    text.split("\n```").step_by(2).collect()
+}
+
+/// The anchors of a page's headings, as forges and the site make them.
+fn anchors(document: &Path) -> BTreeSet<String> {
+    let of_heading = |line: &str| {
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter_map(|letter| match letter {
+            ' ' => Some('-'),
+            '-' | '_' => Some(letter),
+            _ => letter.is_alphanumeric().then_some(letter),
+        });
+        kept.collect()
+    };
+    let text = prose(document);
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.map(of_heading).collect()
+}
+
+/// A link to a file of the repository, and to a heading in it, leads somewhere.
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut broken = Vec::new();
     let documents = ending("md");
     for document in &documents {
-        let text = fs::read_to_string(document).unwrap();
-        // What stands in a fenced block is a file's text, which may be meant for another place.
-        let prose: String = text.split("\n```").step_by(2).collect();
-        for link in prose.split("](").skip(1) {
-            let target = link.split([')', '#']).next().unwrap();
-            let is_file = !target.is_empty() && !target.contains("://");
-            if is_file && !document.parent().unwrap().join(target).exists() {
-                broken.push(format!("{}: {target}", document.display()));
+        for link in prose(document).split("](").skip(1) {
+            let link = link.split(')').next().unwrap();
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if path.contains("://") {
+                continue;
+            }
+            let target = if path.is_empty() {
+                document.clone()
+            } else {
+                document.parent().unwrap().join(path)
+            };
+            let is_page = target.extension().is_some_and(|its| its == "md");
+            let leads = target.exists()
+                && (anchor.is_empty() || !is_page || anchors(&target).contains(anchor));
+            if !leads {
+                broken.push(format!("{}: {link}", document.display()));
             }
         }
     }

@@ -31,6 +31,7 @@ mod many;
 mod neutral;
 mod observers;
 mod options;
+mod pages;
 mod papers;
 mod past;
 mod property;

@@ -1,10 +1,12 @@
 //! What a store of charms looks for: links, icon, names of commands, and a module for Terraform that fits the charm.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 
 use serde_json::{Map, Value};
-use worlds::operator::workspace;
+use worlds::operator::{APP, workspace};
+use worlds::versions;
 
 fn read(name: &str) -> String {
     fs::read_to_string(workspace().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -166,11 +168,97 @@ fn terraform_module_is_complete() {
         .skip(1)
         .map(|rest| {
             let end = rest.find(|letter: char| !letter.is_ascii_lowercase() && letter != '_');
-            rest[..end.unwrap_or(rest.len())].to_owned()
+            rest.split_at(end.unwrap_or(rest.len())).0.to_owned()
         })
         .collect();
     needed.sort();
     needed.dedup();
     declared.sort();
     assert_eq!(declared, needed);
+}
+
+/// With `UPDATE_DOCS=1` the page is written again instead of compared.
+#[test]
+fn versions_are_those_of_the_package() {
+    let page = workspace().join("docs/reference/versions.md");
+    let text = versions_page(&charmcraft());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(page, text).unwrap();
+        return;
+    }
+    let committed = fs::read_to_string(page).unwrap_or_default();
+    assert_eq!(committed, text, "UPDATE_DOCS=1 writes it again");
+}
+
+fn versions_page(charm: &Value) -> String {
+    let words = |list: &Value| {
+        let words = list.as_array().into_iter().flatten();
+        let words = words.map(|word| format!("`{}`", word.as_str().unwrap()));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    let platforms = charm["platforms"].as_object().unwrap().keys();
+    let platforms = platforms.map(|name| format!("`{name}`"));
+    let platforms = platforms.collect::<Vec<_>>().join(", ");
+    let mut text = format!(
+        "# Versions\n\nA test makes this page from `charmcraft.yaml` and from what the tests run on.\n\n\
+         | what | version |\n| --- | --- |\n\
+         | this charm | {} |\n\
+         | Velero, server and CLI | {} |\n\
+         | assumed of the controller | {} |\n\
+         | platforms | {platforms} |\n\
+         | Kubernetes that the tests run on | {} |\n\
+         | Juju that the tests are held to, by recordings | 4.0.15, and the differences of 3.6 |\n\n\
+         ## Images\n\n| option | image | its minor version |\n| --- | --- | --- |\n",
+        env!("CARGO_PKG_VERSION"),
+        versions::VELERO,
+        words(&charm["assumes"]),
+        kube_stack::versions::KUBERNETES,
+    );
+    for (name, option) in charm["config"]["options"].as_object().unwrap() {
+        let image = option["default"]
+            .as_str()
+            .filter(|_| name.ends_with("-image"));
+        if let Some(image) = image {
+            let (_, version) = image.rsplit_once(":v").unwrap();
+            let (minor, _) = version.rsplit_once('.').unwrap();
+            writeln!(text, "| `{name}` | `{image}` | must be {minor} |").unwrap();
+        }
+    }
+    text
+}
+
+/// It can be deployed as it stands: options, endpoints and trust are those of the charm.
+#[test]
+fn bundle_fits_the_charm() {
+    let bundle: Value = serde_saphyr::from_str(&read("examples/bundle.yaml")).unwrap();
+    let charm = charmcraft();
+    let applications = bundle["applications"].as_object().unwrap();
+    let ours = &applications[APP];
+    assert_eq!(ours["charm"], charm["name"]);
+    assert_eq!(ours["trust"], true);
+    for (option, value) in ours["options"].as_object().unwrap() {
+        let declared = &charm["config"]["options"][option]["type"];
+        let fits = match declared.as_str() {
+            Some("boolean") => value.is_boolean(),
+            Some("string") => value.is_string(),
+            _ => false,
+        };
+        assert!(fits, "{option}: {value} is no {declared}");
+    }
+    let mut related = 0;
+    for relation in bundle["relations"].as_array().unwrap() {
+        for end in relation.as_array().unwrap() {
+            let (app, endpoint) = end.as_str().unwrap().split_once(':').unwrap();
+            assert!(applications.contains_key(app), "{app} is not in the bundle");
+            if app == APP {
+                let sides = ["provides", "requires"].map(|side| charm[side].get(endpoint));
+                assert!(
+                    sides.iter().any(Option::is_some),
+                    "no endpoint `{endpoint}`"
+                );
+                related += 1;
+            }
+        }
+    }
+    assert!(related > 0);
 }
