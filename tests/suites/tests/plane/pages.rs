@@ -6,8 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use kube_stack::S3Store;
-use serde_json::Value;
-use worlds::documented::{self, Hand, Moment};
+use serde_json::{Value, json};
+use worlds::documented::{self, Hand, Moment, SHOP};
 use worlds::operator::{APP, UNIT, workspace};
 use worlds::pages::{self, Block};
 use worlds::plane::{LightWorld, Plane};
@@ -144,6 +144,8 @@ async fn guides_work_where_the_tutorial_has_led() {
         region: option("region"),
     });
     let mut hand = Hand::new(world.charm().await.unwrap(), &store, &world.bucket);
+    let shop = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}});
+    world.apply(&shop).await.unwrap();
     let tutorial = documented::lines_of_page(TUTORIAL).unwrap();
     let set_up = tutorial
         .iter()
