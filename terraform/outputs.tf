@@ -23,6 +23,8 @@ output "requires" {
     azure_service_principal = "azure-service-principal"
     azure_storage           = "azure-storage"
     gcs_credentials         = "gcs-credentials"
+    k8s_backup_target       = "k8s-backup-target"
     s3_credentials          = "s3-credentials"
+    velero_backups          = "velero-backups"
   }
 }
