@@ -16,7 +16,6 @@ use juju_emulator::{
 
 use crate::commands::{self, Change, pairs, parameters};
 use crate::operator::{APP, AZURE, GCS, S3, workspace};
-use crate::operator::{APP, AZURE, S3, workspace};
 use crate::pages;
 use crate::store::Store;
 use crate::stores::integrators;

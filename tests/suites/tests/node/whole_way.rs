@@ -36,11 +36,10 @@ async fn one_backup_lost_and_restored_in_google_cloud() {
     let world = World::open("whole-way-in-google").await.unwrap();
     let store = Store::Gcs(world.stack.gcs().await.unwrap());
     store.make_bucket(&world.bucket).await.unwrap();
-    lose_and_restore(world, &store).await;
+    let readme = documented::lines(store.integrator()).unwrap();
+    lose_and_restore(world, &store, readme).await;
 }
 
-async fn lose_and_restore(mut world: World, store: &Store) {
-    follow_the_readme(&mut world, store).await;
 async fn lose_and_restore(mut world: World, store: &Store, lines: Vec<Line>) {
     follow(&mut world, store, lines).await;
     assert_eq!(world.juju.workload_version(APP), Some(versions::VELERO));
