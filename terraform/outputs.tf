@@ -24,6 +24,7 @@ output "requires" {
     azure_storage           = "azure-storage"
     gcs_credentials         = "gcs-credentials"
     k8s_backup_target       = "k8s-backup-target"
+    logging                 = "logging"
     s3_credentials          = "s3-credentials"
     velero_backups          = "velero-backups"
   }
