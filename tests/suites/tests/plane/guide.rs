@@ -21,6 +21,15 @@ const LEFT_OUT: [&str; 4] = [".git", ".stack", "target", "node_modules"];
 /// The version of the workspace's crates, and that of the copy's.
 const VERSIONS: [&str; 2] = ["\nversion = \"0.1.0\"\n", "\nversion = \"0.1.0-guide\"\n"];
 
+/// What is built together with whatever is built: its libraries have the features that they have in the workspace
+/// then, and are not built again.
+const TOGETHER: [&str; 4] = [
+    "--offline",
+    "--package=provider-swift",
+    "--package=velero-charm",
+    "--package=suites",
+];
+
 /// What a block of the guide does to a file.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
@@ -138,7 +147,8 @@ async fn workspace() -> &'static Path {
         if !link.exists() {
             symlink(stack::folder().unwrap(), link).unwrap();
         }
-        let kit = cargo(&root, &["test", "--offline", "--package", "provider-swift"]).await;
+        let kit = [&["test", "--lib"], &TOGETHER[..]].concat();
+        let kit = cargo(&root, &kit).await;
         assert!(kit.contains("provider_holds_the_contract ... ok"), "{kit}");
         root
     });
@@ -171,8 +181,8 @@ async fn guide_alone_makes_a_provider_that_is_linked() {
     let root = workspace().await;
     cargo(root, &["fmt", "--all", "--check"]).await;
 
-    let locked = ["--locked", "--offline", "--message-format=json"];
-    let build = [&["build", "--package", "velero-charm"], &locked[..]].concat();
+    let locked = ["build", "--locked", "--message-format=json"];
+    let build = [&locked[..], &["--bin=velero-charm"], &TOGETHER].concat();
     let messages = cargo(root, &build).await;
     let program = messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
@@ -191,10 +201,10 @@ async fn guide_alone_makes_a_provider_that_is_linked() {
 #[tokio::test]
 async fn guide_alone_connects_its_store_on_a_plane() {
     let root = workspace().await;
-    let test = ["test", "--locked", "--offline", "--package", "suites"];
+    let test = ["test", "--locked", "--test=plane"];
 
-    let chosen = ["--test", "plane", "--", "swift::", "papers", "charmcraft"];
-    let chosen = cargo(root, &[&test[..], &chosen].concat()).await;
+    let chosen = ["--", "swift::", "papers", "charmcraft"];
+    let chosen = cargo(root, &[&test[..], &TOGETHER, &chosen].concat()).await;
     assert!(chosen.contains("3 passed"), "{chosen}");
 }
 

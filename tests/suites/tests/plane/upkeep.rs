@@ -51,7 +51,7 @@ async fn an_unknown_hook_is_an_ordinary_one() {
 #[tokio::test]
 async fn a_unit_that_comes_and_goes_changes_nothing() {
     let plane = Plane::shared().await.unwrap();
-    let mut world = LightWorld::connected(&plane, "scale").await.unwrap();
+    let mut world = LightWorld::connected(&plane, "scaled").await.unwrap();
     let mark = plane.audit().mark().await.unwrap();
 
     let second = world.juju.add_unit(APP).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a change is played on what is there already too, and has been when it returns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
@@ -71,6 +71,7 @@ pub(crate) struct Script {
 pub(super) struct Parts {
     fates: Mutex<BTreeMap<Key, Fate>>,
     verdicts: Mutex<BTreeMap<Key, Verdict>>,
+    ended: Mutex<BTreeSet<String>>,
 }
 
 /// A namespace in which the parts have changed; whoever has played them says so by dropping it.
@@ -123,6 +124,11 @@ impl Script {
         held(&self.parts.verdicts).insert((space.to_owned(), bucket.to_owned()), say);
         play(&self.velero, space).await
     }
+
+    /// Nobody looks at this namespace any more, so nobody needs to work there.
+    pub(super) fn end(&self, space: &str) {
+        held(&self.parts.ended).insert(space.to_owned());
+    }
 }
 
 impl Parts {
@@ -139,6 +145,10 @@ impl Parts {
         let found = verdicts.get(&(namespace.to_owned(), bucket.to_owned()));
         found.cloned().unwrap_or(Verdict::Available)
     }
+
+    pub(super) fn has_ended(&self, namespace: &str) -> bool {
+        held(&self.ended).contains(namespace)
+    }
 }
 
 async fn play(stand_in: &UnboundedSender<Cue>, namespace: &str) -> Result<()> {
@@ -153,7 +163,7 @@ async fn play(stand_in: &UnboundedSender<Cue>, namespace: &str) -> Result<()> {
     Ok(())
 }
 
-/// A panic elsewhere leaves these maps whole.
-fn held<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
-    map.lock().unwrap_or_else(PoisonError::into_inner)
+/// A panic elsewhere leaves what these hold whole.
+fn held<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }

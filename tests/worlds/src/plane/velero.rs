@@ -101,6 +101,9 @@ impl Velero {
     }
 
     async fn look(&mut self, namespace: &str) -> Result<()> {
+        if self.parts.has_ended(namespace) {
+            return Ok(());
+        }
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let servers = ListParams::default().labels(SERVER_PODS);
         let Some(server) = pods.list(&servers).await?.items.into_iter().find(runs) else {

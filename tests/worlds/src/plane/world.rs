@@ -117,6 +117,13 @@ impl LightWorld {
     }
 }
 
+/// Its objects stay on the plane, and Velero's stand-in would judge its locations for good.
+impl Drop for LightWorld {
+    fn drop(&mut self) {
+        self.plane.script().end(&self.namespace);
+    }
+}
+
 impl Deref for LightWorld {
     type Target = CharmedModel;
 

@@ -310,7 +310,8 @@ async fn complaints_are_shown_and_the_service_goes_with_the_last_reader() {
 
 #[tokio::test]
 async fn previous_charm_s_words_give_way_to_ours() {
-    let plane = Plane::shared().await.unwrap();
+    // Its definitions are everybody's.
+    let plane = Plane::start().await.unwrap();
     let (mut world, _) = python(&plane, "observed-past", &[]).await;
     deploy_cos(&mut world).await;
     let (metrics, dashboards) = relate(&mut world).await;

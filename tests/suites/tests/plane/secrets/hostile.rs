@@ -41,7 +41,9 @@ fn addresses() -> Vec<(String, &'static str)> {
 #[tokio::test]
 async fn hostile_addresses_fail_no_hook() {
     let plane = Plane::shared().await.unwrap();
-    let mut world = LightWorld::deployed(&plane, "hostile").await.unwrap();
+    let mut world = LightWorld::deployed(&plane, "hostile-secrets")
+        .await
+        .unwrap();
     with_silent_integrator(&mut world).await;
     say(&mut world, &[("bucket", "backups")]);
     for (address, reason) in addresses() {

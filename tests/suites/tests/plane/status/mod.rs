@@ -71,7 +71,7 @@ fn first_difference(one: &str, two: &str) -> Option<String> {
 #[tokio::test]
 async fn statuses_are_all_brought_about_and_listed() {
     operator::program().await.unwrap();
-    let plane = Plane::shared().await.unwrap();
+    let plane = Plane::start().await.unwrap();
     // In the order of the page. All at once: most of the time is spent waiting.
     let groups: Vec<LocalBoxFuture<'_, Rows>> = vec![
         asking::trust_and_storage(&plane).boxed_local(),
