@@ -79,14 +79,23 @@ fn charmcraft_declares_no_endpoint_that_nobody_serves() {
     let endpoints = registry
         .descriptors()
         .flat_map(provider_api::Descriptor::endpoints);
-    let clients = ["velero-backups", "k8s-backup-target"];
     let mut served: Vec<_> = endpoints.map(|endpoint| endpoint.name).collect();
-    served.extend(clients);
+    served.extend(["velero-backups", "k8s-backup-target", "logging"]);
     served.sort_unstable();
 
     let charmcraft = charmcraft();
-    let declared = charmcraft["requires"].as_object().unwrap();
-    assert_eq!(declared.keys().collect::<Vec<_>>(), served);
+    let declared = |side: &str| {
+        charmcraft[side]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(declared("requires"), served);
+    assert_eq!(
+        declared("provides"),
+        ["grafana-dashboard", "metrics-endpoint"]
+    );
 }
 
 #[test]

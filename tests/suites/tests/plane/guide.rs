@@ -203,7 +203,7 @@ async fn guide_alone_connects_its_store_on_a_plane() {
     let root = workspace().await;
     let test = ["test", "--locked", "--test=plane"];
 
-    let chosen = ["--", "swift::", "papers", "charmcraft"];
+    let chosen = ["--", "swift::", "papers_name", "charmcraft_declares"];
     let chosen = cargo(root, &[&test[..], &TOGETHER, &chosen].concat()).await;
     assert!(chosen.contains("3 passed"), "{chosen}");
 }
