@@ -1,10 +1,10 @@
 //! `create-backup`: a Backup, waited for unless the user says otherwise.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::DynamicObject;
+use kube::{ResourceExt as _, api::DynamicObject};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -14,14 +14,19 @@ use super::{
     attend::{End, Seen, Work, attend},
     backup::{Results, Started, deadline, failure, outcome, start},
     output::plain,
-    params::{Params, hours_minutes_seconds, is_name},
+    params::{Params, is_name, label_value, lifetime, target},
     ready::ready,
     words,
 };
 use crate::{
     cluster::{Cluster, Kind},
     context::Context,
-    velero,
+    reconcile::validate::{
+        clients::{Name, find},
+        volume_backups,
+    },
+    relations::backups,
+    velero::{self, template::Saving},
     volumes::{note::Note, read::report, report::Report},
 };
 
@@ -31,12 +36,29 @@ const REPORT: Duration = Duration::from_secs(30);
 /// What the user asks for.
 #[derive(Debug)]
 struct Order {
-    namespaces: Vec<String>,
+    what: What,
     name: Option<String>,
     ttl: Option<String>,
     wait: bool,
     timeout: Duration,
     volumes: Volumes,
+}
+
+/// What is to be backed up.
+#[derive(Debug)]
+enum What {
+    Namespaces(Vec<String>),
+    /// What a related application asks for.
+    Target(Name),
+}
+
+/// What a Backup is to hold, and what it is called by.
+#[derive(Debug)]
+struct Wish {
+    /// What a name is made of, with the time.
+    stem: String,
+    labels: BTreeMap<String, String>,
+    spec: Value,
 }
 
 /// What volumes without data are.
@@ -51,8 +73,14 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     let begun = Instant::now();
     let order = Order::understand(Params::read(ctx).await?)?;
     let cluster = ready(ctx).await?;
-    namespaces_exist(&cluster, &order.namespaces).await?;
-    let backup = order.backup(cluster.namespace(), Timestamp::now())?;
+    let wish = match &order.what {
+        What::Namespaces(namespaces) => {
+            namespaces_exist(&cluster, "`namespaces` names", namespaces).await?;
+            of_namespaces(namespaces, order.ttl.as_deref())
+        }
+        What::Target(name) => of_target(ctx, &cluster, name, order.ttl.as_deref()).await?,
+    };
+    let backup = wish.backup(order.name, cluster.namespace(), Timestamp::now())?;
     let started = start(&cluster, "Backup", &backup).await?;
     ctx.tools.action_log(&started.announcement()).await?;
     let Started { work, .. } = &started;
@@ -146,7 +174,7 @@ fn named(work: &Work) -> Results {
 }
 
 /// Velero completes a backup of a namespace that is not there.
-async fn namespaces_exist(cluster: &Cluster, names: &[String]) -> Result<(), Failure> {
+async fn namespaces_exist(cluster: &Cluster, who: &str, names: &[String]) -> Result<(), Failure> {
     let mut missing = Vec::new();
     for name in names.iter().filter(|name| is_name(name)) {
         if cluster.get(&Kind::of::<Namespace>(), name).await?.is_none() {
@@ -157,24 +185,78 @@ async fn namespaces_exist(cluster: &Cluster, names: &[String]) -> Result<(), Fai
         return Ok(());
     }
     Err(Failure::Refused(format!(
-        "`namespaces` names what this cluster does not have: `{}`",
+        "{who} what this cluster does not have: `{}`",
         missing.join("`, `")
     )))
 }
 
+fn of_namespaces(namespaces: &[String], ttl: Option<&str>) -> Wish {
+    let mut spec = json!({
+        "includedNamespaces": namespaces,
+        "storageLocation": velero::LOCATION,
+    });
+    if let Some(ttl) = ttl {
+        spec["ttl"] = Value::from(ttl);
+    }
+    let stem = match namespaces {
+        [one] if is_name(one) && one.len() <= 48 => one,
+        _ => "backup",
+    };
+    Wish {
+        stem: stem.to_owned(),
+        labels: BTreeMap::new(),
+        spec,
+    }
+}
+
+/// The same as the target's Schedule would have it now.
+async fn of_target(
+    ctx: &Context,
+    cluster: &Cluster,
+    name: &Name,
+    ttl: Option<&str>,
+) -> Result<Wish, Failure> {
+    let clients = backups::read(&ctx.tools, &ctx.unit).await?;
+    let config = ctx.tools.config().await?;
+    let (key, template) =
+        find(&clients, &config, name, ttl).map_err(|error| Failure::Refused(error.to_string()))?;
+    let who = format!("{name} names");
+    namespaces_exist(cluster, &who, &template.included_namespaces).await?;
+    let snapshots = velero::kind("VolumeSnapshotLocation");
+    let snapshots = cluster.get(&snapshots, velero::LOCATION).await?;
+    let saving = Saving {
+        snapshot_location: snapshots
+            .filter(|location| ctx.owner.owns(location))
+            .map(|_| velero::LOCATION),
+        volume_backups: volume_backups(&config),
+    };
+    Ok(Wish {
+        stem: key.stem(),
+        labels: key.labels(),
+        spec: template.spec(saving),
+    })
+}
+
+impl Wish {
+    fn backup(
+        self,
+        name: Option<String>,
+        namespace: &str,
+        now: Timestamp,
+    ) -> Result<DynamicObject, Failure> {
+        let name = name.unwrap_or_else(|| format!("{}-{}", self.stem, words::moment_in_name(now)));
+        let mut backup = object("Backup", &name, namespace, &self.spec)?;
+        backup.labels_mut().extend(self.labels);
+        Ok(backup)
+    }
+}
+
 impl Order {
     fn understand(mut params: Params) -> Result<Self, Failure> {
-        let namespaces = params.namespaces("namespaces");
-        if namespaces.is_empty() {
-            params.fault(
-                "namespaces",
-                "is empty: give the namespaces to back up, separated by commas, or `*` for all",
-            );
-        }
         let order = Self {
-            namespaces,
+            what: What::understand(&mut params),
             name: params.parsed("name", name),
-            ttl: params.parsed("ttl", hours_minutes_seconds),
+            ttl: params.parsed("ttl", lifetime),
             wait: params.says("wait"),
             timeout: params.timeout(),
             volumes: if params.says("require-volumes") {
@@ -192,27 +274,33 @@ impl Order {
         params.finish()?;
         Ok(order)
     }
+}
 
-    fn backup(&self, namespace: &str, now: Timestamp) -> Result<DynamicObject, Failure> {
-        let mut spec = json!({
-            "includedNamespaces": self.namespaces,
-            "storageLocation": velero::LOCATION,
-        });
-        if let Some(ttl) = &self.ttl {
-            spec["ttl"] = Value::from(ttl.as_str());
+impl What {
+    fn understand(params: &mut Params) -> Self {
+        params.either("target", "namespaces");
+        let namespaces = params.namespaces("namespaces");
+        let target = params.parsed("target", target);
+        let model = params.parsed("model", label_value);
+        if params.text("target").is_none() {
+            if namespaces.is_empty() {
+                params.fault(
+                    "namespaces",
+                    "is empty: give the namespaces to back up, separated by commas, or `*` for all; or \
+                     give a `target`",
+                );
+            }
+            if params.text("model").is_some() {
+                params.fault("model", "is not enough: add `target`");
+            }
         }
-        let name = match &self.name {
-            Some(name) => name.clone(),
-            None => format!("{}-{}", self.stem(), words::moment_in_name(now)),
-        };
-        object("Backup", &name, namespace, &spec)
-    }
-
-    /// What a name is made of: the namespace, if it is one.
-    fn stem(&self) -> &str {
-        match self.namespaces.as_slice() {
-            [one] if is_name(one) && one.len() <= 48 => one,
-            _ => "backup",
+        match target {
+            Some((app, endpoint)) => Self::Target(Name {
+                app,
+                endpoint,
+                model,
+            }),
+            None => Self::Namespaces(namespaces),
         }
     }
 }
@@ -255,6 +343,8 @@ pub(super) fn name(text: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
+    const NOON: &str = "2026-11-28T12:00:05Z";
+
     fn order(params: Value) -> Result<Order, String> {
         let Value::Object(params) = params else {
             panic!("no parameters")
@@ -262,38 +352,55 @@ mod tests {
         Order::understand(Params::of(params)).map_err(|failure| failure.to_string())
     }
 
+    fn backup(params: Value) -> DynamicObject {
+        let order = order(params).unwrap();
+        let What::Namespaces(namespaces) = &order.what else {
+            panic!("{order:?}")
+        };
+        let wish = of_namespaces(namespaces, order.ttl.as_deref());
+        wish.backup(order.name, "model", NOON.parse().unwrap())
+            .unwrap()
+    }
+
     #[test]
     fn order_becomes_a_backup() {
         let params =
             json!({"namespaces": "shop, bank", "name": "nightly", "ttl": "30m", "wait": true});
-        let backup = order(params)
-            .unwrap()
-            .backup("model", Timestamp::now())
-            .unwrap();
-        assert_eq!(backup.metadata.name.as_deref(), Some("nightly"));
+        let backup = backup(params);
+        assert_eq!(backup.name_any(), "nightly");
         assert_eq!(
             backup.data["spec"],
-            json!({"includedNamespaces": ["shop", "bank"], "storageLocation": "default", "ttl": "0h30m0s"})
+            json!({"includedNamespaces": ["shop", "bank"], "storageLocation": "default", "ttl": "30m"})
         );
-        assert!(
-            backup
-                .metadata
-                .annotations
-                .unwrap()
-                .contains_key("created-at")
-        );
+        assert!(backup.annotations().contains_key("created-at"));
     }
 
     #[test]
     fn name_is_made_of_the_namespace_and_the_time() {
-        let at = "2026-11-28T20:01:05Z".parse().unwrap();
-        let name = |namespaces: &str| {
-            let order = order(json!({"namespaces": namespaces})).unwrap();
-            order.backup("model", at).unwrap().metadata.name.unwrap()
+        let name = |namespaces: &str| backup(json!({"namespaces": namespaces})).name_any();
+        assert_eq!(name("shop"), "shop-20261128120005");
+        assert_eq!(name("shop,bank"), "backup-20261128120005");
+        assert_eq!(name("*"), "backup-20261128120005");
+    }
+
+    #[test]
+    fn order_is_for_namespaces_or_a_target() {
+        let refused = |params, clause: &str| {
+            let said = order(params).unwrap_err();
+            assert!(said.starts_with(clause) && !said.contains("; `"), "{said}");
         };
-        assert_eq!(name("shop"), "shop-20261128200105");
-        assert_eq!(name("shop,bank"), "backup-20261128200105");
-        assert_eq!(name("*"), "backup-20261128200105");
+        let both = json!({"namespaces": "shop", "target": "a:b"});
+        refused(both, "`target` and `namespaces` exclude each other");
+        refused(json!({"target": "minio"}), "`target` is `minio`");
+        refused(
+            json!({"namespaces": "shop", "model": "m"}),
+            "`model` is not enough",
+        );
+        let order = order(json!({"target": "a:b", "model": "m"})).unwrap();
+        let What::Target(name) = order.what else {
+            panic!("{order:?}")
+        };
+        assert_eq!(name.to_string(), "`a:b` in model `m`");
     }
 
     #[test]

@@ -12,7 +12,12 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use self::table::table;
-use super::{Failure, params::Params, ready::ready, words};
+use super::{
+    Failure,
+    params::{Params, label_value, target},
+    ready::ready,
+    words,
+};
 use crate::{
     cluster::Cluster,
     context::Context,
@@ -128,31 +133,6 @@ impl Wanted {
             .collect();
         terms.join(",")
     }
-}
-
-/// `app:endpoint`.
-pub(super) fn target(text: &str) -> Result<(String, String), String> {
-    let fault = || {
-        let text = super::params::shortened(text);
-        format!(
-            "is `{text}`: give an application and its endpoint, such as `minio:velero-backup-config`"
-        )
-    };
-    let (app, endpoint) = text.split_once(':').ok_or_else(fault)?;
-    match (label_value(app.trim()), label_value(endpoint.trim())) {
-        (Ok(app), Ok(endpoint)) => Ok((app, endpoint)),
-        _ => Err(fault()),
-    }
-}
-
-/// What can stand in a selector without being taken for more of it.
-fn label_value(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if !text.is_empty() && text.len() <= 63 && text.chars().all(plain) {
-        return Ok(text.to_owned());
-    }
-    let text = super::params::shortened(text);
-    Err(format!("is `{text}`: give a name of Juju's"))
 }
 
 impl Place {

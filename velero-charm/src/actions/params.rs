@@ -2,7 +2,6 @@
 //!
 //! **Invariant:** every fault names its parameter, and nothing is started as long as there is one.
 
-mod go_duration;
 mod names;
 mod selector;
 
@@ -11,9 +10,9 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
-pub(super) use self::{go_duration::hours_minutes_seconds, names::is_name};
+pub(super) use self::names::{is_name, label_value, target};
 use super::Failure;
-use crate::context::Context;
+use crate::{context::Context, velero::duration};
 
 /// How long an action may take if the user does not say.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
@@ -155,6 +154,18 @@ pub(super) fn time_limit(text: &str) -> Result<Duration, String> {
         ));
     }
     Ok(limit)
+}
+
+/// How long a Backup is kept, as Velero reads it; what is wrong is a clause after the parameter's name.
+pub(super) fn lifetime(text: &str) -> Result<String, String> {
+    // Less than a second is nothing to keep, and none at all is Velero's own.
+    if duration::parse(text).is_ok_and(|lifetime| lifetime.as_secs() > 0) {
+        return Ok(text.to_owned());
+    }
+    let text = shortened(text);
+    Err(format!(
+        "is `{text}`: give hours, minutes and seconds, such as `720h` for 30 days or `1h30m`"
+    ))
 }
 
 /// Enough of a user's text to recognise it.

@@ -73,6 +73,17 @@ impl Key {
             .iter()
             .take(HASH)
             .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let longest = LONGEST_NAME - 2 * HASH - 1;
+        format!("{}-{hash}", self.readable(longest))
+    }
+
+    /// What the names of Backups begin with that an action makes.
+    pub(crate) fn stem(&self) -> String {
+        self.readable(LONGEST_NAME)
+    }
+
+    /// `app-endpoint` as it can be in the name of an object, of at most so many letters.
+    fn readable(&self, longest: usize) -> String {
         let plain = |c: char| {
             if c.is_ascii_alphanumeric() {
                 c.to_ascii_lowercase()
@@ -80,13 +91,10 @@ impl Key {
                 '-'
             }
         };
-        let longest = LONGEST_NAME - 2 * HASH - 1;
-        let readable: String = format!("{app}-{endpoint}")
-            .chars()
-            .map(plain)
-            .take(longest)
-            .collect();
-        format!("{}-{hash}", readable.trim_matches('-'))
+        let Self { app, endpoint, .. } = self;
+        let all = format!("{app}-{endpoint}");
+        let text: String = all.chars().map(plain).take(longest).collect();
+        text.trim_matches('-').to_owned()
     }
 }
 
@@ -169,5 +177,7 @@ mod tests {
         assert_eq!(long.name().len(), 48);
         assert!(long.name().starts_with("aaa"));
         assert!(key("m", "a", "my_end").name().starts_with("a-my-end-"));
+        assert_eq!(long.stem().len(), 48);
+        assert_eq!(key("m", "Shop.eu", "my_end_").stem(), "shop-eu-my-end");
     }
 }

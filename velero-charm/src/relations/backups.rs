@@ -86,51 +86,6 @@ pub(crate) async fn read(tools: &Tools, unit: &Unit) -> Result<Vec<Client>, Juju
     Ok(clients)
 }
 
-/// The target that is called so; of several models, that of this one.
-///
-/// # Errors
-/// What is wrong with it, or why it is not told from another.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "actions are to look for targets")
-)]
-pub(crate) fn find<'a>(
-    clients: &'a [Client],
-    app: &str,
-    endpoint: &str,
-    model: Option<&str>,
-) -> Result<Option<&'a Target>, Box<Fault>> {
-    let is_meant = |key: &Key| {
-        key.app == app && key.endpoint == endpoint && model.is_none_or(|model| key.model == model)
-    };
-    let all = clients.iter().flat_map(|client| &client.sent);
-    let mut found: Option<&Target> = None;
-    for sent in all {
-        match sent {
-            Ok(target) if is_meant(&target.key) => match found {
-                Some(first) if first.key != target.key => {
-                    return Err(ambiguous(first, target));
-                }
-                Some(_) => {}
-                None => found = Some(target),
-            },
-            Err(fault) if fault.key.as_ref().is_some_and(is_meant) => return Err(fault.clone()),
-            Ok(_) | Err(_) => {}
-        }
-    }
-    Ok(found)
-}
-
-fn ambiguous(one: &Target, other: &Target) -> Box<Fault> {
-    let models = format!("is in models `{}` and `{}`", one.key.model, other.key.model);
-    Box::new(Fault {
-        who: one.key.to_string(),
-        key: Some(one.key.clone()),
-        relation: one.relation.clone(),
-        problems: Problem::invalid(one.key.to_string(), models, "name the `model`").into(),
-    })
-}
-
 async fn read_one(tools: &Tools, relation: &str) -> Result<Client, JujuError> {
     let remote_app = tools.remote_app(relation).await?;
     let remote_app = remote_app.filter(|app| !app.is_empty());

@@ -26,14 +26,14 @@ async fn schedules(world: &LightWorld) -> Vec<DynamicObject> {
     found
 }
 
-async fn only(world: &LightWorld) -> DynamicObject {
+pub(crate) async fn only(world: &LightWorld) -> DynamicObject {
     let mut all = schedules(world).await;
     assert_eq!(all.len(), 1, "{all:#?}");
     all.remove(0)
 }
 
 /// Puts a target into the data bag of a client, as the library of `velero_backup_config` does.
-fn ask(world: &mut LightWorld, client: &str, model: &str, spec: &Value) {
+pub(crate) fn ask(world: &mut LightWorld, client: &str, model: &str, spec: &Value) {
     let spec = spec.to_string();
     let fields = [
         ("app", "minio"),
@@ -44,7 +44,7 @@ fn ask(world: &mut LightWorld, client: &str, model: &str, spec: &Value) {
     world.juju.config(client, &fields).unwrap();
 }
 
-fn daily() -> Value {
+pub(crate) fn daily() -> Value {
     json!({
         "include_namespaces": ["shop"], "include_resources": null, "exclude_namespaces": null,
         "exclude_resources": null, "label_selector": {"app": "minio"}, "ttl": "720h",
@@ -53,11 +53,11 @@ fn daily() -> Value {
     })
 }
 
-fn deploy(world: &mut LightWorld, client: &str) {
+pub(crate) fn deploy(world: &mut LightWorld, client: &str) {
     world.juju.deploy_backup_client(client, ENDPOINT).unwrap();
 }
 
-fn relate(world: &mut LightWorld, client: &str) {
+pub(crate) fn relate(world: &mut LightWorld, client: &str) {
     let ours = format!("{APP}:velero-backups");
     world.juju.integrate(&ours, client).unwrap();
 }

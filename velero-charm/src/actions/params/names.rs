@@ -1,4 +1,4 @@
-//! What Kubernetes takes for names.
+//! What Kubernetes and Juju take for names.
 
 use std::collections::BTreeMap;
 
@@ -44,6 +44,31 @@ pub(super) fn mapping(text: &str) -> Result<BTreeMap<String, String>, String> {
         }
     }
     Ok(found)
+}
+
+/// `app:endpoint`.
+pub(in crate::actions) fn target(text: &str) -> Result<(String, String), String> {
+    let fault = || {
+        let text = shortened(text);
+        format!(
+            "is `{text}`: give an application and its endpoint, such as `minio:velero-backup-config`"
+        )
+    };
+    let (app, endpoint) = text.split_once(':').ok_or_else(fault)?;
+    match (label_value(app.trim()), label_value(endpoint.trim())) {
+        (Ok(app), Ok(endpoint)) => Ok((app, endpoint)),
+        _ => Err(fault()),
+    }
+}
+
+/// What can stand in a selector without being taken for more of it.
+pub(in crate::actions) fn label_value(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !text.is_empty() && text.len() <= 63 && text.chars().all(plain) {
+        return Ok(text.to_owned());
+    }
+    let text = shortened(text);
+    Err(format!("is `{text}`: give a name of Juju's"))
 }
 
 #[cfg(test)]

@@ -26,6 +26,27 @@ fn time_limit_is_sane_or_refused_in_words() {
 }
 
 #[test]
+fn lifetime_is_one_that_velero_can_keep() {
+    for text in ["720h", "1h30m", "1.5h", "90m5s"] {
+        assert_eq!(lifetime(text).as_deref(), Ok(text));
+    }
+    for text in [
+        "30d",
+        "720",
+        "h",
+        "-1h",
+        "0h",
+        "0",
+        "1h 30m",
+        "5ms",
+        "9999999h9",
+    ] {
+        assert!(lifetime(text).unwrap_err().contains("`720h`"), "{text}");
+    }
+    assert!(lifetime(&"9".repeat(5000)).unwrap_err().len() < 150);
+}
+
+#[test]
 fn faults_of_all_parameters_are_reported_at_once() {
     let mut params = params(json!({
         "timeout": "soon", "include-namespaces": "shop, Bank", "exclude-namespaces": "x",

@@ -1,10 +1,13 @@
 //! Who is to be backed up, and when: each target on its own, so that one that is wrong harms no other.
 
+mod find;
+
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use provider_api::{Problem, Problems};
 use serde_json::{Map, Value};
 
+pub(crate) use self::find::{Name, find};
 use super::{Core, Intent, text};
 use crate::{
     ours::schedule::{Key, Timing},

@@ -154,11 +154,7 @@ fn core(observed: &Observed, registry: &Registry) -> Result<Core, Problems> {
         problems.extend(of_provider(config, descriptor).1);
     }
     let node_agent = node_agent(config);
-    let volume_backups = if flag(config, FS_BACKUP) {
-        VolumeBackups::FileSystem
-    } else {
-        VolumeBackups::Snapshot
-    };
+    let volume_backups = volume_backups(config);
     if (volume_backups, node_agent) == (VolumeBackups::FileSystem, NodeAgent::Off) {
         problems.push(Problem::invalid(
             FS_BACKUP,
@@ -212,6 +208,15 @@ pub(super) fn node_agent(config: &Map<String, Value>) -> NodeAgent {
         NodeAgent::On
     } else {
         NodeAgent::Off
+    }
+}
+
+/// How volumes are backed up when a Backup does not say.
+pub(crate) fn volume_backups(config: &Map<String, Value>) -> VolumeBackups {
+    if flag(config, FS_BACKUP) {
+        VolumeBackups::FileSystem
+    } else {
+        VolumeBackups::Snapshot
     }
 }
 

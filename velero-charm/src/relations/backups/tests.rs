@@ -220,26 +220,3 @@ fn hostile_names_do_not_become_labels() {
         "quoted"
     );
 }
-
-#[test]
-fn target_is_found_by_what_the_user_calls_it() {
-    let clients = [
-        of_library("minio", "backup", &json!({})),
-        of_library("mlmd", "backup", &json!({"ttl": "30d"})),
-    ];
-    let found = |app, model| find(&clients, app, "backup", model);
-    assert_eq!(found("minio", None).unwrap().unwrap().key.app, "minio");
-    assert!(found("minio", Some("kubeflow")).unwrap().is_some());
-    assert!(found("minio", Some("elsewhere")).unwrap().is_none());
-    assert!(found("mlmd", None).unwrap_err().problems.first().field == "ttl");
-    assert!(find(&clients, "minio", "other", None).unwrap().is_none());
-
-    let mut two = clients[0].clone();
-    if let Ok(target) = &mut two.sent[0] {
-        target.key.model = "other".into();
-    }
-    let both = [clients[0].clone(), two];
-    assert!(find(&both, "minio", "backup", None).is_err());
-    let other = find(&both, "minio", "backup", Some("other")).unwrap();
-    assert_eq!(other.unwrap().key.model, "other");
-}

@@ -9,6 +9,7 @@ use worlds::kubectl::Kubectl;
 
 use super::volumes::{complete, open_shop};
 use super::*;
+use crate::clients;
 
 async fn act(world: &mut LightWorld, action: &str, params: Value) -> ActionOutcome {
     let params: Map<String, Value> = from_value(params).unwrap();
@@ -86,7 +87,7 @@ async fn backup_is_waited_for_and_its_volumes_are_named() {
     let backup = world.velero_object("Backup", "whole").await.unwrap();
     assert_eq!(
         backup.unwrap().data["spec"],
-        json!({"includedNamespaces": [shop], "storageLocation": "default", "ttl": "48h0m0s"})
+        json!({"includedNamespaces": [shop], "storageLocation": "default", "ttl": "48h"})
     );
 
     let params = json!({"namespaces": shop, "name": "strict", "require-volumes": true});
@@ -125,6 +126,86 @@ async fn backup_is_waited_for_and_its_volumes_are_named() {
         "{listed}"
     );
     assert!(rows[2].starts_with("whole "), "{listed}");
+}
+
+#[tokio::test]
+async fn backup_of_a_target_is_that_of_its_schedule() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "of-target").await.unwrap();
+    let unrelated = json!({"target": "minio:velero-backup-config"});
+    let outcome = act(&mut world, "create-backup", unrelated).await;
+    assert!(
+        outcome.message.contains("nor does any other application"),
+        "{}",
+        outcome.message
+    );
+    let mut spec = clients::daily();
+    spec["include_namespaces"] = json!(["default"]);
+    clients::deploy(&mut world, "minio");
+    clients::ask(&mut world, "minio", "shop", &spec);
+    clients::relate(&mut world, "minio");
+    world.settle().await.unwrap();
+    let scheduled = clients::only(&world).await.data["spec"]["template"].clone();
+    clients::deploy(&mut world, "other");
+    clients::ask(&mut world, "other", "bank", &json!({"ttl": "30d"}));
+    clients::relate(&mut world, "other");
+    world.settle().await.unwrap();
+
+    for (params, parts) in [
+        (
+            json!({"target": "mlmd:backup"}),
+            &[
+                "`mlmd:backup` does not ask",
+                "(model `bank`)",
+                "(model `shop`)",
+            ][..],
+        ),
+        (
+            json!({"target": "minio:velero-backup-config"}),
+            &["name the `model`", "in `bank`, `shop`"],
+        ),
+        (
+            json!({"target": "minio:velero-backup-config", "model": "bank"}),
+            &["asks for what cannot be done", "`ttl` `30d`"],
+        ),
+        (
+            json!({"target": "minio:velero-backup-config", "namespaces": "default", "ttl": "1d"}),
+            &[
+                "`target` and `namespaces` exclude each other",
+                "`ttl` is `1d`",
+            ],
+        ),
+    ] {
+        let outcome = act(&mut world, "create-backup", params).await;
+        assert_eq!(outcome.status, "failed");
+        for part in parts {
+            assert!(
+                outcome.message.contains(part),
+                "{part}: {}",
+                outcome.message
+            );
+        }
+    }
+    assert!(names(&world, "backups.velero.io").await.is_empty());
+
+    let target = json!({
+        "target": "minio:velero-backup-config", "model": "shop", "wait": false,
+    });
+    let outcome = act(&mut world, "create-backup", target).await;
+    assert_eq!(text(&outcome, "status"), "started", "{}", outcome.message);
+    let name = text(&outcome, "backup-name").to_owned();
+    assert!(name.starts_with("minio-velero-backup-config-2"), "{name}");
+    let backup = world.velero_object("Backup", &name).await.unwrap().unwrap();
+    let annotations = backup.metadata.annotations.unwrap();
+    assert!(annotations.contains_key("created-at"));
+    let mut made = backup.data["spec"].clone();
+    made["metadata"] = json!({"labels": backup.metadata.labels});
+    assert_eq!(made, scheduled);
+
+    let listed = json!({"target": "minio:velero-backup-config", "model": "shop"});
+    let outcome = act(&mut world, "list-backups", listed).await;
+    assert!(text(&outcome, "backups").contains(&name));
+    assert_eq!(text(&outcome, "number"), "1");
 }
 
 async fn metadata(world: &LightWorld, backup: &str) -> ObjectMeta {
