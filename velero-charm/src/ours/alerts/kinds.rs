@@ -87,6 +87,14 @@ pub(super) const PARTIALLY_FAILED: Kind = Kind {
     remedy: "see `velero backup describe --details` and `velero backup logs`",
 };
 
+pub(super) const WITHOUT_DATA: Kind = Kind {
+    alert: "VeleroBackupWithoutData",
+    severity: Severity::Warning,
+    patience: minutes(0),
+    when: "the last backup of a schedule of which that is known has no data of some volumes, until one has that of all",
+    remedy: "see `volumes-without-data` in what the action `list-backups` says with `output=json`: it names them, and why",
+};
+
 pub(super) const PAUSED: Kind = Kind {
     alert: "VeleroSchedulePaused",
     severity: Severity::Warning,
@@ -146,13 +154,14 @@ pub(super) const PASSWORD_KNOWN: Kind = Kind {
 
 /// All of them.
 #[cfg(test)]
-pub(super) const ALL: [&Kind; 13] = [
+pub(super) const ALL: [&Kind; 14] = [
     &SERVER_DOWN,
     &NODE_AGENT_DOWN,
     &MISSED,
     &NEVER_SUCCEEDED,
     &FAILED,
     &PARTIALLY_FAILED,
+    &WITHOUT_DATA,
     &PAUSED,
     &LOCATION_UNAVAILABLE,
     &VALIDATION_FAILED,

@@ -1,5 +1,5 @@
 //! Alert rules for Prometheus, with facts in them that only this charm knows: each schedule and its interval, since
-//! when it is paused, how its last backup ended.
+//! when it is paused, how its last backup ended and what it has no data of.
 //!
 //! **Invariant:** equal facts give equal rules. There is no rule for what does not exist, and none on a metric that
 //! cannot tell: `velero_backup_last_status` is set back to 1 within a minute, in every 1.18 (`rules_use_real_metrics`).

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     AGENT_PART, Facts, Matchers, Neglected, PART, RepositoryPassword, Rule, SERVER_PART, Words,
     kinds::{self, Kind},
-    schedules::{Extent, Schedule, State},
+    schedules::{Extent, Gap, Schedule, State},
 };
 
 /// When the last good backup of a schedule was done. Velero sets it again each minute from the Backups that it has,
@@ -34,6 +34,7 @@ pub(crate) fn rules(facts: &Facts, ours: &Matchers) -> Vec<Rule> {
                     rules.push(never_succeeded(schedule, interval, ours));
                 }
                 rules.extend(failed(schedule, ours));
+                rules.extend(without_data(schedule));
             }
         }
     }
@@ -130,6 +131,22 @@ fn failed(schedule: &Schedule, ours: &Matchers) -> Option<Rule> {
     let why = format!("backup `{backup}` of schedule `{name}` has {how}");
     let about = [about(name), vec![("backup", backup.clone())]].concat();
     Some(rule(kind, expr, about, &why))
+}
+
+/// Prometheus does not see what a backup holds: it fires as long as the rule is there, under one name, whichever backup
+/// is the last.
+fn without_data(schedule: &Schedule) -> Option<Rule> {
+    let Schedule { name, gap, .. } = schedule;
+    let Gap {
+        backup,
+        saved,
+        begun,
+    } = gap.as_ref()?;
+    let expr = format!("vector(time() - {}) > 0", begun.as_second());
+    let why = format!(
+        "backup `{backup}` of schedule `{name}`, made {{{{ $value | humanizeDuration }}}} ago, has the data of {saved} volumes"
+    );
+    Some(rule(&kinds::WITHOUT_DATA, expr, about(name), &why))
 }
 
 fn paused(schedule: &Schedule, since: Timestamp) -> Rule {

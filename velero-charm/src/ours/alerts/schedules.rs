@@ -24,6 +24,8 @@ pub(crate) struct Schedule {
     pub(crate) state: State,
     /// Its last backup, if that has ended badly.
     pub(crate) failure: Option<Failure>,
+    /// The last one of which it is known what it holds of volumes, if that is not all.
+    pub(crate) gap: Option<Gap>,
 }
 
 /// Whether backups are made.
@@ -41,6 +43,25 @@ pub(crate) struct Failure {
     pub(crate) begun: Timestamp,
 }
 
+/// A backup that has no data of some volumes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Gap {
+    pub(crate) backup: String,
+    /// Of how many volumes it has data, as `2 of 3`.
+    pub(crate) saved: String,
+    pub(crate) begun: Timestamp,
+}
+
+/// What a backup holds of volumes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Volumes {
+    /// Nobody has looked, or could.
+    Unknown,
+    Whole,
+    /// As `2 of 3`.
+    Part(String),
+}
+
 /// How much of a backup is missing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Extent {
@@ -56,11 +77,12 @@ pub(crate) struct Ended {
     begun: Timestamp,
     /// `None` if it is good.
     extent: Option<Extent>,
+    volumes: Volumes,
 }
 
 impl Ended {
     /// Reads a Backup; one that is not of a Schedule, or has not ended, is none.
-    pub(crate) fn of(backup: &DynamicObject) -> Option<Self> {
+    pub(crate) fn of(backup: &DynamicObject, volumes: Volumes) -> Option<Self> {
         let phase = text(backup, "/status/phase")?;
         let extent = match phase {
             "Completed" => None,
@@ -74,20 +96,34 @@ impl Ended {
             name: backup.name_any(),
             begun: started.or_else(|| created(backup))?,
             extent,
+            volumes,
         })
+    }
+
+    fn gap(&self) -> Option<Gap> {
+        match &self.volumes {
+            Volumes::Unknown | Volumes::Whole => None,
+            Volumes::Part(saved) => Some(Gap {
+                backup: self.name.clone(),
+                saved: saved.clone(),
+                begun: self.begun,
+            }),
+        }
     }
 }
 
 impl Schedule {
-    /// Reads a Schedule, and finds its last backup among those that have ended.
+    /// Reads a Schedule, and finds its last backups among those that have ended.
     pub(crate) fn of(
         schedule: &DynamicObject,
         ended: &[Ended],
         interval: impl Fn(&str) -> Option<SignedDuration>,
     ) -> Option<Self> {
         let name = schedule.name_any();
-        let own = ended.iter().filter(|one| one.schedule == name);
-        let last = own.max_by_key(|one| one.begun);
+        let own = || ended.iter().filter(|one| one.schedule == name);
+        let last = own().max_by_key(|one| one.begun);
+        let known = own().filter(|one| one.volumes != Volumes::Unknown);
+        let known = known.max_by_key(|one| one.begun);
         Some(Self {
             created: created(schedule)?,
             interval: text(schedule, "/spec/schedule").and_then(interval),
@@ -99,6 +135,7 @@ impl Schedule {
                     begun: last.begun,
                 })
             }),
+            gap: known.and_then(Ended::gap),
             name,
         })
     }

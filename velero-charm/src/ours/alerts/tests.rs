@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     kinds::ALL,
-    schedules::{Ended, Extent, Failure, State, interval},
+    schedules::{Ended, Extent, Failure, Gap, State, Volumes, interval},
     *,
 };
 
@@ -90,6 +90,7 @@ fn schedule(name: &str) -> Schedule {
         interval: Some(SignedDuration::from_hours(24)),
         state: State::Active,
         failure: None,
+        gap: None,
     }
 }
 
@@ -114,7 +115,10 @@ pub(crate) fn at_the_beginning_of_time() -> Facts {
                 failure: failure(Extent::Whole),
                 ..of("failing", 30)
             },
-            of("monthly", 31),
+            Schedule {
+                gap: lacking("monthly", Timestamp::UNIX_EPOCH).gap,
+                ..of("monthly", 31)
+            },
             Schedule {
                 failure: failure(Extent::Part),
                 ..of("partial", 30)
@@ -137,6 +141,18 @@ pub(crate) fn at_the_beginning_of_time() -> Facts {
     }
 }
 
+/// A schedule whose backups have no data of a volume.
+fn lacking(name: &str, begun: Timestamp) -> Schedule {
+    Schedule {
+        gap: Some(Gap {
+            backup: "last".into(),
+            saved: "2 of 3".into(),
+            begun,
+        }),
+        ..schedule(name)
+    }
+}
+
 fn failing(name: &str, extent: Extent) -> Schedule {
     Schedule {
         failure: Some(Failure {
@@ -154,6 +170,7 @@ pub(crate) fn everything() -> Facts {
         schedules: vec![
             failing("nightly", Extent::Whole),
             failing("partial", Extent::Part),
+            lacking("lacking", at("2026-01-05T00:00:00Z")),
             Schedule {
                 state: State::Paused {
                     since: at("2026-01-02T00:00:00Z"),
@@ -198,6 +215,7 @@ fn paused_schedule_is_not_missed() {
             state: State::Paused {
                 since: at("2026-01-02T00:00:00Z"),
             },
+            gap: lacking("resting", at("2026-01-05T00:00:00Z")).gap,
             ..failing("resting", Extent::Whole)
         }],
         ..Facts::default()
@@ -271,26 +289,66 @@ fn panels_use_real_metrics() {
     assert!(shown.len() > 25, "{shown:?}");
 }
 
-#[test]
-fn last_backup_that_has_ended_counts() {
-    let backup = |name: &str, phase: &str, started: &str| -> DynamicObject {
-        serde_json::from_value(json!({
-            "metadata": {
-                "name": name, "creationTimestamp": started,
-                "labels": {"velero.io/schedule-name": "s"},
-            },
-            "status": {"phase": phase, "startTimestamp": started},
-        }))
-        .unwrap()
-    };
-    let live: DynamicObject = serde_json::from_value(json!({
+fn backup(name: &str, phase: &str, started: &str) -> DynamicObject {
+    serde_json::from_value(json!({
+        "metadata": {
+            "name": name, "creationTimestamp": started,
+            "labels": {"velero.io/schedule-name": "s"},
+        },
+        "status": {"phase": phase, "startTimestamp": started},
+    }))
+    .unwrap()
+}
+
+/// The Schedule that they are of.
+fn daily() -> DynamicObject {
+    serde_json::from_value(json!({
         "metadata": {"name": "s", "creationTimestamp": "2026-01-01T00:00:00Z"},
         "spec": {"schedule": "@daily"},
     }))
-    .unwrap();
+    .unwrap()
+}
+
+#[test]
+fn backup_without_data_counts_until_one_has_all() {
+    let ended = |day: u8, phase: &str, volumes: Volumes| {
+        let started = format!("2026-01-0{day}T00:00:00Z");
+        Ended::of(&backup(&format!("b{day}"), phase, &started), volumes).unwrap()
+    };
+    let some = || Volumes::Part("2 of 3".into());
+    let gap = |ended: &[Ended]| {
+        let schedule = Schedule::of(&daily(), ended, interval).unwrap();
+        let gap = schedule.gap.as_ref();
+        let gap = gap.map(|gap| (gap.backup.clone(), gap.begun));
+        let facts = Facts {
+            schedules: vec![schedule],
+            ..Facts::default()
+        };
+        let is_told = names(&facts).contains("VeleroBackupWithoutData");
+        assert_eq!(is_told, gap.is_some());
+        gap
+    };
+    let lacks = Some(("b2".to_owned(), at("2026-01-02T00:00:00Z")));
+    let mut all = vec![ended(1, "Completed", Volumes::Whole)];
+    assert_eq!(gap(&all), None);
+    all.push(ended(2, "Completed", some()));
+    assert_eq!(gap(&all), lacks);
+    // Of these nothing is known.
+    all.insert(0, ended(3, "Failed", Volumes::Unknown));
+    all.insert(0, ended(4, "Completed", Volumes::Unknown));
+    assert_eq!(gap(&all), lacks);
+    all.push(ended(5, "PartiallyFailed", some()));
+    assert_eq!(gap(&all).unwrap().0, "b5");
+    all.insert(1, ended(6, "Completed", Volumes::Whole));
+    assert_eq!(gap(&all), None);
+}
+
+#[test]
+fn last_backup_that_has_ended_counts() {
+    let ended = |backup: &DynamicObject| Ended::of(backup, Volumes::Unknown);
     let failure = |backups: &[DynamicObject]| {
-        let ended: Vec<_> = backups.iter().filter_map(Ended::of).collect();
-        let schedule = Schedule::of(&live, &ended, interval).unwrap();
+        let ended: Vec<_> = backups.iter().filter_map(ended).collect();
+        let schedule = Schedule::of(&daily(), &ended, interval).unwrap();
         assert_eq!(schedule.interval, Some(SignedDuration::from_hours(24)));
         schedule
             .failure

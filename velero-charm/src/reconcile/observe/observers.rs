@@ -19,12 +19,13 @@ use crate::{
     ours::{
         alerts::{
             Neglected, RepositoryPassword,
-            schedules::{Ended, SCHEDULE_LABEL, Schedule, interval},
+            schedules::{Ended, SCHEDULE_LABEL, Schedule, Volumes, interval},
         },
         failures::{self, Failed},
     },
     relations::{dashboards, logging, metrics, observer::Observer},
     velero,
+    volumes::note::Note,
 };
 
 /// After which maintenance that has not been done is not merely late.
@@ -101,7 +102,7 @@ impl Watched {
         };
         let backups = cluster.dynamic(&velero::kind("Backup"));
         let select = ListParams::default().labels(SCHEDULE_LABEL);
-        let ended = |backup: DynamicObject| Ended::of(&backup);
+        let ended = |backup: DynamicObject| Ended::of(&backup, volumes(&backup));
         let (schedules, ended, repositories, password) = try_join!(
             all("Schedule"),
             cluster.sift(&backups, select, ended),
@@ -123,6 +124,17 @@ impl Watched {
                 RepositoryPassword::Fine
             },
         })
+    }
+}
+
+/// What was found out when the Backup ended.
+fn volumes(backup: &DynamicObject) -> Volumes {
+    match Note::of(backup.annotations()) {
+        None => Volumes::Unknown,
+        Some(Note {
+            without_data: None, ..
+        }) => Volumes::Whole,
+        Some(Note { saved, .. }) => Volumes::Part(saved),
     }
 }
 

@@ -180,11 +180,14 @@ async fn rules_and_targets_follow_the_cluster() {
         [("10.9.0.1:8085".to_owned(), "n1".to_owned())]
     );
 
+    let note =
+        json!({"saved": "1 of 2", "bytes": 7, "without-data": "shop/data (a hostPath volume)"});
     let mut backup = json!({
         "apiVersion": "velero.io/v1", "kind": "Backup",
         "metadata": {
             "name": "nightly-1", "namespace": world.namespace,
             "labels": {"velero.io/schedule-name": "nightly"},
+            "annotations": {"velero-operator/volumes": note.to_string()},
         },
         "spec": {},
         "status": {"phase": "PartiallyFailed", "startTimestamp": "2026-01-01T00:00:00Z"},
@@ -193,8 +196,10 @@ async fn rules_and_targets_follow_the_cluster() {
     here(&world, &["delete", "pod", "agent-a"]).await;
     agent_pod(&world, "agent-b", "n2", "10.9.0.2").await;
     update(&mut world).await;
-    let partly = "VeleroBackupPartiallyFailed nightly".to_owned();
-    assert!(of_schedule(&world).contains(&partly));
+    let told = of_schedule(&world);
+    for alert in ["VeleroBackupPartiallyFailed", "VeleroBackupWithoutData"] {
+        assert!(told.contains(&format!("{alert} nightly")), "{told:?}");
+    }
     assert_eq!(
         agents(&world),
         [("10.9.0.2:8085".to_owned(), "n2".to_owned())]

@@ -251,7 +251,7 @@ fn test(course: &Course) -> Value {
         .collect();
     // Those of facts alone hold in every course.
     let shown = "count by (alertname, schedule) \
-                 (ALERTS{alertstate=\"firing\",alertname!~\"VeleroMaintenanceStale|VeleroRepositoryPasswordKnown\"})";
+                 (ALERTS{alertstate=\"firing\",alertname!~\"VeleroBackupWithoutData|VeleroMaintenanceStale|VeleroRepositoryPasswordKnown\"})";
     let queries: Vec<_> = course
         .fire
         .iter()
@@ -312,6 +312,7 @@ fn each_alert_of_series_has_its_course() {
     for other in [
         "VeleroBackupDeletionFailed",
         "VeleroBackupValidationFailed",
+        "VeleroBackupWithoutData",
         "VeleroMaintenanceStale",
         "VeleroRepositoryPasswordKnown",
     ] {
