@@ -62,7 +62,7 @@ pub(crate) fn relate(world: &mut LightWorld, client: &str) {
     world.juju.integrate(&ours, client).unwrap();
 }
 
-async fn backup(world: &LightWorld, schedule: &DynamicObject, name: &str, phase: &str) {
+pub(crate) async fn backup(world: &LightWorld, schedule: &DynamicObject, name: &str, phase: &str) {
     let object = from_value(json!({
         "apiVersion": "velero.io/v1", "kind": "Backup",
         "metadata": {

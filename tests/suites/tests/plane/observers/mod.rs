@@ -15,18 +15,18 @@ use worlds::prometheus::promtool;
 use crate::past::given::python;
 use crate::{here, writes};
 
-const COS: &str = "cos";
+pub(crate) const COS: &str = "cos";
 const SECOND: &str = "velero-operator/1";
 const SAID: [&str; 3] = ["alert_rules", "scrape_jobs", "scrape_metadata"];
 
-async fn deploy_cos(world: &mut LightWorld) {
+pub(crate) async fn deploy_cos(world: &mut LightWorld) {
     let source = ForeignCharm::Observability.source().await.unwrap();
     let options = DeployOptions::default();
     world.juju.deploy(&source, COS, options).await.unwrap();
     world.settle().await.unwrap();
 }
 
-async fn relate(world: &mut LightWorld) -> (u32, u32) {
+pub(crate) async fn relate(world: &mut LightWorld) -> (u32, u32) {
     let metrics = world
         .juju
         .integrate("velero-operator:metrics-endpoint", "cos:metrics");

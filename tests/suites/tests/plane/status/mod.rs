@@ -3,12 +3,14 @@
 //! With `UPDATE_DOCS=1` the page is written again instead of compared.
 //!
 //! Everything is caused, not injected, as far as a control plane without kubelet and store goes; what those
-//! two say is quoted from real ones. Left to unit tests is the hook that runs out of its three minutes.
+//! two say is quoted from real ones. Left to unit tests are the hook that runs out of its three minutes,
+//! and Schedules that are late.
 
 mod asking;
 mod cluster;
 mod gcs;
 mod pods;
+mod protected;
 mod store;
 mod table;
 
@@ -82,6 +84,9 @@ async fn statuses_are_all_brought_about_and_listed() {
         store::s3(&plane).boxed_local(),
         store::azure(&plane).boxed_local(),
         gcs::gcs(&plane).boxed_local(),
+        protected::targets(&plane).boxed_local(),
+        protected::schedules(&plane).boxed_local(),
+        protected::watched(&plane).boxed_local(),
         pods::slow_server(&plane).boxed_local(),
         pods::slow_agent(&plane).boxed_local(),
         pods::broken(&plane).boxed_local(),

@@ -17,6 +17,7 @@ pub(crate) enum Section {
     S3,
     Azure,
     Gcs,
+    Backups,
     Velero,
     Cluster,
     Passing,
@@ -36,13 +37,14 @@ pub(crate) struct Row {
 pub(crate) struct Rows(Vec<Row>);
 
 impl Section {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Setup,
         Self::Config,
         Self::Store,
         Self::S3,
         Self::Azure,
         Self::Gcs,
+        Self::Backups,
         Self::Velero,
         Self::Cluster,
         Self::Passing,
@@ -56,6 +58,7 @@ impl Section {
             Self::S3 => "An S3 store",
             Self::Azure => "Azure Blob Storage",
             Self::Gcs => "Google Cloud Storage",
+            Self::Backups => "Who is backed up, and who watches",
             Self::Velero => "Velero's pods",
             Self::Cluster => "The cluster and the charm",
             Self::Passing => "In passing",
@@ -123,7 +126,10 @@ impl Rows {
         for row in rows {
             let (status, situation) = (world.status(), row.situation);
             let log = world.log();
-            assert_eq!(status, "active: ", "{situation} does not heal\n{log}");
+            // With what there is to be glad of, and nothing to be done.
+            let is_well =
+                status == "active: " || status.starts_with("active: last good backup after ");
+            assert!(is_well, "{situation} does not heal: {status}\n{log}");
             row.is_healed = true;
         }
     }
