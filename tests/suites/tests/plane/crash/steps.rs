@@ -218,6 +218,7 @@ impl Step {
                 let integrator = store.integrator();
                 if !world.juju.model().applications.contains_key(integrator) {
                     store.deploy(world).unwrap();
+                    set(world, integrator, "path", home(store));
                 }
                 world.juju.integrate(APP, integrator).unwrap();
             }
@@ -234,7 +235,9 @@ impl Step {
                 set(world, store.integrator(), "secret-key", &first);
             }
             MoveFolder(store, There) => set(world, store.integrator(), "path", "elsewhere"),
-            MoveFolder(store, Back) => set(world, store.integrator(), "path", ""),
+            MoveFolder(store, Back) => {
+                set(world, store.integrator(), "path", home(store));
+            }
             NodeAgentOn => set(world, APP, "use-node-agent", "true"),
             NodeAgentOff => set(world, APP, "use-node-agent", "false"),
             BreakRelation(store) => {
@@ -255,6 +258,14 @@ impl Step {
             Rise => {}
             Fall => world.use_velero().await.unwrap(),
         }
+    }
+}
+
+/// The folder that a round begins and ends in. What Azure's integrator has said of one it never takes back.
+const fn home(store: StoreKind) -> &'static str {
+    match store {
+        Azure => "home",
+        S3 | Gcs => "",
     }
 }
 
