@@ -20,10 +20,7 @@ pub struct Shop {
 impl Shop {
     /// Opens a shop: a pod with three megabytes of random files on the volume of a claim, and a ConfigMap.
     pub async fn open(stack: &Stack, namespace: &str) -> Result<Self> {
-        let shop = Self {
-            stack: stack.clone(),
-            namespace: namespace.to_owned(),
-        };
+        let shop = Self::at(stack, namespace);
         shop.kubectl(&["apply", "-f", "-"], &manifests(namespace))
             .await?;
         shop.ready().await?;
@@ -32,6 +29,15 @@ impl Shop {
         );
         shop.within(&write).await?;
         Ok(shop)
+    }
+
+    /// One that is in a namespace, or will be.
+    #[must_use]
+    pub fn at(stack: &Stack, namespace: &str) -> Self {
+        Self {
+            stack: stack.clone(),
+            namespace: namespace.to_owned(),
+        }
     }
 
     /// The checksums of the files on the volume.

@@ -11,6 +11,7 @@
 mod actions;
 mod azure;
 mod change_of_store;
+mod clients;
 mod config;
 mod experiments;
 mod foreign;
