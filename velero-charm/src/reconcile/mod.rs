@@ -97,10 +97,12 @@ pub(crate) async fn stages(ctx: &Context) -> Result<Findings, StageError> {
     // What Backups hold that have ended, once for each.
     ctx.at(Inspect, inspect(role, ctx, &cluster)).await?;
 
-    // What pods and locations say of their health.
+    // What pods and locations say of their health, and what came of the Schedules that there are now.
     let now = Timestamp::now();
     let health = assess(&running, &applied.expected, now);
-    let protection = protection(&observed.live.schedules, &observed.made, now);
+    let schedules = applied.schedules.as_ref();
+    let schedules = schedules.unwrap_or(&observed.live.schedules);
+    let protection = protection(schedules, &observed.made, now);
 
     // Findings by rank, the worst first.
     Ok(report(

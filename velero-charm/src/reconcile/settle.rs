@@ -54,6 +54,7 @@ fn wait(running: &Running, applied: &Applied, now: Timestamp) -> Wait {
         done,
         expected,
         held_by,
+        schedules: _,
     } = applied;
     let nothing_comes = expected.server == Presence::AsItIs && running.server().is_none();
     match done {

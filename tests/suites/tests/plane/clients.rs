@@ -128,6 +128,20 @@ async fn client_has_its_schedule_from_the_first_hook_to_the_last() {
     world.expect_status("active: ").unwrap();
     assert_eq!(only(&world).await.data["spec"], changed.data["spec"]);
 
+    // What fails is told until the very hook that pauses it.
+    for failed in ["bad", "worse"] {
+        backup(&world, &made, failed, "Failed").await;
+    }
+    world.update_status().await.unwrap();
+    world
+        .expect_in_status("blocked: see `backup describe ", &[])
+        .unwrap();
+    let mut paused = daily();
+    paused["paused"] = json!(true);
+    ask(&mut world, "minio", "shop", &paused);
+    world.settle().await.unwrap();
+    world.expect_status("active: ").unwrap();
+
     // Its Backup outlives it, whoever owns it.
     ask(&mut world, "minio", "shop", &daily());
     world.settle().await.unwrap();

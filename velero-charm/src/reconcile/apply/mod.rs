@@ -57,6 +57,8 @@ pub(super) struct Applied {
     pub(super) expected: Expected,
     /// The work that a change waits for.
     pub(super) held_by: Vec<String>,
+    /// As they are now, if any was changed.
+    pub(super) schedules: Option<Vec<DynamicObject>>,
 }
 
 /// Whether there is something new to wait for.
@@ -83,13 +85,14 @@ pub(super) async fn apply(
         words.say(&ctx.tools).await?;
     }
     let (steps, held_by) = stage.into_parts();
-    let applied = |done, expected| Applied {
+    let applied = |done, expected, schedules| Applied {
         done,
         expected,
         held_by,
+        schedules,
     };
     let Some(steps) = steps else {
-        return Ok(applied(Done::Nothing, expected));
+        return Ok(applied(Done::Nothing, expected, None));
     };
     shake_hands(observed, ctx).await?;
     let done = if steps.is_only_notes() {
@@ -108,6 +111,7 @@ pub(super) async fn apply(
              `repository-password` takes another as long as none are in the store."
         );
     }
+    let changes_schedules = !steps.schedules.is_empty();
     if !steps.is_empty() {
         if let Judged::Changed { before } = &expected.location {
             steps.remarks.iter().for_each(|remark| info!("{remark}"));
@@ -119,7 +123,12 @@ pub(super) async fn apply(
     for relation in observed.relations.iter().flat_map(StorageRelation::all) {
         relation.is_kept(&ctx.tools).await?;
     }
-    Ok(applied(done, expected))
+    let schedules = if changes_schedules {
+        Some(velero::schedule::read(cluster).await?)
+    } else {
+        None
+    };
+    Ok(applied(done, expected, schedules))
 }
 
 /// Says what makes integrators send their data, where it was not yet said.

@@ -31,6 +31,7 @@ fn applied(done: Done, server: Presence) -> Applied {
             location: Judged::No,
         },
         held_by: vec![],
+        schedules: None,
     }
 }
 
