@@ -58,6 +58,11 @@ fn names(objects: &[DynamicObject]) -> BTreeSet<String> {
     objects.iter().map(DynamicObject::name_any).collect()
 }
 
+/// As actions call it.
+fn target() -> String {
+    format!("{CLIENT}:{}", ENDPOINT.0)
+}
+
 /// Sends what the library of `velero_backup_config` does.
 async fn ask(world: &mut World, mut spec: Value) {
     spec["include_namespaces"] = json!([SHOP]);
@@ -159,9 +164,11 @@ async fn related_application_is_backed_up_lost_and_restored() {
     shop.ready().await.unwrap();
     assert_eq!(shop.checksums().await.unwrap(), files);
     assert_eq!(shop.motto().await.unwrap(), "never lose anything");
-    let params = json!({"namespaces": SHOP, "name": "by-hand", "require-volumes": true});
-    let outcome = act(&mut world, "create-backup", params).await;
-    assert_eq!(outcome.results["volumes"], "1 of 1");
+    for mut params in [json!({"namespaces": SHOP}), json!({"target": target()})] {
+        params["require-volumes"] = json!(true);
+        let outcome = act(&mut world, "create-backup", params).await;
+        assert_eq!(outcome.results["volumes"], "1 of 1");
+    }
 
     failures_are_reported(&mut world).await;
     backups_outlive_the_relation(&mut world).await;
@@ -193,8 +200,7 @@ async fn backed_up_by_schedule(world: &mut World) -> String {
     pause(world).await;
     assert_eq!(backup.data["spec"]["ttl"], "48h0m0s", "as the option says");
     let name = backup.name_any();
-    let target = format!("{CLIENT}:{}", ENDPOINT.0);
-    let params = json!({"target": target, "output": "json"});
+    let params = json!({"target": target(), "output": "json"});
     let listed = run_with(world, "list-backups", params).await;
     let listed = listed.results["backups"].as_str().unwrap();
     let listed: Vec<Value> = serde_json::from_str(listed).unwrap();
