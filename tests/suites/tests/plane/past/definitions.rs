@@ -119,12 +119,11 @@ async fn crds_of_an_older_release_are_upgraded_first() {
 }
 
 /// Puts a later Velero's definition of locations where ours is.
-async fn make_newer(world: &LightWorld, mark: &Value) {
-    let later = json!({
-        "metadata": {"annotations": mark},
+async fn make_newer(world: &LightWorld, metadata: &Value) {
+    let mut later = json!({
+        "metadata": metadata,
         "spec": {"versions": definition(world, LOCATIONS).await.data["spec"]["versions"]},
     });
-    let mut later = later;
     let place = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
     let properties = later.pointer_mut(place).unwrap().as_object_mut().unwrap();
     properties.insert("fromTheFuture".into(), json!({"type": "string"}));
@@ -139,10 +138,10 @@ async fn make_newer(world: &LightWorld, mark: &Value) {
 }
 
 /// A second model finds the cluster's definitions as a later Velero made them.
-async fn assert_left_alone(version: &Value) {
+async fn assert_left_alone(metadata: &Value) {
     let plane = Plane::start().await.unwrap();
     let first = LightWorld::deployed(&plane, "before").await.unwrap();
-    make_newer(&first, &json!({"velero-operator/velero-version": version})).await;
+    make_newer(&first, metadata).await;
     let later = definition(&first, LOCATIONS).await;
     let mut world = plane.world("after").await.unwrap();
     let mark = mark(&world).await;
@@ -165,14 +164,21 @@ async fn assert_left_alone(version: &Value) {
     );
 }
 
+fn marked(version: &Value) -> Value {
+    json!({"annotations": {"velero-operator/velero-version": version}})
+}
+
+/// Nor with the label that Velero's own CLI gives them.
 #[tokio::test]
 async fn newer_ones_without_a_mark_stay_to_the_byte() {
-    assert_left_alone(&Value::Null).await;
+    let mut metadata = marked(&Value::Null);
+    metadata["labels"] = json!({"component": Value::Null});
+    assert_left_alone(&metadata).await;
 }
 
 #[tokio::test]
 async fn newer_ones_with_a_mark_stay_to_the_byte() {
-    assert_left_alone(&json!("1.19.0")).await;
+    assert_left_alone(&marked(&json!("1.19.0"))).await;
 }
 
 /// A refresh must not take them back either, as the Python charm's own was older.
@@ -181,11 +187,7 @@ async fn newer_ones_outlive_a_refresh() {
     let plane = Plane::start().await.unwrap();
     let (mut world, _) = connected(&plane, "future", &[]).await;
     refresh(&mut world).await;
-    make_newer(
-        &world,
-        &json!({"velero-operator/velero-version": Value::Null}),
-    )
-    .await;
+    make_newer(&world, &marked(&Value::Null)).await;
     let later = definition(&world, LOCATIONS).await;
 
     refresh(&mut world).await;
