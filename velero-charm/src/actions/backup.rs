@@ -196,6 +196,29 @@ pub(super) fn failure(work: &Work, seen: &Seen, said: &Messages, unit: &str) -> 
     )
 }
 
+/// Ends an action that does not wait, with the way to follow what it has started.
+pub(super) async fn leave(ctx: &Context, work: &Work, mut results: Results) -> Result<(), Failure> {
+    results.push(("status", "started".into()));
+    let follow = words::follow(&ctx.unit.name, work.kind, &work.name);
+    results.push(("follow", follow));
+    Ok(ctx.tools.action_set_all(&results).await?)
+}
+
+/// Ends an action that has waited, with all that it has seen. It fails if there is a reason.
+pub(super) async fn finish(
+    ctx: &Context,
+    results: &Results,
+    failure: Option<String>,
+) -> Result<(), Failure> {
+    ctx.tools.action_set_all(results).await?;
+    failure.map_or(Ok(()), |text| Err(Failure::Refused(text)))
+}
+
+/// What is known of work whose object is not there any more.
+pub(super) fn gone(work: &Work) -> String {
+    format!("{} is gone: somebody has deleted it", work.named())
+}
+
 /// What is known at the deadline.
 pub(super) fn deadline(work: &Work, seen: &Seen, after: std::time::Duration, unit: &str) -> String {
     format!(

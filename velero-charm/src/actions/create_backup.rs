@@ -12,7 +12,7 @@ use tracing::debug;
 use super::{
     Failure,
     attend::{End, Seen, Work, attend},
-    backup::{Results, Started, deadline, failure, outcome, start},
+    backup::{Results, Started, deadline, failure, finish, gone, leave, outcome, start},
     output::plain,
     params::{Params, is_name, label_value, lifetime, target},
     ready::ready,
@@ -86,21 +86,17 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     let Started { work, .. } = &started;
     let mut results = named(work);
     if !order.wait {
-        results.push(("status", "started".into()));
-        let follow = words::follow(&ctx.unit.name, work.kind, &work.name);
-        results.push(("follow", follow));
-        return Ok(ctx.tools.action_set_all(&results).await?);
+        return leave(ctx, work, results).await;
     }
     let failure = match attend(ctx, &cluster, work, begun + order.timeout).await? {
         End::Over(seen) => over(ctx, &cluster, work, &seen, order.volumes, &mut results).await?,
-        End::Gone => Some(format!("{} is gone: somebody has deleted it", work.named())),
+        End::Gone => Some(gone(work)),
         End::Deadline(seen) => {
             results.push(("phase", seen.status.phase().to_owned()));
             Some(deadline(work, &seen, order.timeout, &ctx.unit.name))
         }
     };
-    ctx.tools.action_set_all(&results).await?;
-    failure.map_or(Ok(()), |text| Err(Failure::Refused(text)))
+    finish(ctx, &results, failure).await
 }
 
 /// Adds what is to be said of a Backup that has ended; gives why the action fails, if it does.

@@ -11,8 +11,8 @@ use super::{
     Failure,
     attend::{End, Work, attend},
     backup::{
-        Before, Results, Started, by_name, by_uid, deadline, failure, outcome, start,
-        unfinished_restores,
+        Before, Results, Started, by_name, by_uid, deadline, failure, finish, gone, leave, outcome,
+        start, unfinished_restores,
     },
     contents::{Contents, Filters},
     create_backup::{name, object},
@@ -84,12 +84,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     let Started { work, .. } = &started;
     let mut results = named(work, &backup);
     if order.how == How::Starts {
-        results.push(("status", "started".into()));
-        results.push((
-            "follow",
-            words::follow(&ctx.unit.name, work.kind, &work.name),
-        ));
-        return Ok(ctx.tools.action_set_all(&results).await?);
+        return leave(ctx, work, results).await;
     }
     let failure = match attend(ctx, &cluster, work, begun + order.timeout).await? {
         End::Over(seen) => {
@@ -102,14 +97,13 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
             let is_success = seen.status.is_success();
             (!is_success).then(|| failure(work, &seen, &said, &ctx.unit.name))
         }
-        End::Gone => Some(format!("{} is gone: somebody has deleted it", work.named())),
+        End::Gone => Some(gone(work)),
         End::Deadline(seen) => {
             results.push(("phase", seen.status.phase().to_owned()));
             Some(deadline(work, &seen, order.timeout, &ctx.unit.name))
         }
     };
-    ctx.tools.action_set_all(&results).await?;
-    failure.map_or(Ok(()), |text| Err(Failure::Refused(text)))
+    finish(ctx, &results, failure).await
 }
 
 /// Makes the Restore, or takes up one that asks for the same and still runs: two would work against each

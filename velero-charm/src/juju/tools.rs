@@ -274,11 +274,7 @@ impl Tools {
         relation: &str,
         fields: &BTreeMap<&str, String>,
     ) -> Result<(), JujuError> {
-        let tool = "relation-set";
-        let text =
-            serde_json::to_string(fields).map_err(|source| JujuError::Input { tool, source })?;
-        let arguments = ["-r", relation, "--app", "--file", "-"];
-        self.run(tool, &arguments, Some(&text)).await.map(drop)
+        self.relation_set(&["-r", relation, "--app"], fields).await
     }
 
     /// The units at the other end.
@@ -292,10 +288,19 @@ impl Tools {
         relation: &str,
         fields: &BTreeMap<&str, String>,
     ) -> Result<(), JujuError> {
+        self.relation_set(&["-r", relation], fields).await
+    }
+
+    /// By standard input: the kernel bounds the length of an argument.
+    async fn relation_set(
+        &self,
+        where_to: &[&str],
+        fields: &BTreeMap<&str, String>,
+    ) -> Result<(), JujuError> {
         let tool = "relation-set";
         let text =
             serde_json::to_string(fields).map_err(|source| JujuError::Input { tool, source })?;
-        let arguments = ["-r", relation, "--file", "-"];
+        let arguments = [where_to, &["--file", "-"]].concat();
         self.run(tool, &arguments, Some(&text)).await.map(drop)
     }
 

@@ -18,7 +18,7 @@ const ENDPOINT: &str = "grafana-dashboard";
 /// What the library calls a dashboard that was the file `velero.json`.
 const TEMPLATE: &str = "file:velero";
 /// What it makes of charm and template: the first 8 bytes of SHAKE-256 of `velero-operator-file:velero`
-/// (`what_is_said_is_read_by_the_real_library`).
+/// (`data_bags_are_read_by_the_real_library`).
 const ALTERNATIVE_UID: &str = "90fd3c43554b5a4d";
 
 /// What Grafana says of dashboards that it cannot use.

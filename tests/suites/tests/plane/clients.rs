@@ -142,7 +142,7 @@ async fn client_has_its_schedule_from_the_first_hook_to_the_last() {
     world.settle().await.unwrap();
     world.expect_status("active: ").unwrap();
 
-    // Its Backup outlives it, whoever owns it.
+    // Its Backup outlives it, even one that it owns.
     ask(&mut world, "minio", "shop", &daily());
     world.settle().await.unwrap();
     backup(&world, &made, "kept", "Completed").await;
@@ -162,7 +162,7 @@ async fn client_has_its_schedule_from_the_first_hook_to_the_last() {
     assert_eq!(only(&world).await.name_any(), made.name_any());
 }
 
-/// The garbage collector lets go of the Backups first.
+/// The deletion ends once the garbage collector has taken the Schedule off its Backups.
 async fn until_none(world: &LightWorld) {
     let wait = [
         "wait",

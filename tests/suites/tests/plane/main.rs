@@ -48,7 +48,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kube_stack::Mark;
-use serde_json::json;
+use serde_json::{Value, json};
 use worlds::plane::LightWorld;
 
 /// `verb resource` of each write of the charm since a mark.
@@ -64,6 +64,13 @@ async fn here(world: &LightWorld, arguments: &[&str]) -> String {
         .kubectl(&[&namespace[..], arguments].concat())
         .await
         .unwrap()
+}
+
+/// Says what the controller or kubelet of an object would say of it.
+async fn patch_status(world: &LightWorld, object: &str, status: &Value) {
+    let patch = json!({"status": status}).to_string();
+    let patch = ["patch", object, "--subresource=status", "-p", &patch];
+    here(world, &patch).await;
 }
 
 /// A node for its provider id, which everybody on the plane sees. Nothing runs on it.

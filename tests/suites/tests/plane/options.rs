@@ -180,12 +180,12 @@ const TOGETHER: &[(&str, &str)] = &[
     ("kubelet-root-dir", "/var/lib/k0s/kubelet"),
 ];
 
-async fn all_at_once(world: &mut LightWorld) {
+async fn set_options_together(world: &mut LightWorld) {
     let before = [object(world, SERVER).await, object(world, NODE_AGENT).await];
     world.juju.config(APP, TOGETHER).unwrap();
     world
         .juju
-        .model_proxy("juju-https-proxy", "http://proxy.example:3128")
+        .model_proxy("juju-https-proxy", "http://egress.example:3128")
         .unwrap();
     world.settle().await.unwrap();
     world.expect_in_status("active: ", &[]).unwrap();
@@ -210,7 +210,7 @@ async fn all_at_once(world: &mut LightWorld) {
         r#""imagePullSecrets":[{"name":"pull"}]"#,
         r#""--log-level=debug""#,
         r#""--log-format=json""#,
-        r#"{"name":"HTTPS_PROXY","value":"http://proxy.example:3128"}"#,
+        r#"{"name":"HTTPS_PROXY","value":"http://egress.example:3128"}"#,
         ".svc,.cluster.local,",
     ] {
         assert!(
@@ -321,5 +321,5 @@ async fn options_are_set_and_set_back_and_restarts_wait() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     edits_stay_where_no_option_is_set(&mut world).await;
-    all_at_once(&mut world).await;
+    set_options_together(&mut world).await;
 }

@@ -307,7 +307,7 @@ async fn detail_of_a_status_has_all_findings() {
 }
 
 #[tokio::test]
-async fn every_phase_without_work_ends_the_action() {
+async fn phase_without_work_ends_the_action() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "phases").await.unwrap();
     let (kubectl, space) = (plane.kubectl(), world.namespace.clone());

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use worlds::plane::{Fate, LightWorld, Plane};
 
 use super::dead_pods::leave_behind;
-use crate::here;
+use crate::{here, patch_status};
 
 const PLUGIN: &str = "velero-aws-plugin-image";
 const OTHER_PLUGIN: &str = "velero/velero-plugin-for-aws:v1.14.1";
@@ -76,14 +76,12 @@ async fn a_server_that_has_just_come_back_is_held() {
     a_backup_runs(&world).await;
     let name = servers(&world).await;
     let now = jiff::Timestamp::now().to_string();
-    let status = json!({"status": {"containerStatuses": [{
+    let status = json!({"containerStatuses": [{
         "name": "velero", "image": "velero/velero:v1.18.3", "imageID": "", "ready": false,
         "restartCount": 1, "state": {"running": {"startedAt": now}},
         "lastState": {"terminated": {"exitCode": 2, "reason": "Error"}},
-    }]}})
-    .to_string();
-    let patch = ["--subresource=status", "--type=merge", "-p", &status];
-    here(&world, &[&["patch", name.trim()], &patch[..]].concat()).await;
+    }]});
+    patch_status(&world, name.trim(), &status).await;
     expect_held(&mut world).await;
 }
 
@@ -104,13 +102,11 @@ async fn a_server_on_its_way_out_is_held_while_it_runs() {
     // What the stand-in has just written over: it ran, and still does.
     here(&world, &["delete", name.trim(), "--wait=false"]).await;
     let now = jiff::Timestamp::now().to_string();
-    let status = json!({"status": {"containerStatuses": [{
+    let status = json!({"containerStatuses": [{
         "name": "velero", "image": "velero/velero:v1.18.3", "imageID": "", "ready": true,
         "restartCount": 0, "state": {"running": {"startedAt": now}},
-    }]}})
-    .to_string();
-    let patch = ["--subresource=status", "--type=merge", "-p", &status];
-    here(&world, &[&["patch", name.trim()], &patch[..]].concat()).await;
+    }]});
+    patch_status(&world, name.trim(), &status).await;
 
     world.config(PLUGIN, OTHER_PLUGIN).await.unwrap();
     world.expect_in_status("waiting: ", &[HELD]).unwrap();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use worlds::plane::{LightWorld, Plane};
 
-use crate::here;
+use crate::{here, patch_status};
 
 /// A pod of the server or the node agent as an eviction, a node that was shut down, or a kubelet that turned
 /// it away leaves it. Nobody controls it, and it is on no node.
@@ -31,17 +31,7 @@ pub(super) async fn leave_behind(world: &LightWorld, name: &str, label: &str, st
         },
     });
     world.apply(&pod).await.unwrap();
-    let patch = json!({"status": status}).to_string();
-    let patch = [
-        "patch",
-        "pod",
-        name,
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        &patch,
-    ];
-    here(world, &patch).await;
+    patch_status(world, &format!("pod/{name}"), status).await;
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn backup(world: &LightWorld, name: &str, status: Value) {
 }
 
 #[tokio::test]
-async fn what_failed_is_told_once() {
+async fn failure_is_sent_to_loki_once() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "told").await.unwrap();
     deploy_cos(&mut world).await;

@@ -13,7 +13,7 @@ use worlds::plane::{LightWorld, Plane};
 use worlds::prometheus::promtool;
 
 use crate::past::given::python;
-use crate::{here, writes};
+use crate::{here, patch_status, writes};
 
 pub(crate) const COS: &str = "cos";
 const SECOND: &str = "velero-operator/1";
@@ -93,21 +93,12 @@ async fn agent_pod(world: &LightWorld, name: &str, node: &str, address: &str) {
         },
     });
     world.apply(&pod).await.unwrap();
-    let status = json!({"status": {"podIP": address, "podIPs": [{"ip": address}]}}).to_string();
-    let patch = [
-        "patch",
-        "pod",
-        name,
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        &status,
-    ];
-    here(world, &patch).await;
+    let status = json!({"podIP": address, "podIPs": [{"$patch": "replace"}, {"ip": address}]});
+    patch_status(world, &format!("pod/{name}"), &status).await;
 }
 
 #[tokio::test]
-async fn what_is_said_is_read_by_the_real_library() {
+async fn data_bags_are_read_by_the_real_library() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "observed").await.unwrap();
     deploy_cos(&mut world).await;

@@ -7,7 +7,7 @@ use worlds::operator::APP;
 use worlds::plane::{Fate, LightWorld, Plane, Verdict};
 
 use super::table::{Rows, Section};
-use crate::here;
+use crate::{here, patch_status};
 
 fn not_found(image: &str) -> Fate {
     let message = format!(
@@ -151,12 +151,6 @@ fn an_hour_ago() -> Timestamp {
 async fn pod(world: &LightWorld, label: &str) -> String {
     let get = ["get", "pods", "-l", label, "-o", "name"];
     here(world, &get).await.trim().to_owned()
-}
-
-async fn patch_status(world: &LightWorld, object: &str, status: &Value) {
-    let patch = json!({"status": status}).to_string();
-    let patch = ["patch", object, "--subresource=status", "-p", &patch];
-    here(world, &patch).await;
 }
 
 async fn set_ready(world: &LightWorld, pod: &str, status: &str, since: Timestamp) {
