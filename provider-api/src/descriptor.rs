@@ -22,6 +22,8 @@ pub struct Descriptor {
     pub plugin: ImageOption,
     /// Further config options of the charm that are this provider's alone.
     pub options: &'static [ConfigOption],
+    /// How its cloud knows pods that have no keys; `None` if it does not.
+    pub identity: Option<Identity>,
     /// What to advise when Velero finds a location unavailable; the first match counts.
     pub advice: &'static [Advice],
 }
@@ -96,6 +98,19 @@ pub struct ConfigOption {
     /// Everything that is wrong with a value. The charm asks whether or not there is a relation, and hands over
     /// no value that does not pass: a wrong one changes nothing.
     pub check: fn(&str) -> Result<(), Problems>,
+}
+
+/// How a cloud knows a pod that has no keys: its workload identity.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// The annotation of the pod's ServiceAccount that says who it is.
+    pub annotation: &'static str,
+    /// What the annotation's value is, to be read after "is not".
+    pub shape: &'static str,
+    /// Whether a value can be that. The charm asks whether or not there is a relation, and hands over no other.
+    pub is_sound: fn(&str) -> bool,
+    /// The label that the pod must have as well, with its value.
+    pub label: Option<(&'static str, &'static str)>,
 }
 
 /// A piece of advice for one kind of failure.

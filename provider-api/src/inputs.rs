@@ -29,6 +29,9 @@ pub struct Inputs {
     pub optional: BTreeMap<String, RelationData>,
     /// What is known of the cluster, as far as these relations' endpoints ask for it.
     pub facts: Facts,
+    /// Who Velero's pods are in the provider's cloud, as its [`Identity`](crate::Identity) says it, if the user has set
+    /// that. Keys that were sent come first.
+    pub identity: Option<String>,
     options: BTreeMap<&'static str, String>,
 }
 
@@ -56,8 +59,15 @@ impl Inputs {
             own,
             optional,
             facts,
+            identity: None,
             options: BTreeMap::new(),
         }
+    }
+
+    /// The same for pods with this identity.
+    #[must_use]
+    pub fn identified(self, identity: Option<String>) -> Self {
+        Self { identity, ..self }
     }
 
     /// The same with what the user has set for options of the provider, the image of its plugin among them. Those
@@ -340,6 +350,7 @@ mod tests {
                 default: "",
             },
             options: &[],
+            identity: None,
             advice: &[],
         }
     }

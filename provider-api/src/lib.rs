@@ -7,7 +7,7 @@
 //! | duty | where |
 //! | --- | --- |
 //! | **credentials from relation data** | [`StorageProvider::resolve`], from the fields in [`Inputs`] |
-//! | **secret rendering** | [`Storage::credential`], the file that the plugin reads; [`StorageProvider::secrets_inside`] tells what must not be shown of it |
+//! | **secret rendering** | [`Storage::credential`], the file that the plugin reads, or none where the cloud knows the pods; [`StorageProvider::secrets_inside`] tells what must not be shown of it |
 //! | **plugin image** | [`Descriptor::plugin`], the option and its default; the charm checks what the user sets, its minor version too |
 //! | **backup-location arguments** | [`Storage::location`], and [`Storage::snapshots`] |
 //!
@@ -19,9 +19,9 @@
 //! use std::collections::BTreeMap;
 //!
 //! use provider_api::{
-//!     Advice, Answer, Descriptor, Endpoint, Gap, Handshake, ImageOption, Inputs, Location, Part,
-//!     Problem, Problems, Storage, StorageProvider, Version,
-//!     secrecy::{ExposeSecret as _, SecretString},
+//!     Advice, Answer, Credential, Descriptor, Endpoint, Gap, Handshake, ImageOption, Inputs,
+//!     Location, Part, Problem, Problems, Storage, StorageProvider, Version,
+//!     secrecy::{ExposeSecret, SecretString},
 //! };
 //!
 //! static DESCRIPTOR: Descriptor = Descriptor {
@@ -44,6 +44,7 @@
 //!         default: "tape/velero-plugin:v1.0.0",
 //!     },
 //!     options: &[], // config options of the charm that only this provider reads
+//!     identity: None, // no cloud that knows pods without keys
 //!     advice: &[Advice {
 //!         when: "tape is torn", // words of the real plugin
 //!         then: "replace the tape",
@@ -79,7 +80,7 @@
 //!             pin(inputs),
 //!         )?;
 //!         Ok(Answer::Ready(Box::new(Storage {
-//!             credential: format!("PIN={}\n", pin.expose_secret()).into(),
+//!             credential: Credential::Keys(format!("PIN={}\n", pin.expose_secret()).into()),
 //!             location: Location {
 //!                 bucket: reel.into(),
 //!                 prefix,
@@ -110,10 +111,9 @@
 //! let fields = [("reel", "seven"), ("pin", "4711-4712")].map(|(name, text)| (name, text.into()));
 //! let inputs = Inputs::new(&DESCRIPTOR, fields.into_iter().collect(), BTreeMap::new(), Default::default());
 //! let answer = PROVIDER.resolve(&inputs)?;
-//! assert!(matches!(
-//!     answer,
-//!     Answer::Ready(storage) if storage.credential.expose_secret() == "PIN=4711-4712\n"
-//! ));
+//! let Answer::Ready(storage) = answer else { panic!("it has all that it needs") };
+//! let file = storage.credential.file().map(ExposeSecret::expose_secret);
+//! assert_eq!(file, Some("PIN=4711-4712\n"));
 //! # Ok::<(), Problems>(())
 //! ```
 
@@ -132,12 +132,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub use self::{
     certificates::{Certificates, NotCertificates},
     descriptor::{
-        Advice, ConfigOption, Descriptor, Endpoint, Fact, Handshake, ImageOption, Version,
+        Advice, ConfigOption, Descriptor, Endpoint, Fact, Handshake, Identity, ImageOption, Version,
     },
     inputs::{Facts, Inputs, RelationData, Value},
     problem::{AllOf, Problem, ProblemKind, Problems},
     registry::{Registration, Registry, RegistryError},
-    storage::{Gap, Location, Part, SnapshotLocation, Storage},
+    storage::{Credential, Gap, Location, Part, SnapshotLocation, Storage},
 };
 
 /// What a provider makes of its inputs.
@@ -165,7 +165,8 @@ pub trait StorageProvider: std::fmt::Debug + Send + Sync {
     /// Turns relation data into what Velero needs.
     ///
     /// Equal inputs give equal answers, and nothing but the inputs is looked at. No text in the answer
-    /// holds a secret or a part of one, except the credential file.
+    /// holds a secret or a part of one, except the credential file. Pods have to do without keys only by an
+    /// [`identity`](Inputs::identity), and keys that were sent are used.
     ///
     /// # Errors
     /// Everything that is wrong with the data, at once: see [`all!`].

@@ -164,6 +164,7 @@ mod tests {
             default: "tape/plugin:v1",
         },
         options: &[],
+        identity: None,
         advice: &[],
     };
     const DISK_CREDENTIALS: Endpoint = Endpoint {

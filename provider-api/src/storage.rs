@@ -11,8 +11,8 @@ use crate::Problem;
 /// A store that Velero can use.
 #[derive(Clone, Debug)]
 pub struct Storage {
-    /// The credential file, in the form that the plugin parses. What was sent stands in it to the byte.
-    pub credential: SecretString,
+    /// What the plugin shows to the store.
+    pub credential: Credential,
     /// Where backups go.
     pub location: Location,
     /// Where the cloud's own volume snapshots go; `None` unless the nodes' volumes are in that cloud.
@@ -21,6 +21,29 @@ pub struct Storage {
     pub remarks: Vec<String>,
     /// What could not be filled in, because an optional field cannot be read.
     pub gaps: Vec<Gap>,
+}
+
+/// What the plugin shows to the store.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// Keys that were sent: the file with them, in the form that the plugin parses. They stand in it to the byte.
+    Keys(SecretString),
+    /// What the cloud gives to pods by their [`identity`](crate::Inputs::identity).
+    OfPods {
+        /// What the plugin has to read from a file all the same; nothing in it is secret.
+        file: Option<SecretString>,
+    },
+}
+
+impl Credential {
+    /// The file for the plugin.
+    #[must_use]
+    pub fn file(&self) -> Option<&SecretString> {
+        match self {
+            Self::Keys(file) => Some(file),
+            Self::OfPods { file } => file.as_ref(),
+        }
+    }
 }
 
 /// An optional field that cannot be read. It holds nothing else back: what it would have filled stays as

@@ -1,10 +1,10 @@
-//! What Velero shows to Azure: the storage account's key, or a service principal.
+//! What Velero shows to Azure: the storage account's key, a service principal, or nothing where Azure knows its pods.
 //!
 //! **Invariant:** the credential file says exactly what the integrators sent, or is not made. A service
 //! principal that is related is used as a whole or refused as a whole; the key never stands in for it.
 
 use provider_api::{
-    Facts, Problem, Problems, RelationData, all,
+    Credential, Facts, Problem, Problems, RelationData, all,
     secrecy::{ExposeSecret as _, SecretString},
 };
 
@@ -29,10 +29,12 @@ const KEY_HINT: &str = "set the account key in {azure-storage}";
 
 const PRINCIPAL_HINT: &str = "set the service principal in {azure-service-principal}";
 
-/// The one or the other.
+/// One of these.
 pub(crate) enum Access {
     Key(Quoted),
     Principal(Principal),
+    /// That of its pods.
+    Identity,
 }
 
 /// A service principal, and the nodes whose disks it is to snapshot, if any are in Azure.
@@ -62,9 +64,18 @@ impl Access {
         }))
     }
 
-    /// The credential file.
-    pub(crate) fn file(&self, cloud: &Cloud) -> SecretString {
+    pub(crate) fn credential(&self, cloud: &Cloud) -> Credential {
+        let file = self.file(cloud);
         match self {
+            Self::Key(_) | Self::Principal(_) => Credential::Keys(file),
+            Self::Identity => Credential::OfPods { file: Some(file) },
+        }
+    }
+
+    /// It names the cloud in any case.
+    fn file(&self, cloud: &Cloud) -> SecretString {
+        match self {
+            Self::Identity => dotenv::file(&[("AZURE_CLOUD_NAME", cloud.name)]),
             Self::Key(key) => dotenv::file(&[
                 (KEY_VARIABLE, key.expose()),
                 ("AZURE_CLOUD_NAME", cloud.name),

@@ -155,7 +155,7 @@ impl Address {
         }
     }
 
-    /// What is sent there can be read and changed by whoever is on the way.
+    /// What is sent there can be read and changed by anyone on the way.
     pub(crate) fn is_plain(&self) -> bool {
         let uri = self.uri.as_deref();
         uri.is_some_and(|uri| uri.starts_with("http://"))

@@ -9,9 +9,9 @@ mod nodes;
 use std::collections::BTreeMap;
 
 use provider_api::{
-    Advice, Answer, Descriptor, Endpoint, Fact, Gap, Handshake, ImageOption, Inputs, Location,
-    Part, Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider, Version,
-    all, secrecy::SecretString,
+    Advice, Answer, Descriptor, Endpoint, Fact, Gap, Handshake, Identity, ImageOption, Inputs,
+    Location, Part, Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider,
+    Version, all, secrecy::SecretString,
 };
 
 use crate::{
@@ -83,6 +83,13 @@ static DESCRIPTOR: Descriptor = Descriptor {
         default: "velero/velero-plugin-for-microsoft-azure:v1.14.3",
     },
     options: &[],
+    // That of the webhook for Microsoft Entra Workload ID, which looks at pods with the label alone.
+    identity: Some(Identity {
+        annotation: "azure.workload.identity/client-id",
+        shape: "the client ID of an identity",
+        is_sound: names::is_client_id,
+        label: Some(("azure.workload.identity/use", "true")),
+    }),
     advice: &[
         Advice {
             when: "Server failed to authenticate the request",
@@ -168,7 +175,7 @@ impl StorageProvider for Azure {
     fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
         let data = &inputs.own;
         let principal = inputs.optional.get(PRINCIPAL_ENDPOINT);
-        if let Some(what) = awaited(data, principal) {
+        if let Some(what) = awaited(inputs) {
             return Ok(Answer::Waiting(what.into()));
         }
         let settings = read(data, principal);
@@ -180,8 +187,13 @@ impl StorageProvider for Azure {
                 ));
             }
             Some(principal) => {
-                let settings = settings.and_then(for_tokens);
+                let or = format!("remove the relation `{PRINCIPAL_ENDPOINT}`");
+                let settings = settings.and_then(|settings| for_tokens(settings, &or));
                 all!(settings, Access::principal(principal, &inputs.facts))?
+            }
+            None if has_no_key_but_identity(inputs) => {
+                let or = "set the account key in {azure-storage}";
+                (for_tokens(settings?, or)?, Access::Identity)
             }
             None => all!(settings, Access::key(data))?,
         };
@@ -195,36 +207,40 @@ impl StorageProvider for Azure {
 
 /// What the storage integrator has yet to send. Without a key, what else there is may be left over from
 /// before, or be on its way too.
-fn awaited(data: &RelationData, principal: Option<&RelationData>) -> Option<&'static str> {
-    let names_nothing = !data.has_any(&[CONTAINER, STORAGE_ACCOUNT]);
-    let has_come = !data.lacks_all(&[SECRET_KEY]);
-    match principal {
-        None if has_come => None,
-        None if names_nothing => Some("{azure-storage} to send a container and a key"),
-        None => Some("{azure-storage} to send the account's key (`secret-key`)"),
-        Some(_) if !has_come && (names_nothing || data.echo(CONTAINER).is_some()) => {
-            Some("{azure-storage} to send a container")
-        }
-        Some(_) => None,
+fn awaited(inputs: &Inputs) -> Option<&'static str> {
+    let data = &inputs.own;
+    if !data.lacks_all(&[SECRET_KEY]) {
+        return None;
     }
+    let names_nothing = !data.has_any(&[CONTAINER, STORAGE_ACCOUNT]);
+    let has_principal = inputs.optional.contains_key(PRINCIPAL_ENDPOINT);
+    if has_principal || inputs.identity.is_some() {
+        let is_unnamed = names_nothing || data.echo(CONTAINER).is_some();
+        return is_unnamed.then_some("{azure-storage} to send a container");
+    }
+    Some(if names_nothing {
+        "{azure-storage} to send a container and a key"
+    } else {
+        "{azure-storage} to send the account's key (`secret-key`)"
+    })
+}
+
+fn has_no_key_but_identity(inputs: &Inputs) -> bool {
+    inputs.identity.is_some() && !inputs.own.has_any(&[SECRET_KEY])
 }
 
 fn is_unanswered(principal: &RelationData) -> bool {
     principal.lacks_all(&[CLIENT_ID, CLIENT_SECRET])
 }
 
-/// With a service principal, what is sent to the store gives access to all that the principal may use, so
+/// Without a key, what is sent to the store gives access to all that a service principal or an identity may use, so
 /// it goes to Azure alone.
-fn for_tokens(settings: Settings) -> Result<Settings, Problems> {
+fn for_tokens(settings: Settings, or: &str) -> Result<Settings, Problems> {
     if settings.address.is_azures() {
         return Ok(settings);
     }
-    let reason =
-        "is not an `https` address in Azure, and a service principal's token is sent to no other";
-    let hint = format!(
-        "{}, or remove the relation `{PRINCIPAL_ENDPOINT}`",
-        endpoint::HINT
-    );
+    let reason = "is not an `https` address in Azure, and a token is sent to no other";
+    let hint = format!("{}, or {or}", endpoint::HINT);
     Err(Problem::invalid(ENDPOINT, reason, hint).into())
 }
 
@@ -293,9 +309,13 @@ fn render(settings: Settings, access: &Access, data: &RelationData) -> Storage {
             set(SUBSCRIPTION, subscription.filter(|own| !is_in_file(own)));
             nodes.as_ref().map(snapshot_location)
         }
+        Access::Identity => {
+            set("useAAD", Some("true".into()));
+            None
+        }
     };
     Storage {
-        credential: access.file(address.cloud),
+        credential: access.credential(address.cloud),
         location: Location {
             bucket: container,
             prefix,

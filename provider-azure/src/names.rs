@@ -10,6 +10,15 @@ const ACCOUNT: std::ops::RangeInclusive<usize> = 3..=24;
 /// Of a container's name.
 const CONTAINER_NAME: std::ops::RangeInclusive<usize> = 3..=63;
 
+/// Hexadecimal digits in groups.
+const CLIENT_ID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+
+pub(crate) fn is_client_id(text: &str) -> bool {
+    let groups: Vec<_> = text.split('-').map(str::len).collect();
+    let is_of_ids = |c: char| c.is_ascii_hexdigit() || c == '-';
+    groups == CLIENT_ID_GROUPS && text.chars().all(is_of_ids)
+}
+
 pub(crate) fn container(data: &RelationData) -> Result<String, Problem> {
     let container = data.required(CONTAINER, "set `container` in {azure-storage}")?;
     let invalid = |reason: &str, hint: &str| Err(Problem::invalid(CONTAINER, reason, hint));

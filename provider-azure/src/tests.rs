@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use provider_api::{Facts, Value, secrecy::ExposeSecret as _};
+use provider_api::{Credential, Facts, Value, secrecy::ExposeSecret as _};
 use provider_testkit::{Example, Subject, canary};
 
 use super::*;
@@ -81,7 +81,7 @@ fn config(storage: &Storage) -> Vec<(&str, &str)> {
 }
 
 fn file(storage: &Storage) -> &str {
-    storage.credential.expose_secret()
+    storage.credential.file().unwrap().expose_secret()
 }
 
 /// The values as they were, without the quotes that the file puts them in.
@@ -97,6 +97,8 @@ fn credential_values(file: &str) -> Vec<String> {
     let values = file.split('\n').filter_map(|line| line.split_once('='));
     values.map(|(_, value)| unquoted(value)).collect()
 }
+
+const IDENTITY: &str = "00112233-4455-6677-8899-aabbccddeeff";
 
 fn subject() -> Subject {
     let relation = |more: &[(&'static str, &str)]| {
@@ -179,6 +181,19 @@ fn subject() -> Subject {
                 ],
                 ..Example::default()
             },
+            Example {
+                name: "pods that Azure knows",
+                relations: vec![(
+                    "azure-storage",
+                    vec![
+                        (CONTAINER, "backups".into()),
+                        (STORAGE_ACCOUNT, "acct".into()),
+                    ],
+                )],
+                required: &[CONTAINER, STORAGE_ACCOUNT],
+                identity: Some(IDENTITY),
+                ..Example::default()
+            },
         ],
         credential_values,
     }
@@ -187,6 +202,65 @@ fn subject() -> Subject {
 #[test]
 fn provider_holds_the_contract() {
     provider_testkit::check(&subject()).unwrap();
+}
+
+/// What the integrator sends, and the pods' identity.
+fn identified(fields: &[(&'static str, &str)]) -> Result<Answer, Problems> {
+    let own = fields
+        .iter()
+        .map(|(name, text)| (*name, Value::from(*text)));
+    let inputs = Inputs::new(
+        &DESCRIPTOR,
+        own.collect(),
+        BTreeMap::new(),
+        Facts::default(),
+    );
+    PROVIDER.resolve(&inputs.identified(Some(IDENTITY.into())))
+}
+
+#[test]
+fn identity_of_the_pods_takes_the_place_of_the_key() {
+    let names = [(CONTAINER, "backups"), (STORAGE_ACCOUNT, "acct")];
+    for key in [None, Some((SECRET_KEY, " "))] {
+        let fields: Vec<_> = names.into_iter().chain(key).collect();
+        let Answer::Ready(storage) = identified(&fields).unwrap() else {
+            panic!("it waits");
+        };
+        assert!(matches!(storage.credential, Credential::OfPods { .. }));
+        assert_eq!(file(&storage), "AZURE_CLOUD_NAME=AzurePublicCloud\n");
+        let wanted = [("storageAccount", "acct"), ("useAAD", "true")];
+        assert_eq!(config(&storage), wanted);
+        assert_eq!(storage.snapshots, None);
+    }
+    let elsewhere = (ENDPOINT, "https://backup.example.com");
+    let fields: Vec<_> = names.into_iter().chain([elsewhere]).collect();
+    let refused = identified(&fields).unwrap_err();
+    assert_eq!(refused.first().field, ENDPOINT);
+    assert!(
+        refused
+            .first()
+            .hint
+            .ends_with("set the account key in {azure-storage}")
+    );
+    let answer = identified(&[]).unwrap();
+    let awaited = "{azure-storage} to send a container";
+    assert!(
+        matches!(&answer, Answer::Waiting(what) if what == awaited),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn client_id_is_told_from_other_texts() {
+    assert!(names::is_client_id(IDENTITY));
+    for text in [
+        "",
+        "velero",
+        IDENTITY.trim_start_matches('0'),
+        &IDENTITY.replace('0', "g"),
+    ] {
+        assert!(!names::is_client_id(text), "{text}");
+    }
 }
 
 #[test]

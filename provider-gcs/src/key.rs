@@ -55,7 +55,7 @@ const OTHER_TYPES: [(&str, &str); 5] = [
     ),
 ];
 
-/// Where Google gives tokens. Whoever is asked is sent a text that the key has signed, and other hosts of Google's
+/// Where Google gives tokens. A host that is asked is sent a text that the key has signed, and other hosts of Google's
 /// serve what anybody puts there.
 const TOKEN_URIS: [&str; 4] = [
     "https://oauth2.googleapis.com/token",

@@ -1,17 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod key;
 mod nodes;
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use provider_api::{
-    Advice, Answer, Descriptor, Endpoint, Fact, Gap, Handshake, ImageOption, Inputs, Location,
-    Part, Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider, Version,
-    all, secrecy::SecretString,
+    Advice, Answer, Descriptor, Endpoint, Fact, Gap, Handshake, Identity, ImageOption, Inputs,
+    Location, Part, Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider,
+    Version, all, secrecy::SecretString,
 };
 
-use crate::{key::Key, nodes::NodeProject};
+use crate::{access::Access, nodes::NodeProject};
 
 const BUCKET: &str = "bucket";
 const PATH: &str = "path";
@@ -56,6 +57,13 @@ static DESCRIPTOR: Descriptor = Descriptor {
     integrator: "gcs-integrator",
     optional_endpoints: &[],
     options: &[],
+    // That of GKE (Workload Identity Federation).
+    identity: Some(Identity {
+        annotation: "iam.gke.io/gcp-service-account",
+        shape: "the address of a service account",
+        is_sound: access::is_account,
+        label: None,
+    }),
     plugin: ImageOption {
         option: "velero-gcp-plugin-image",
         default: "velero/velero-plugin-for-gcp:v1.14.2",
@@ -120,29 +128,28 @@ impl StorageProvider for Gcs {
 
     fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
         let data = &inputs.own;
-        // What else there is may be left over from before, or be on its way too.
-        if data.lacks_all(&[SECRET_KEY]) {
-            let what = "{gcs-credentials} to send a bucket and a service account's key \
-                 (`secret-key`)";
+        if let Some(what) = access::awaited(inputs) {
             return Ok(Answer::Waiting(what.into()));
         }
         let mut gaps = Vec::new();
         let folder = data.folder(PATH, "correct `path` in {gcs-credentials}");
         let prefix = Gap::or_value(folder, &[Part::Prefix], &mut gaps);
-        let (bucket, key) = all!(bucket(data), Key::read(data))
+        let (bucket, access) = all!(bucket(data), Access::read(inputs))
             .map_err(|problems| problems.and(gaps.iter().map(|gap| gap.problem.clone())))?;
-        let nodes = NodeProject::find(&inputs.facts, &key.project);
+        let nodes = NodeProject::find(&inputs.facts, access.project());
         Ok(Answer::Ready(Box::new(Storage {
             location: Location {
                 bucket: bucket.into(),
                 prefix,
                 ca_certificates: None,
-                config: BTreeMap::new(),
+                config: access.config(),
             },
-            snapshots: nodes.as_ref().map(|nodes| snapshot_location(nodes, &key)),
+            snapshots: nodes
+                .as_ref()
+                .map(|nodes| snapshot_location(nodes, &access)),
             remarks: remarks(data, nodes.as_ref()),
             gaps,
-            credential: key.document,
+            credential: access.credential(),
         })))
     }
 
@@ -195,11 +202,12 @@ fn bucket(data: &RelationData) -> Result<&str, Problem> {
 }
 
 /// Snapshots stay in the project of the disks. Where in it, its own settings say.
-fn snapshot_location(nodes: &NodeProject, key: &Key) -> SnapshotLocation {
-    let other = Some(nodes.name.clone()).filter(|project| *project != key.project);
+fn snapshot_location(nodes: &NodeProject, access: &Access) -> SnapshotLocation {
+    let project = Some(nodes.name.as_str());
+    let other = project.filter(|_| project != access.project());
     SnapshotLocation {
         config: other
-            .map(|project| (VOLUME_PROJECT.to_owned(), project))
+            .map(|project| (VOLUME_PROJECT.to_owned(), project.to_owned()))
             .into_iter()
             .collect(),
     }

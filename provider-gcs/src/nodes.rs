@@ -19,10 +19,11 @@ pub(crate) struct NodeProject {
 
 impl NodeProject {
     /// `None` if no node is in Google Cloud. Of several projects, the service account's own if it is one of them.
-    pub(crate) fn find(facts: &Facts, own: &str) -> Option<Self> {
+    pub(crate) fn find(facts: &Facts, own: Option<&str>) -> Option<Self> {
         let ids = facts.provider_ids.iter();
         let projects: BTreeSet<_> = ids.filter_map(|id| project(id)).collect();
-        let name = projects.get(own).or_else(|| projects.first())?;
+        let own = own.and_then(|own| projects.get(own));
+        let name = own.or_else(|| projects.first())?;
         Some(Self {
             name: (*name).to_owned(),
             others: projects.len() - 1,

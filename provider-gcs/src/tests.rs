@@ -1,4 +1,6 @@
 use proptest::prelude::*;
+use std::collections::BTreeMap;
+
 use provider_api::{Facts, Value, secrecy::ExposeSecret as _};
 use provider_testkit::{Example, Subject};
 use serde_json::{Value as Json, json};
@@ -116,6 +118,13 @@ fn provider_holds_the_contract() {
                 },
                 ..Example::default()
             },
+            Example {
+                name: "a bucket, where Google knows the pods",
+                relations: vec![("gcs-credentials", vec![(BUCKET, "backups".into())])],
+                required: &[BUCKET],
+                identity: Some(ACCOUNT),
+                ..Example::default()
+            },
         ],
         // The plugin parses it as a whole.
         credential_values: |file| vec![file.to_owned()],
@@ -134,16 +143,64 @@ fn bucket_and_key_are_all_that_is_needed() {
         config: BTreeMap::new(),
     };
     assert_eq!(storage.location, location);
-    assert_eq!(storage.credential.expose_secret(), key(&[]), "to the byte");
+    assert_eq!(
+        storage.credential.file().unwrap().expose_secret(),
+        key(&[]),
+        "to the byte"
+    );
     assert_eq!(storage.snapshots, None, "no node is in Google Cloud");
     assert_eq!(storage.remarks, [""; 0]);
+}
+
+const ACCOUNT: &str = "velero@shop-project.iam.gserviceaccount.com";
+
+#[test]
+fn account_of_the_pods_takes_the_place_of_a_key() {
+    let own = [(BUCKET, "backups"), (SECRET_KEY, "")].map(|(name, text)| (name, Value::from(text)));
+    let known = Facts {
+        provider_ids: vec![NODE.into()],
+        ..Facts::default()
+    };
+    let inputs = Inputs::new(
+        &DESCRIPTOR,
+        own.into_iter().collect(),
+        BTreeMap::new(),
+        known,
+    );
+    let inputs = inputs.identified(Some(ACCOUNT.into()));
+    let Answer::Ready(storage) = PROVIDER.resolve(&inputs).unwrap() else {
+        panic!("it waits");
+    };
+    assert!(storage.credential.file().is_none());
+    let config = &storage.location.config;
+    assert_eq!(
+        *config,
+        BTreeMap::from([("serviceAccount".into(), ACCOUNT.into())])
+    );
+    let snapshots = storage.snapshots.unwrap().config;
+    assert_eq!(
+        snapshots,
+        BTreeMap::from([("volumeProject".into(), "shop-project".into())])
+    );
+}
+
+#[test]
+fn account_is_told_from_other_texts() {
+    assert!(access::is_account(ACCOUNT));
+    for text in ["", "velero", "@a", "a@", "a b@c", "a@b@c"] {
+        assert!(!access::is_account(text), "{text}");
+    }
 }
 
 #[test]
 fn key_in_the_clear_is_as_good_as_a_secret() {
     let text = format!("\u{feff}{}\n", key(&[]));
     assert_eq!(
-        ready(&[(SECRET_KEY, &text)]).credential.expose_secret(),
+        ready(&[(SECRET_KEY, &text)])
+            .credential
+            .file()
+            .unwrap()
+            .expose_secret(),
         key(&[])
     );
 }
@@ -220,7 +277,7 @@ fn unreadable_folder_holds_nothing_back() {
     let storage = ready(&[(BUCKET, "moved"), (PATH, "a\nb"), (SECRET_KEY, &rotated)]);
 
     assert_eq!(storage.location.bucket, "moved");
-    assert_eq!(storage.credential.expose_secret(), rotated);
+    assert_eq!(storage.credential.file().unwrap().expose_secret(), rotated);
     let [gap] = &storage.gaps[..] else {
         panic!("{:?}", storage.gaps);
     };

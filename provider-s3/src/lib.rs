@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod credential;
 mod endpoint;
 mod extras;
@@ -11,12 +12,13 @@ mod vendors;
 use std::collections::BTreeMap;
 
 use provider_api::{
-    Advice, Answer, Certificates, Descriptor, Endpoint, Fact, Gap, Handshake, ImageOption, Inputs,
-    Location, Part, Problem, Problems, RelationData, SnapshotLocation, Storage, StorageProvider,
-    Version, all, secrecy::SecretString,
+    Advice, Answer, Certificates, Descriptor, Endpoint, Fact, Gap, Handshake, Identity,
+    ImageOption, Inputs, Location, Part, Problem, Problems, RelationData, SnapshotLocation,
+    Storage, StorageProvider, Version, all, secrecy::SecretString,
 };
 
 use crate::{
+    access::Access,
     endpoint::{Address, HostRegion, StoreUrl},
     extras::Attributes,
     vendors::{Addressing, Checksum, Vendor},
@@ -80,6 +82,13 @@ static DESCRIPTOR: Descriptor = Descriptor {
         default: "velero/velero-plugin-for-aws:v1.14.3",
     },
     options: &[settings::OPTION],
+    // That of EKS (IAM roles for service accounts).
+    identity: Some(Identity {
+        annotation: "eks.amazonaws.com/role-arn",
+        shape: "the ARN of a role",
+        is_sound: access::is_role,
+        label: None,
+    }),
     advice: &[
         Advice {
             when: "SignatureDoesNotMatch",
@@ -157,8 +166,7 @@ struct Settings {
     attributes: Attributes,
     /// The option's, which come before all else.
     overrides: BTreeMap<&'static str, String>,
-    access_key: SecretString,
-    secret_key: SecretString,
+    access: Access,
     gaps: Vec<Gap>,
 }
 
@@ -175,13 +183,7 @@ impl StorageProvider for S3 {
     }
 
     fn resolve(&self, inputs: &Inputs) -> Result<Answer, Problems> {
-        let data = &inputs.own;
-        // What else there is may be left over from before, or be on its way too.
-        if data.lacks_all(&[ACCESS_KEY, SECRET_KEY]) {
-            let what = match data.plain(BUCKET) {
-                Some(_) => "{s3-credentials} to send keys",
-                None => "{s3-credentials} to send a bucket and keys",
-            };
+        if let Some(what) = access::awaited(inputs) {
             return Ok(Answer::Waiting(what.into()));
         }
         Ok(Answer::Ready(Box::new(render(read(inputs)?, inputs))))
@@ -201,11 +203,10 @@ fn read(inputs: &Inputs) -> Result<Settings, Problems> {
     let prefix = Gap::or_value(prefix(data), PREFIX_PARTS, &mut gaps);
     let attributes = Gap::or_value(extras::attributes(data), ATTRIBUTE_PARTS, &mut gaps);
 
-    let (bucket, store, access_key, secret_key, mut overrides, ()) = all!(
+    let (bucket, store, access, mut overrides, ()) = all!(
         bucket(data),
         store(data),
-        credential::key(data, ACCESS_KEY),
-        credential::key(data, SECRET_KEY),
+        Access::read(inputs),
         settings::parse(inputs.option(&settings::OPTION)),
         plugin(inputs),
     )
@@ -234,8 +235,7 @@ fn read(inputs: &Inputs) -> Result<Settings, Problems> {
         certificates,
         attributes: attributes.unwrap_or_default(),
         overrides,
-        access_key,
-        secret_key,
+        access,
         gaps,
     })
 }
@@ -337,13 +337,12 @@ fn render(settings: Settings, inputs: &Inputs) -> Storage {
         bucket,
         prefix,
         certificates,
-        access_key,
-        secret_key,
+        access,
         gaps,
         ..
     } = settings;
     Storage {
-        credential: credential::file(&access_key, &secret_key),
+        credential: access.credential(),
         location: Location {
             bucket,
             prefix,
@@ -422,7 +421,7 @@ fn config(settings: &Settings, region: Option<String>) -> BTreeMap<String, Strin
         .collect()
 }
 
-/// Snapshots of EBS are made where the nodes are, with the keys of the store, which are good for one partition.
+/// Snapshots of EBS are made where the nodes are, by what opens the store, which is good for one partition.
 fn snapshots(
     settings: &Settings,
     region: Option<&str>,
@@ -435,8 +434,9 @@ fn snapshots(
         return None;
     }
     remarks.push(format!(
-        "EBS volumes are snapshotted in `{nodes}` with the keys of the store: set `volume-snapshots=false` if \
-         they may not do that."
+        "EBS volumes are snapshotted in `{nodes}` with {}: set `volume-snapshots=false` if that is not \
+         allowed.",
+        settings.access.name()
     ));
     Some(SnapshotLocation {
         config: BTreeMap::from([(REGION.into(), nodes.to_owned())]),
@@ -478,7 +478,7 @@ fn remarks(settings: &Settings, inputs: &Inputs) -> Vec<String> {
         .is_some_and(|skip| skip == "true")
     {
         remarks.push(format!(
-            "`{}` is set: whoever is between can read and change backups.",
+            "`{}` is set: anyone on the network between Velero and the store can read and change backups.",
             settings::SKIP_TLS
         ));
     }

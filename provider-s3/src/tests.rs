@@ -81,6 +81,8 @@ fn credential_values(file: &str) -> Vec<String> {
     values.map(|(_, value)| cut(value)).collect()
 }
 
+const ROLE: &str = "arn:aws:iam::111122223333:role/velero";
+
 fn subject() -> Subject {
     let keys = [
         (ACCESS_KEY, canary(ACCESS_KEY)),
@@ -134,6 +136,13 @@ fn subject() -> Subject {
                 options: vec![("s3-config", "checksumAlgorithm=CRC32 tagging=team=a&app=b")],
                 ..example("another store", &elsewhere)
             },
+            Example {
+                name: "Amazon, which knows the pods",
+                relations: vec![("s3-credentials", vec![(BUCKET, "backups".into())])],
+                required: &[BUCKET],
+                identity: Some(ROLE),
+                ..Example::default()
+            },
         ],
         credential_values,
     }
@@ -142,6 +151,64 @@ fn subject() -> Subject {
 #[test]
 fn provider_holds_the_contract() {
     provider_testkit::check(&subject()).unwrap();
+}
+
+/// What the integrator sends, and the pods' role.
+fn with_role(fields: &[(&'static str, &str)]) -> Result<Answer, Problems> {
+    let own = fields
+        .iter()
+        .map(|(name, text)| (*name, Value::from(*text)));
+    let inputs = Inputs::new(
+        &DESCRIPTOR,
+        own.collect(),
+        BTreeMap::new(),
+        Facts {
+            provider_ids: vec!["aws:///eu-central-1a/i-0a".into()],
+            ..Facts::default()
+        },
+    );
+    PROVIDER.resolve(&inputs.identified(Some(ROLE.into())))
+}
+
+#[test]
+fn role_of_the_pods_takes_the_place_of_keys_at_amazon() {
+    let Answer::Ready(storage) = with_role(&[(BUCKET, "backups"), (SECRET_KEY, " ")]).unwrap()
+    else {
+        panic!("it waits");
+    };
+    assert!(storage.credential.file().is_none());
+    assert!(storage.snapshots.is_some());
+    assert!(storage.remarks[0].contains("the role of Velero's pods"));
+
+    let half = with_role(&[(BUCKET, "backups"), (ACCESS_KEY, "a")]).unwrap_err();
+    assert_eq!(half.first().field, SECRET_KEY);
+    let elsewhere = [(BUCKET, "backups"), (ENDPOINT, "https://s3.example.com")];
+    for (fields, what) in [
+        (&elsewhere[..], "{s3-credentials} to send keys"),
+        (
+            &[(REGION, "eu-central-1")],
+            "{s3-credentials} to send a bucket",
+        ),
+    ] {
+        let answer = with_role(fields).unwrap();
+        assert!(
+            matches!(&answer, Answer::Waiting(text) if text == what),
+            "{answer:?}"
+        );
+    }
+}
+
+#[test]
+fn role_is_told_from_other_texts() {
+    assert!(access::is_role(ROLE) && access::is_role("arn:aws-cn:iam::1:role/path/velero"));
+    for text in [
+        "",
+        "velero",
+        "arn:aws:iam::1:user/velero",
+        "arn:aws:iam::1:role/a b",
+    ] {
+        assert!(!access::is_role(text), "{text}");
+    }
 }
 
 #[test]
@@ -158,7 +225,7 @@ fn amazon_needs_no_more_than_a_bucket_and_keys() {
     assert_eq!(config(&storage), []);
     assert_eq!(storage.snapshots, None, "nobody knows where the nodes are");
     assert_eq!(
-        storage.credential.expose_secret(),
+        storage.credential.file().unwrap().expose_secret(),
         "[default]\naws_access_key_id=canary-access-key\naws_secret_access_key=canary-secret-key\n"
     );
 }
@@ -274,7 +341,14 @@ fn optional_fields_that_cannot_be_read_hold_nothing_back() {
     let storage = ready(&changes);
 
     assert_eq!(storage.location.bucket, "moved");
-    assert!(storage.credential.expose_secret().contains("rotated"));
+    assert!(
+        storage
+            .credential
+            .file()
+            .unwrap()
+            .expose_secret()
+            .contains("rotated")
+    );
     let gaps = storage
         .gaps
         .iter()
@@ -342,7 +416,7 @@ fn an_echo_is_a_bucket_only_where_a_store_may_have_made_it() {
 #[test]
 fn white_space_around_a_key_is_that_of_its_file() {
     let storage = ready(&[(ACCESS_KEY, " a\n"), (SECRET_KEY, "\u{feff}s\r\n")]);
-    let file = storage.credential.expose_secret();
+    let file = storage.credential.file().unwrap().expose_secret();
     assert_eq!(credential_values(file), ["a", "s"]);
 }
 
@@ -404,7 +478,7 @@ fn keys_in_quotes_are_refused() {
     let inside = "a'b";
     let storage = ready(&[(ACCESS_KEY, inside), (SECRET_KEY, inside)]);
     assert_eq!(
-        credential_values(storage.credential.expose_secret()),
+        credential_values(storage.credential.file().unwrap().expose_secret()),
         [inside, inside]
     );
 }
@@ -431,7 +505,7 @@ proptest! {
     fn the_file_says_what_was_sent_or_is_refused(access in KEYS, secret in KEYS) {
         let answer = PROVIDER.resolve(&inputs(&[(ACCESS_KEY, &access), (SECRET_KEY, &secret)]));
         if let Ok(Answer::Ready(storage)) = answer {
-            let read = credential_values(storage.credential.expose_secret());
+            let read = credential_values(storage.credential.file().unwrap().expose_secret());
             let [access, secret] = [&access, &secret].map(|key| key.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}'));
             prop_assert_eq!(read, [access, secret]);
         }

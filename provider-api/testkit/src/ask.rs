@@ -5,7 +5,8 @@
 use std::collections::HashSet;
 
 use provider_api::{
-    Answer, Descriptor, Gap, Location, Problems, SnapshotLocation, Storage, StorageProvider, Value,
+    Answer, Credential, Descriptor, Gap, Location, Problems, SnapshotLocation, Storage,
+    StorageProvider, Value,
     secrecy::{ExposeSecret as _, SecretString},
 };
 
@@ -30,7 +31,9 @@ pub(super) enum Outcome {
 /// A [`Storage`] with its secrets open.
 #[derive(Eq, PartialEq)]
 pub(super) struct Ready {
-    pub(super) credential: String,
+    /// The file, and whose it is.
+    pub(super) credential: Option<String>,
+    pub(super) whose: Whose,
     /// What the provider says is secret inside of what was sent, and of its file.
     pub(super) inside_sent: Vec<String>,
     pub(super) inside_file: Vec<String>,
@@ -38,6 +41,13 @@ pub(super) struct Ready {
     pub(super) snapshots: Option<SnapshotLocation>,
     pub(super) remarks: Vec<String>,
     pub(super) gaps: Vec<Gap>,
+}
+
+/// What is shown to the store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Whose {
+    Keys,
+    OfPods,
 }
 
 /// One example under examination.
@@ -67,6 +77,12 @@ impl Asker<'_> {
         self.read_aloud(&answer, field);
         let read = |answer| Outcome::of(answer, provider, changed);
         let outcome = read(answer);
+        if let (Outcome::Ready(ready), None) = (&outcome, changed.identity)
+            && ready.whose == Whose::OfPods
+        {
+            let what = "pods have no identity, and are to do without keys";
+            self.breach(Rule::Identity, field, what);
+        }
         if (1..TIMES).any(|_| read(provider.resolve(&inputs)) != outcome) {
             let what = "equal inputs gave different answers";
             self.breach(Rule::Deterministic, field, what);
@@ -203,6 +219,12 @@ pub(super) fn is_clause(text: &str) -> bool {
 }
 
 impl Ready {
+    /// What the plugin reads out of the file.
+    pub(super) fn credential_values(&self, subject: &Subject) -> Vec<String> {
+        let read = |file: &String| (subject.credential_values)(file);
+        self.credential.iter().flat_map(read).collect()
+    }
+
     fn of(storage: Storage, provider: &dyn StorageProvider, example: &Example) -> Self {
         let Storage {
             credential,
@@ -216,8 +238,18 @@ impl Ready {
         let sent = secrets(example).flat_map(|(_, secret)| inside(secret));
         Self {
             inside_sent: sent.map(|secret| open(&secret)).collect(),
-            inside_file: inside(&credential).iter().map(open).collect(),
-            credential: open(&credential),
+            inside_file: credential
+                .file()
+                .map(inside)
+                .iter()
+                .flatten()
+                .map(open)
+                .collect(),
+            credential: credential.file().map(open),
+            whose: match credential {
+                Credential::Keys(_) => Whose::Keys,
+                Credential::OfPods { .. } => Whose::OfPods,
+            },
             location,
             snapshots,
             remarks,

@@ -33,6 +33,7 @@ pub(super) fn breaches(subject: &Subject) -> Vec<Breach> {
         judge.facts(endpoint);
     }
     judge.options();
+    judge.identity();
     judge.strangers();
     judge.advice();
     judge.breaches
@@ -90,6 +91,35 @@ impl Judge<'_> {
             if !examples.any(|example| example.options.iter().any(|(name, _)| *name == option.name))
             {
                 self.breach(Rule::Examples, option.name, "is set in no example");
+            }
+        }
+    }
+
+    /// An identity that is declared is in an example, and passes its own check.
+    fn identity(&mut self) {
+        let examples = self.subject.examples.iter();
+        let used: Vec<_> = examples.filter_map(|example| example.identity).collect();
+        match self.descriptor.identity {
+            None if used.is_empty() => {}
+            None => {
+                let what = "is in an example, and the descriptor has none";
+                self.breach(Rule::Examples, "identity", what);
+            }
+            Some(identity) => {
+                if used.is_empty() {
+                    self.breach(Rule::Examples, identity.annotation, "is in no example");
+                }
+                if used.iter().any(|who| !(identity.is_sound)(who)) {
+                    let what = "its example does not pass its check";
+                    self.breach(Rule::Identity, identity.annotation, what);
+                }
+                if (identity.is_sound)("") {
+                    self.breach(
+                        Rule::Identity,
+                        identity.annotation,
+                        "nothing passes its check",
+                    );
+                }
             }
         }
     }

@@ -189,7 +189,7 @@ impl Asker<'_> {
     }
 
     fn reads(&self, ready: &Ready, text: &str) -> bool {
-        let read = (self.subject.credential_values)(&ready.credential);
+        let read = ready.credential_values(self.subject);
         read.iter().any(|value| value == text)
     }
 }

@@ -6,7 +6,7 @@ use provider_api::{Fact, Facts, Problem, ProblemKind, Value, secrecy::ExposeSecr
 
 use super::{
     Breach, Echo, Example, Rule, Subject,
-    ask::{Asker, Outcome, Ready, TELLING, secrets, texts},
+    ask::{Asker, Outcome, Ready, TELLING, Whose, secrets, texts},
 };
 
 /// What means something to one format or the other. Each is put between the value and an `x`, so that
@@ -56,6 +56,7 @@ pub(super) fn breaches(subject: &Subject, example: &Example) -> Vec<Breach> {
     asker.distinct_secrets();
     asker.facts(&ready);
     asker.options();
+    asker.identity(&ready);
     asker.documents(&ready);
     asker.empty();
     asker.echo();
@@ -152,6 +153,32 @@ impl Asker<'_> {
                     Ok(()) | Err(_) => {}
                 }
             }
+        }
+    }
+
+    /// Keys that were sent are used, no matter who the pods are. Without an identity of its pods, an example of keys
+    /// waits or says what it lacks.
+    fn identity(&mut self, ready: &Ready) {
+        let examples = &self.subject.examples;
+        let Some(known) = examples.iter().find_map(|example| example.identity) else {
+            return;
+        };
+        let mut turned = self.example.clone();
+        turned.identity = match self.example.identity {
+            Some(_) => None,
+            None => Some(known),
+        };
+        let outcome = self.ask(&turned, None);
+        let Outcome::Ready(other) = &outcome else {
+            if ready.whose == Whose::Keys {
+                let what = format!("the identity of pods decides: {}", outcome.describe());
+                self.breach(Rule::Identity, None, what);
+            }
+            return;
+        };
+        if !is_same_but_for_words(other, ready) {
+            let what = "keys were sent, and the identity of pods makes another answer";
+            self.breach(Rule::Identity, None, what);
         }
     }
 
@@ -369,13 +396,13 @@ fn like(value: &Value, text: String) -> Value {
 /// The text stands, to the byte, where something is made of it.
 fn got_through(subject: &Subject, ready: &Ready, text: &str) -> bool {
     let mut shown = texts(&ready.location, ready.snapshots.as_ref());
-    let read = (subject.credential_values)(&ready.credential);
+    let read = ready.credential_values(subject);
     shown.any(|shown| shown.contains(text)) || read.iter().any(|value| value == text)
 }
 
 /// The same for Velero; what people read may differ.
 fn is_same_but_for_words(one: &Ready, other: &Ready) -> bool {
-    one.credential == other.credential
+    (&one.credential, one.whose) == (&other.credential, other.whose)
         && one.location == other.location
         && one.snapshots == other.snapshots
 }

@@ -52,6 +52,8 @@ pub struct Example {
     pub facts: Facts,
     /// What the user has set for options of the provider.
     pub options: Vec<(&'static str, &'static str)>,
+    /// Who Velero's pods are in the provider's cloud.
+    pub identity: Option<&'static str>,
 }
 
 /// What a placeholder means that comes back.
@@ -119,6 +121,8 @@ pub enum Rule {
     /// An option's default passes its check; what passes is never refused afterwards, and what does not is
     /// refused by the option's name.
     Options,
+    /// Pods do without keys only by the identity that they have, and keys that were sent are used whatever it is.
+    Identity,
     /// `charmcraft.yaml` declares what the descriptor says.
     Declared,
     /// A handshake asks for the secrets that there are, by fields that there are.
@@ -158,6 +162,7 @@ pub const TAPE: Descriptor = Descriptor {
         default: "tape/plugin:v1",
     },
     options: &[],
+    identity: None,
     advice: &[provider_api::Advice {
         when: "torn",
         then: "replace the tape",
@@ -210,7 +215,9 @@ impl Example {
         let own = own.unwrap_or_default();
         let options = self.options.iter();
         let options = options.map(|(name, text)| (*name, (*text).to_owned()));
-        Inputs::new(descriptor, own, relations, self.facts.clone()).configured(options.collect())
+        Inputs::new(descriptor, own, relations, self.facts.clone())
+            .configured(options.collect())
+            .identified(self.identity.map(str::to_owned))
     }
 
     /// Each field with its value.

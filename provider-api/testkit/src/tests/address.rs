@@ -20,9 +20,10 @@ fn with_spare(inputs: &Inputs) -> Result<Answer, Problems> {
     let spare = inputs.own.required_secret("spare", "set it");
     let (read, spare) = provider_api::all!(read(inputs), spare)?;
     let mut storage = store(read);
-    let mut all: Vec<String> = serde_json::from_str(storage.credential.expose_secret()).unwrap();
+    let mut all: Vec<String> =
+        serde_json::from_str(storage.credential.file().unwrap().expose_secret()).unwrap();
     all.push(spare.expose_secret().to_owned());
-    storage.credential = serde_json::to_string(&all).unwrap().into();
+    storage.credential = Credential::Keys(serde_json::to_string(&all).unwrap().into());
     Ok(Answer::Ready(Box::new(storage)))
 }
 

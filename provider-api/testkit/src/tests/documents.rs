@@ -89,7 +89,7 @@ fn changed(inputs: &Inputs, change: impl FnOnce(&mut Storage, &str)) -> Result<A
     let (drawer, (card, key)) = provider_api::all!(data.required("drawer", "open one"), card)?;
     let shelf = inputs.facts.provider_ids.iter().min();
     let mut storage = Storage {
-        credential: card,
+        credential: Credential::Keys(card),
         location: Location {
             bucket: drawer.to_owned(),
             prefix: None,
@@ -213,8 +213,13 @@ fn redaction_of_another_word_is_caught() {
 fn file_that_loses_each_semicolon_is_caught() {
     let broken = rule(|inputs| {
         changed(inputs, |storage, _| {
-            let file = storage.credential.expose_secret().replace(';', "");
-            storage.credential = file.into();
+            let file = storage
+                .credential
+                .file()
+                .unwrap()
+                .expose_secret()
+                .replace(';', "");
+            storage.credential = Credential::Keys(file.into());
         })
     });
     assert_eq!(broken, [Rule::Fidelity]);
@@ -285,7 +290,9 @@ fn document_without_its_secret_is_missed_or_caught() {
             .collect();
             let mut inputs = inputs.clone();
             inputs.own = given;
-            changed(&inputs, |storage, _| storage.credential = file.into())
+            changed(&inputs, |storage, _| {
+                storage.credential = Credential::Keys(file.into());
+            })
         }
         _ => good(inputs),
     });
