@@ -18,7 +18,7 @@ use std::{
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use provider_api::{
-    Answer, Descriptor, Endpoint, Fact, Facts, Inputs, RelationData, Storage, Value,
+    Answer, Credential, Descriptor, Endpoint, Fact, Facts, Inputs, RelationData, Storage, Value,
     secrecy::SecretString,
 };
 use serde_json::json;
@@ -64,6 +64,9 @@ struct Render {
     /// before it.
     #[arg(long, value_name = "[ENDPOINT/]FIELD=FILE", value_parser = named_file)]
     secret_file: Vec<(String, PathBuf)>,
+    /// Who Velero's pods are in the provider's cloud, as the annotation of their ServiceAccount says it.
+    #[arg(long, value_name = "WHO")]
+    identity: Option<String>,
     /// The provider id of a node of the cluster.
     #[arg(long, value_name = "ID")]
     node: Vec<String>,
@@ -130,14 +133,16 @@ fn render(wanted: Render, secrets: &Secrets) -> anyhow::Result<String> {
         Answer::Ready(storage) => storage,
         Answer::Waiting(what) => return Ok(format!("waiting for {what}")),
     };
-    credential::learn_file(&storage.credential, &registry, secrets);
+    if let Credential::Keys(file) = &storage.credential {
+        credential::learn_file(file, &registry, secrets);
+    }
     Ok(serde_json::to_string_pretty(&shown(descriptor, &storage))?)
 }
 
 /// All of it but the credential file.
 fn shown(descriptor: &Descriptor, storage: &Storage) -> serde_json::Value {
     let Storage {
-        credential: _,
+        credential,
         location,
         snapshots,
         remarks,
@@ -147,7 +152,8 @@ fn shown(descriptor: &Descriptor, storage: &Storage) -> serde_json::Value {
         application: "APPLICATION".into(),
         model_uuid: "MODEL".into(),
     };
-    let (name, secret, namespace) = (descriptor.name, "SECRET", velero::SERVER);
+    let secret = credential.file().map(|_| "SECRET");
+    let (name, namespace) = (descriptor.name, velero::SERVER);
     let location =
         location::backup_location(name, location, Rank::Default, secret, namespace, &owner);
     let snapshots = snapshots
@@ -206,7 +212,18 @@ fn inputs(
         provider_ids: wanted.node,
         now: Some(SystemTime::now()),
     };
-    Ok(Inputs::new(descriptor, own, others, facts))
+    if let Some(identity) = &wanted.identity {
+        check_identity(identity, descriptor)?;
+    }
+    Ok(Inputs::new(descriptor, own, others, facts).identified(wanted.identity))
+}
+
+fn check_identity(identity: &str, descriptor: &Descriptor) -> anyhow::Result<()> {
+    let known = descriptor.identity;
+    let known = known.context("this store's cloud knows no pods: leave out `--identity`")?;
+    let is_sound = (known.is_sound)(identity);
+    anyhow::ensure!(is_sound, "`--identity` is not {}", known.shape);
+    Ok(())
 }
 
 fn open(path: &Path) -> anyhow::Result<File> {

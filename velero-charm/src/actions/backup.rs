@@ -1,13 +1,16 @@
 //! The Backup that a person means, and what becomes of one: shared by the actions.
 
+use std::time::Duration;
+
 use kube::{
     ResourceExt as _,
     api::{DynamicObject, ListParams},
 };
+use tokio::time::Instant;
 
 use super::{
     Failure,
-    attend::{Seen, Work},
+    attend::{End, Seen, Work, attend},
     results::{Messages, messages},
     words,
 };
@@ -33,6 +36,13 @@ pub(super) enum Before {
     Nothing,
     /// The same, still running: an action before this one has made it.
     Same,
+}
+
+/// How long is waited, and from when on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    pub(super) begun: Instant,
+    pub(super) timeout: Duration,
 }
 
 /// Results of an action, in their order.
@@ -204,23 +214,35 @@ pub(super) async fn leave(ctx: &Context, work: &Work, mut results: Results) -> R
     Ok(ctx.tools.action_set_all(&results).await?)
 }
 
-/// Ends an action that has waited, with all that it has seen. It fails if there is a reason.
-pub(super) async fn finish(
+/// Waits for work, and ends the action with all that was seen of it. `over` adds what is to be said of work that has
+/// ended, and gives why the action fails, if it does.
+pub(super) async fn see_through(
     ctx: &Context,
-    results: &Results,
-    failure: Option<String>,
+    cluster: &Cluster,
+    work: &Work,
+    limit: Limit,
+    mut results: Results,
+    over: impl AsyncFnOnce(&Seen, &mut Results) -> Result<Option<String>, Failure>,
 ) -> Result<(), Failure> {
-    ctx.tools.action_set_all(results).await?;
+    let failure = match attend(ctx, cluster, work, limit.begun + limit.timeout).await? {
+        End::Over(seen) => over(&seen, &mut results).await?,
+        End::Gone => Some(gone(work)),
+        End::Deadline(seen) => {
+            results.push(("phase", seen.status.phase().to_owned()));
+            Some(deadline(work, &seen, limit.timeout, &ctx.unit.name))
+        }
+    };
+    ctx.tools.action_set_all(&results).await?;
     failure.map_or(Ok(()), |text| Err(Failure::Refused(text)))
 }
 
 /// What is known of work whose object is not there any more.
-pub(super) fn gone(work: &Work) -> String {
+fn gone(work: &Work) -> String {
     format!("{} is gone: somebody has deleted it", work.named())
 }
 
 /// What is known at the deadline.
-pub(super) fn deadline(work: &Work, seen: &Seen, after: std::time::Duration, unit: &str) -> String {
+fn deadline(work: &Work, seen: &Seen, after: Duration, unit: &str) -> String {
     format!(
         "not finished after {}: {} continues in Velero ({}); follow it with {}, or give a longer `timeout`",
         words::limit(after),

@@ -11,8 +11,8 @@ use tracing::debug;
 
 use super::{
     Failure,
-    attend::{End, Seen, Work, attend},
-    backup::{Results, Started, deadline, failure, finish, gone, leave, outcome, start},
+    attend::{Seen, Work},
+    backup::{Limit, Results, Started, failure, leave, outcome, see_through, start},
     output::plain,
     params::{Params, is_name, label_value, lifetime, target},
     ready::ready,
@@ -84,19 +84,15 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     let started = start(&cluster, "Backup", &backup).await?;
     ctx.tools.action_log(&started.announcement()).await?;
     let Started { work, .. } = &started;
-    let mut results = named(work);
+    let results = named(work);
     if !order.wait {
         return leave(ctx, work, results).await;
     }
-    let failure = match attend(ctx, &cluster, work, begun + order.timeout).await? {
-        End::Over(seen) => over(ctx, &cluster, work, &seen, order.volumes, &mut results).await?,
-        End::Gone => Some(gone(work)),
-        End::Deadline(seen) => {
-            results.push(("phase", seen.status.phase().to_owned()));
-            Some(deadline(work, &seen, order.timeout, &ctx.unit.name))
-        }
+    let timeout = order.timeout;
+    let over = async |seen: &Seen, results: &mut Results| {
+        over(ctx, &cluster, work, seen, order.volumes, results).await
     };
-    finish(ctx, &results, failure).await
+    see_through(ctx, &cluster, work, Limit { begun, timeout }, results, over).await
 }
 
 /// Adds what is to be said of a Backup that has ended; gives why the action fails, if it does.

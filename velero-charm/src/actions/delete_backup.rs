@@ -10,16 +10,10 @@ use kube::{
     ResourceExt as _,
     api::{DynamicObject, ListParams},
 };
-use serde_json::{Value, json};
 use tokio::{time::Instant, try_join};
 
 use super::{
-    Failure,
-    backup::{by_name, unfinished_restores},
-    create_backup::{name, object},
-    output::plain,
-    params::Params,
-    ready::ready,
+    Failure, backup::by_name, create_backup::name, output::plain, params::Params, ready::ready,
     words,
 };
 use crate::{
@@ -28,10 +22,13 @@ use crate::{
         follow::{Changes, follow, watch},
     },
     context::Context,
-    velero::{self, job::Status},
+    velero::{
+        self,
+        deletion::{self, BACKUP_UID},
+        job::Status,
+        restore,
+    },
 };
-
-const BACKUP_UID: &str = "velero.io/backup-uid";
 
 #[derive(Debug)]
 struct Order {
@@ -57,9 +54,12 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     }
     let uid = backup.uid().unwrap_or_default();
     let before = requests(&cluster, &uid).await?;
-    let request = match before.into_iter().find(|one| !is_processed(one)) {
+    let request = match before
+        .into_iter()
+        .find(|one| deletion::Status::of(one).is_open())
+    {
         Some(request) => request,
-        None => cluster.create(&order.request(&cluster, &uid)?).await?,
+        None => cluster.create(&order.request(&cluster, &uid)).await?,
     };
     let request = request.name_any();
     let said = format!(
@@ -98,11 +98,11 @@ async fn obstacles(cluster: &Cluster, backup: &DynamicObject) -> Result<Vec<Stri
             status.phase()
         ));
     }
-    let restores = unfinished_restores(cluster, &name).await?;
-    if let Some(restore) = restores.first() {
+    let restores = restore::unfinished(cluster).await?;
+    if let Some(restore) = restores.iter().find(|restore| restore.is_from(&name)) {
         found.push(format!(
             "backup `{name}` is being restored (`{}`): delete it when that has ended",
-            restore.name_any()
+            restore.metadata.name
         ));
     }
     Ok(found)
@@ -112,15 +112,6 @@ async fn requests(cluster: &Cluster, uid: &str) -> Result<Vec<DynamicObject>, Cl
     let api = cluster.dynamic(&velero::kind("DeleteBackupRequest"));
     let of_it = ListParams::default().labels(&format!("{BACKUP_UID}={uid}"));
     cluster.list(&api, &of_it).await
-}
-
-fn is_processed(request: &DynamicObject) -> bool {
-    request.data["status"]["phase"] == "Processed"
-}
-
-fn errors(request: &DynamicObject) -> impl Iterator<Item = String> {
-    let errors = request.data["status"]["errors"].as_array().into_iter();
-    errors.flatten().filter_map(Value::as_str).map(plain)
 }
 
 async fn begin(
@@ -145,8 +136,9 @@ async fn begin(
 impl World {
     fn is_over(&self, uid: &str, request: &str) -> bool {
         // Without errors the Backup is about to be gone: what is watched comes in no order.
-        let has_failed = |one: &DynamicObject| is_processed(one) && errors(one).next().is_some();
-        self.left(uid, request).is_none() || self.requests.get(request).is_some_and(has_failed)
+        let asked = self.asked(request);
+        let has_failed = !asked.is_open() && !asked.errors().is_empty();
+        self.left(uid, request).is_none() || has_failed
     }
 
     /// What is left of it, or what Velero says; `None` if it is gone.
@@ -155,17 +147,19 @@ impl World {
             .backup
             .values()
             .find(|one| one.uid().as_deref() == Some(uid))?;
-        let errors: Vec<_> = self
-            .requests
-            .get(request)
-            .into_iter()
-            .flat_map(errors)
-            .collect();
+        let asked = self.asked(request);
+        let errors: Vec<_> = asked.errors().iter().map(|error| plain(error)).collect();
         Some(if errors.is_empty() {
             format!("it is there, in phase `{}`", Status::of(backup).phase())
         } else {
             errors.join("; ")
         })
+    }
+
+    /// How the request is doing; one that is not there has nothing to say.
+    fn asked(&self, request: &str) -> deletion::Status {
+        let request = self.requests.get(request);
+        request.map(deletion::Status::of).unwrap_or_default()
     }
 }
 
@@ -193,18 +187,10 @@ impl Order {
         })
     }
 
-    fn request(&self, cluster: &Cluster, uid: &str) -> Result<DynamicObject, Failure> {
+    fn request(&self, cluster: &Cluster, uid: &str) -> DynamicObject {
         let now = words::moment_in_name(jiff::Timestamp::now());
         let name = format!("{}-{now}", self.backup);
-        let spec = json!({"backupName": self.backup});
-        let mut request = object("DeleteBackupRequest", &name, cluster.namespace(), &spec)?;
-        let labels = [
-            ("velero.io/backup-name", self.backup.as_str()),
-            (BACKUP_UID, uid),
-        ];
-        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        request.metadata.labels = Some(labels.into());
-        Ok(request)
+        deletion::request(&name, &self.backup, uid, cluster.namespace())
     }
 
     fn failure(&self, left: &str, unit: &str) -> String {
@@ -219,6 +205,8 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn order(params: Value) -> Result<Order, String> {

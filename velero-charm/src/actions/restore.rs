@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::{
     Failure,
-    attend::{End, Work, attend},
+    attend::{Seen, Work},
     backup::{
-        Before, Results, Started, by_name, by_uid, deadline, failure, finish, gone, leave, outcome,
+        Before, Limit, Results, Started, by_name, by_uid, failure, leave, outcome, see_through,
         start, unfinished_restores,
     },
     contents::{Contents, Filters},
@@ -82,28 +82,32 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     let started = begin(&cluster, &backup, &spec).await?;
     ctx.tools.action_log(&started.announcement()).await?;
     let Started { work, .. } = &started;
-    let mut results = named(work, &backup);
+    let results = named(work, &backup);
     if order.how == How::Starts {
         return leave(ctx, work, results).await;
     }
-    let failure = match attend(ctx, &cluster, work, begun + order.timeout).await? {
-        End::Over(seen) => {
-            let (more, said) = outcome(ctx, &cluster, work, &seen).await?;
-            results.extend(more);
-            if seen.volumes.all > 0 {
-                let volumes = format!("{} of {}", seen.volumes.done, seen.volumes.all);
-                results.push(("volumes", volumes));
-            }
-            let is_success = seen.status.is_success();
-            (!is_success).then(|| failure(work, &seen, &said, &ctx.unit.name))
-        }
-        End::Gone => Some(gone(work)),
-        End::Deadline(seen) => {
-            results.push(("phase", seen.status.phase().to_owned()));
-            Some(deadline(work, &seen, order.timeout, &ctx.unit.name))
-        }
-    };
-    finish(ctx, &results, failure).await
+    let timeout = order.timeout;
+    let over =
+        async |seen: &Seen, results: &mut Results| over(ctx, &cluster, work, seen, results).await;
+    see_through(ctx, &cluster, work, Limit { begun, timeout }, results, over).await
+}
+
+/// Adds what is to be said of a Restore that has ended; gives why the action fails, if it does.
+async fn over(
+    ctx: &Context,
+    cluster: &Cluster,
+    work: &Work,
+    seen: &Seen,
+    results: &mut Results,
+) -> Result<Option<String>, Failure> {
+    let (more, said) = outcome(ctx, cluster, work, seen).await?;
+    results.extend(more);
+    if seen.volumes.all > 0 {
+        let volumes = format!("{} of {}", seen.volumes.done, seen.volumes.all);
+        results.push(("volumes", volumes));
+    }
+    let is_success = seen.status.is_success();
+    Ok((!is_success).then(|| failure(work, seen, &said, &ctx.unit.name)))
 }
 
 /// Makes the Restore, or takes up one that asks for the same and still runs: two would work against each

@@ -13,6 +13,7 @@ pub(crate) mod deletion;
 pub(crate) mod error;
 pub(crate) mod follow;
 mod kind;
+pub(crate) mod kubelet;
 pub(crate) mod managers;
 pub(crate) mod owned;
 pub(crate) mod quantity;

@@ -40,7 +40,7 @@ pub(crate) struct Clause {
     pub(crate) cause: String,
 }
 
-/// A status as Juju has it, whoever has set it.
+/// A status as Juju has it, no matter who has set it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 pub(crate) struct Shown {
     #[serde(rename = "status")]
@@ -63,14 +63,27 @@ impl Status {
     pub(super) fn shown(&self, redact: impl Fn(&str) -> String) -> Shown {
         let line = |text: &str| text::one_line(&redact(text));
         let clauses = self.clauses.iter();
-        let clauses: Vec<_> = clauses
-            .map(|clause| Clause::new(line(&clause.advice), line(&clause.cause)))
-            .collect();
+        let clauses = clauses.map(|clause| Clause::new(line(&clause.advice), line(&clause.cause)));
         Shown {
             level: self.level.to_string(),
-            message: fit(&clauses, self.others),
+            message: fit(&by_advice(clauses), self.others),
         }
     }
+}
+
+/// Each advice once, with all that it is for.
+fn by_advice(clauses: impl Iterator<Item = Clause>) -> Vec<Clause> {
+    let mut together: Vec<Clause> = Vec::new();
+    for clause in clauses {
+        let mut said = together.iter_mut();
+        match said.find(|said| !said.advice.is_empty() && said.advice == clause.advice) {
+            Some(said) if said.cause.is_empty() => said.cause = clause.cause,
+            Some(_) if clause.cause.is_empty() => {}
+            Some(said) => said.cause = format!("{}, {}", said.cause, clause.cause),
+            None => together.push(clause),
+        }
+    }
+    together
 }
 
 fn fit(clauses: &[Clause], others: usize) -> String {
@@ -178,6 +191,22 @@ mod tests {
     }
 
     #[test]
+    fn advice_is_given_once_for_all_that_it_is_for() {
+        let clauses = [
+            Clause::new("set the keys in `it`", "`access-key` is blank"),
+            Clause::new("set `bucket` in `it`", "`bucket` is missing"),
+            Clause::new("set the keys in `it`", "`secret-key` is blank"),
+            Clause::of_cause("one"),
+            Clause::of_cause("two"),
+        ];
+        assert_eq!(
+            message(&clauses, 0),
+            "set the keys in `it`: `access-key` is blank, `secret-key` is blank; set `bucket` in `it`: `bucket` is \
+             missing; one; two"
+        );
+    }
+
+    #[test]
     fn cause_is_cut_in_its_middle_and_advice_never() {
         let advice = "do this ".repeat(20);
         let cause = format!("it began\n{} and ended", "ä".repeat(LONGEST));
@@ -210,14 +239,15 @@ mod tests {
 
     #[test]
     fn clause_without_room_is_counted() {
-        let clause = Clause::new("do ".repeat(60), "it is so");
-        let all = vec![clause.clone(); 5];
+        let advice = |number: u32| format!("{number} {}", "do ".repeat(60).trim());
+        let clauses = (1..=5).map(|number| Clause::new(advice(number), "it is so"));
 
         assert_eq!(
-            message(&all, 1),
+            message(&clauses.collect::<Vec<_>>(), 1),
             format!(
-                "{0}: it is so; {0}: it is so (and 4 more)",
-                clause.advice.trim()
+                "{}: it is so; {}: it is so (and 4 more)",
+                advice(1),
+                advice(2)
             )
         );
     }

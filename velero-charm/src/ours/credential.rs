@@ -43,7 +43,7 @@ const READ: &str = "read";
 pub(super) const NOTES: &str = "velero-operator/read";
 /// As many are held at once while they are read.
 const AT_ONCE: u32 = 10;
-/// What is no larger is kept, whoever has made it: it may be what the store repeats.
+/// What is no larger is kept, no matter who has made it: it may be what the store repeats.
 const SMALL: usize = 64 * 1024;
 const ROLE: (&str, &str) = ("velero-operator/role", "storage-credential");
 
@@ -187,9 +187,9 @@ pub(crate) fn learn_file(file: &SecretString, registry: &Registry, secrets: &Sec
     }
 }
 
-/// The Secret is as we made it, with this file, what was read, and nothing else.
-pub(crate) fn holds(secret: &Secret, file: &SecretString, readings: &Readings) -> bool {
-    is_as_made(secret) && secret.data.as_ref() == Some(&data(Some(file), readings))
+/// The Secret is as we made it, with this file or none, what was read, and nothing else.
+pub(crate) fn holds(secret: &Secret, file: Option<&SecretString>, readings: &Readings) -> bool {
+    is_as_made(secret) && secret.data.as_ref() == Some(&data(file, readings))
 }
 
 /// The Secret is as we made it, and what was read is in it.

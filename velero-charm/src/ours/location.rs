@@ -37,7 +37,7 @@ pub(crate) fn backup_location(
     provider: &str,
     location: &Location,
     rank: Rank,
-    secret_name: &str,
+    secret_name: Option<&str>,
     namespace: &str,
     owner: &Owner,
 ) -> DynamicObject {
@@ -48,11 +48,8 @@ pub(crate) fn backup_location(
     if let Some(certificates) = &location.ca_certificates {
         store["caCert"] = json!(STANDARD.encode(certificates));
     }
-    let mut spec = json!({
-        "provider": provider,
-        "objectStorage": store,
-        "credential": {"name": secret_name, "key": credential::KEY},
-    });
+    let mut spec = json!({"provider": provider, "objectStorage": store});
+    name_credential(&mut spec, secret_name);
     if rank == Rank::Default {
         spec["default"] = json!(true);
     }
@@ -66,16 +63,20 @@ pub(crate) fn backup_location(
 pub(crate) fn snapshot_location(
     provider: &str,
     location: &SnapshotLocation,
-    secret_name: &str,
+    secret_name: Option<&str>,
     namespace: &str,
     owner: &Owner,
 ) -> DynamicObject {
-    let spec = json!({
-        "provider": provider,
-        "config": location.config,
-        "credential": {"name": secret_name, "key": credential::KEY},
-    });
+    let mut spec = json!({"provider": provider, "config": location.config});
+    name_credential(&mut spec, secret_name);
     object("VolumeSnapshotLocation", &spec, namespace, owner)
+}
+
+/// Without one the plugin takes what the cloud gives to its pod.
+fn name_credential(spec: &mut Value, secret_name: Option<&str>) {
+    if let Some(name) = secret_name {
+        spec["credential"] = json!({"name": name, "key": credential::KEY});
+    }
 }
 
 fn object(name: &str, spec: &Value, namespace: &str, owner: &Owner) -> DynamicObject {

@@ -5,7 +5,9 @@
 //! server is replaced and never doubled, the storage plugin is an init container that is ours by its name, and
 //! nobody has more rights on a node than Pod Security's `restricted` allows, but for the node agent's.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use k8s_openapi::{
+    api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
+};
 use kube::{ResourceExt as _, api::DynamicObject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -78,7 +80,7 @@ impl Plugin {
     }
 
     /// Our plugin among the live init containers.
-    pub(crate) fn of(deployment: &k8s_openapi::api::apps::v1::Deployment) -> Option<Self> {
+    pub(crate) fn of(deployment: &Deployment) -> Option<Self> {
         let pod = deployment.spec.as_ref()?.template.spec.as_ref()?;
         pod.init_containers.iter().flatten().find_map(|container| {
             container.name.starts_with(PLUGIN_PREFIX).then(|| Self {
@@ -131,6 +133,12 @@ pub(crate) fn compose(
                 agent(&mut object.data, workload);
                 manifests.workloads.push(object);
             }
+            "ServiceAccount" => {
+                let annotations = workload.settings.account.clone();
+                object.labels_mut().extend(owner.labels());
+                object.annotations_mut().extend(annotations);
+                manifests.accounts.push(object);
+            }
             "ClusterRoleBinding" => {
                 object.labels_mut().extend(owner.labels());
                 let name = format!("{}-{}", object.name_any(), owner.model_uuid);
@@ -146,6 +154,13 @@ pub(crate) fn compose(
     }
     manifests.accounts.extend(bindings);
     manifests
+}
+
+/// The server's pods are made as these would be, as far as others tell by it who they are.
+pub(crate) fn is_identified(server: &Deployment, workload: &Workload) -> bool {
+    let template = server.spec.as_ref().map(|spec| &spec.template);
+    let there = template.and_then(|template| template.metadata.as_ref());
+    owned::covers(&json!(there), &json!(workload.settings.server.metadata()))
 }
 
 /// What of the server's pod safety depends on, as far as it is ours to say.
@@ -251,8 +266,9 @@ fn server(deployment: &mut Value, workload: &Workload) {
         }
         workload.settings.server.lay_over(container);
     }
-    workload.settings.server.lay_over_pod(pod);
     explain_exits(pod, "containers");
+    let template = &mut deployment["spec"]["template"];
+    workload.settings.server.lay_over_template(template);
 }
 
 /// It mounts folders of the node and runs as root, which is all that it needs: data is moved by pods of its own.
@@ -265,8 +281,9 @@ fn agent(daemon_set: &mut Value, workload: &Workload) {
         rights["capabilities"] = json!({"drop": ["ALL"]});
         workload.settings.node_agent.lay_over(container);
     }
-    workload.settings.node_agent.lay_over_pod(pod);
     explain_exits(pod, "containers");
+    let template = &mut daemon_set["spec"]["template"];
+    workload.settings.node_agent.lay_over_template(template);
 }
 
 /// Leaves the memory and processors of each container as somebody else has set them in the live object, but for what

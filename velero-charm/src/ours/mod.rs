@@ -3,7 +3,9 @@
 pub(crate) mod alerts;
 pub(crate) mod credential;
 pub(crate) mod dashboard;
+pub(crate) mod documents;
 pub(crate) mod failures;
+pub(crate) mod keep;
 pub(crate) mod location;
 pub(crate) mod manifests;
 pub(crate) mod metrics;

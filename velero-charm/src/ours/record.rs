@@ -55,14 +55,15 @@ impl Basis {
         &self.workload
     }
 
-    /// Both make the same server; the node agent is no part of it.
+    /// Both make the same server; the node agent is no part of it, and what the server reads of documents when it
+    /// starts stands among its own settings.
     pub(crate) fn same_server_as(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.workload, &other.workload);
         let workload = Workload {
             node_agent: theirs.node_agent,
             settings: Settings {
-                node_agent: theirs.settings.node_agent.clone(),
-                ..ours.settings.clone()
+                server: ours.settings.server.clone(),
+                ..theirs.settings.clone()
             },
             ..ours.clone()
         };

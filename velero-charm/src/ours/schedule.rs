@@ -6,7 +6,10 @@ use kube::{ResourceExt, api::DynamicObject};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::Owner;
+use super::{
+    Owner,
+    keep::{self, FAR},
+};
 use crate::velero::{
     kind,
     template::{Saving, Template},
@@ -51,7 +54,12 @@ impl Key {
 
     /// Whose an object is by its labels.
     pub(crate) fn of(object: &impl ResourceExt) -> Option<Self> {
-        let [app, endpoint, model] = Self::LABELS.map(|label| object.labels().get(label).cloned());
+        Self::of_labels(object.labels())
+    }
+
+    /// Whose what carries these labels is.
+    pub(crate) fn of_labels(labels: &BTreeMap<String, String>) -> Option<Self> {
+        let [app, endpoint, model] = Self::LABELS.map(|label| labels.get(label).cloned());
         Some(Self {
             model: model?,
             app: app?,
@@ -59,7 +67,7 @@ impl Key {
         })
     }
 
-    /// The same for the same three, and another for others: whoever goes and comes back finds what was theirs.
+    /// The same for the same three, and another for others: a client that goes and comes back finds what was its own.
     pub(crate) fn name(&self) -> String {
         let Self {
             model,
@@ -75,6 +83,15 @@ impl Key {
             .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         let longest = LONGEST_NAME - 2 * HASH - 1;
         format!("{}-{hash}", self.readable(longest))
+    }
+
+    /// What it is called in this model: two others can have an application of one name.
+    pub(crate) fn seen_from(&self, model: &str) -> String {
+        if self.model == model {
+            format!("`{self}`")
+        } else {
+            format!("`{self}` in model `{}`", self.model)
+        }
     }
 
     /// What the names of Backups begin with that an action makes.
@@ -104,22 +121,51 @@ impl fmt::Display for Key {
     }
 }
 
+/// How long Backups stay.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Lifetime {
+    /// As long as the template says.
+    OfTemplate,
+    /// As long as the rule of option `keep` says, which the charm applies.
+    ByRule,
+}
+
+/// What a Schedule is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) relation: &'a str,
+    pub(crate) timing: &'a Timing,
+    pub(crate) template: &'a Template,
+    pub(crate) saving: Saving,
+    pub(crate) lifetime: Lifetime,
+}
+
 /// The Schedule to apply.
 pub(crate) fn schedule(
     name: &str,
-    key: &Key,
-    relation: &str,
-    timing: &Timing,
-    template: &Template,
-    saving: Saving,
+    order: Order<'_>,
     (namespace, owner): (&str, &Owner),
 ) -> DynamicObject {
+    let Order {
+        key,
+        relation,
+        timing,
+        template,
+        saving,
+        lifetime,
+    } = order;
     let mut labels = owner.labels();
     labels.extend(key.labels());
     labels.insert(RELATION.to_owned(), as_label(relation));
     let mut template = template.spec(saving);
     // Else Backups get all labels of the Schedule, those that say whose it is too.
-    template["metadata"] = json!({"labels": key.labels()});
+    let mut of_backups = key.labels();
+    if lifetime == Lifetime::ByRule {
+        of_backups.extend([keep::label(owner)]);
+        template["ttl"] = json!(FAR);
+    }
+    template["metadata"] = json!({"labels": of_backups});
     let mut spec = json!({"schedule": timing.cron, "template": template});
     for (field, value) in [
         ("paused", timing.paused),

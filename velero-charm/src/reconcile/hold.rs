@@ -3,8 +3,12 @@
 //!
 //! **Invariant:** only this stage makes a [`Final`], and only a final plan can be carried out.
 //!
+//! A Backup that is being restored is not deleted either, nor one of which it was asked before (`spare.rs`).
+//!
 //! Containers show whether somebody works, never health: a server that is stopping, or next to a dead one, may still be
 //! working, and one that is starting may be working by now.
+
+mod spare;
 
 use std::cmp::Reverse;
 
@@ -17,16 +21,17 @@ use kube::{
 };
 use tracing::{debug, info};
 
+use self::spare::{Spared, Undeleted, spare};
 use super::{
     assess::{self, Working},
     observe::Observed,
-    plan::{Draft, Expected, Install, Judged, Plan, Steps, is_credential, is_node_agent},
+    plan::{Draft, Expected, Install, Judged, OpenedBy, Plan, Steps, is_credential, is_node_agent},
 };
 use crate::{
     cluster::{Cluster, ClusterError},
     context::Role,
     error::Error,
-    ours::manifests::Plugin,
+    ours::manifests::{self, Plugin},
     velero::{self, running::Running, work},
 };
 
@@ -35,7 +40,16 @@ use crate::{
 pub(super) struct Final {
     /// None for a unit that may not write.
     steps: Option<Steps>,
-    held_by: Vec<String>,
+    held: Held,
+}
+
+/// What is not done.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// The work that a change waits for.
+    pub(super) by: Vec<String>,
+    /// What Velero could not delete.
+    pub(super) undeleted: Vec<Undeleted>,
 }
 
 /// ``Kind `name` `` of each piece of work in flight, by who works on it.
@@ -46,9 +60,9 @@ struct Work {
 }
 
 impl Final {
-    /// The steps, none for a unit that may not write, and the work that a change waits for.
-    pub(super) fn into_parts(self) -> (Option<Steps>, Vec<String>) {
-        (self.steps, self.held_by)
+    /// The steps, none for a unit that may not write, and what is not done.
+    pub(super) fn into_parts(self) -> (Option<Steps>, Held) {
+        (self.steps, self.held)
     }
 }
 
@@ -59,11 +73,14 @@ pub(super) async fn hold(
     cluster: &Cluster,
 ) -> Result<Plan<Final>, Error> {
     let running = &observed.live.running;
-    let work = match observed.role {
-        Role::Leads => in_the_way(&plan.stage.0, running, cluster).await?,
-        Role::Follows | Role::Leaves => Work::default(),
+    let (work, spared) = match observed.role {
+        Role::Leads => (
+            in_the_way(&plan.stage.0, running, cluster).await?,
+            spare(&plan.stage.0.surplus, cluster).await?,
+        ),
+        Role::Follows | Role::Leaves => (Work::default(), Spared::default()),
     };
-    Ok(finish(plan, observed.role, work, running.server()))
+    Ok(finish(plan, observed.role, work, spared, running.server()))
 }
 
 /// What the plan could fail of what is in flight. Looks for nothing that it could not.
@@ -121,7 +138,13 @@ fn is_worked_on(object: &DynamicObject, working: Working, now: Timestamp) -> boo
 }
 
 /// Makes the plan final.
-fn finish(plan: Plan<Draft>, role: Role, work: Work, server: Option<&Deployment>) -> Plan<Final> {
+fn finish(
+    plan: Plan<Draft>,
+    role: Role,
+    work: Work,
+    spared: Spared,
+    server: Option<&Deployment>,
+) -> Plan<Final> {
     let Plan {
         stage: Draft(steps),
         expected,
@@ -130,7 +153,7 @@ fn finish(plan: Plan<Draft>, role: Role, work: Work, server: Option<&Deployment>
     if role != Role::Leads {
         let stage = Final {
             steps: None,
-            held_by: Vec::new(),
+            held: Held::default(),
         };
         let expected = unchanged(expected);
         return Plan {
@@ -139,7 +162,10 @@ fn finish(plan: Plan<Draft>, role: Role, work: Work, server: Option<&Deployment>
             of_unit,
         };
     }
-    let steps = keep_credentials(steps, &work);
+    let steps = Steps {
+        surplus: spared.surplus,
+        ..keep_credentials(steps, &work)
+    };
     let held_by = held_by(&steps, work);
     let (steps, expected) = if held_by.is_empty() {
         (steps, expected)
@@ -150,7 +176,10 @@ fn finish(plan: Plan<Draft>, role: Role, work: Work, server: Option<&Deployment>
     };
     let stage = Final {
         steps: Some(steps),
-        held_by,
+        held: Held {
+            by: held_by,
+            undeleted: spared.undeleted,
+        },
     };
     Plan {
         stage,
@@ -183,7 +212,7 @@ fn held_by(steps: &Steps, work: Work) -> Vec<String> {
 
 /// Leaves out what ends pods, and what would be of no use without it.
 fn put_off(steps: Steps, expected: Expected, server: Option<&Deployment>) -> (Steps, Expected) {
-    if has_its_plugin(steps.install.as_ref(), server) {
+    if can_open(steps.install.as_ref(), server) {
         let mut deletions = steps.deletions;
         deletions.retain(|deletion| !is_node_agent(deletion));
         let steps = Steps {
@@ -204,13 +233,17 @@ fn put_off(steps: Steps, expected: Expected, server: Option<&Deployment>) -> (St
     (steps, unchanged(expected))
 }
 
-/// The server that runs has the plugin that it would get. A location can only change without the pods if they have
-/// the plugin for it already.
-fn has_its_plugin(install: Option<&Install>, server: Option<&Deployment>) -> bool {
+/// The server that runs can open the store that is asked for. A location can only change without the pods if they have
+/// the plugin for it already, and are who they have to be.
+fn can_open(install: Option<&Install>, server: Option<&Deployment>) -> bool {
     let container = |plugin: Option<Plugin>| plugin.map(|plugin| plugin.container);
     install.is_none_or(|install| {
-        let wanted = install.basis.workload().plugin.clone();
-        container(wanted) == container(server.and_then(Plugin::of))
+        let wanted = install.basis.workload();
+        let is_known = match install.opened_by {
+            OpenedBy::Keys => true,
+            OpenedBy::Pods => server.is_some_and(|server| manifests::is_identified(server, wanted)),
+        };
+        is_known && container(wanted.plugin.clone()) == container(server.and_then(Plugin::of))
     })
 }
 

@@ -102,7 +102,7 @@ pub(crate) async fn stages(ctx: &Context) -> Result<Findings, StageError> {
     let health = assess(&running, &applied.expected, now);
     let schedules = applied.schedules.as_ref();
     let schedules = schedules.unwrap_or(&observed.live.schedules);
-    let protection = protection(schedules, &observed.made, now);
+    let protection = protection(schedules, &observed.backups.made, now);
 
     // Findings by rank, the worst first.
     Ok(report(
@@ -111,7 +111,7 @@ pub(crate) async fn stages(ctx: &Context) -> Result<Findings, StageError> {
         &running,
         &health,
         &protection,
-        &applied.held_by,
+        &applied.held,
         now,
     ))
 }

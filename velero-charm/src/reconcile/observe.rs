@@ -5,6 +5,8 @@
 //! whether the charm is trusted. Secrets come last ([`Observed::open`]), once it is known that they can be used:
 //! what the cluster holds tells whether Juju has to be asked for them.
 
+mod governed;
+pub(super) mod history;
 pub(super) mod observers;
 mod surroundings;
 
@@ -27,8 +29,14 @@ use serde_json::{Map, Value};
 use tokio::try_join;
 use tracing::debug;
 
-use self::observers::Observers;
-pub(super) use self::surroundings::{CSI_SNAPSHOTS, PRIORITY_CLASS, Surroundings};
+pub(super) use self::governed::{Governed, State};
+pub(super) use self::surroundings::{
+    CSI_SNAPSHOTS, KUBELET_ROOT, PRIORITY_CLASS, Surroundings, USE_NODE_AGENT,
+};
+use self::{
+    history::{Backups, Governance, Wanted as WantedBackups},
+    observers::Observers,
+};
 use super::trust::patiently;
 use crate::{
     cluster::{Cluster, ClusterError, Kind},
@@ -49,15 +57,13 @@ use crate::{
         secret::Means,
         storage::{self, Relation, Sealed, StorageRelation},
     },
-    velero::{
-        self,
-        running::Running,
-        schedule::{self, Made},
-    },
+    velero::{self, running::Running, schedule},
 };
 
 /// The option that names the user's secret with the password of the volumes' files.
 pub(super) const PASSWORD_OPTION: &str = "repository-password";
+/// The option with the rule by which Backups are kept.
+pub(super) const KEEP: &str = "keep";
 
 /// Everything that a reconcile may base its decisions on; at first without the relations' secrets.
 #[derive(Debug)]
@@ -77,8 +83,8 @@ pub(super) struct Observed<R = Relation> {
     pub(super) password: Option<Password>,
     /// Who watches, and what there is to watch.
     pub(super) observers: Observers,
-    /// What Schedules have made; not read where there are none.
-    pub(super) made: Vec<Made>,
+    /// Velero's Backups; not read where nobody wants to know.
+    pub(super) backups: Backups,
     pub(super) live: Live,
 }
 
@@ -91,12 +97,14 @@ pub(crate) struct Live {
     /// Those of ours, under whatever name.
     pub(crate) bindings: Vec<ClusterRoleBinding>,
     pub(crate) record: Option<ConfigMap>,
+    /// The others of ours.
+    pub(crate) config_maps: Vec<ConfigMap>,
     /// Secrets of ours that hold a store's credential.
     pub(crate) credentials: Credentials,
     pub(crate) snapshot_locations: Vec<DynamicObject>,
     /// The Service in front of the server's metrics.
     pub(crate) metrics: Option<DynamicObject>,
-    /// All of them, whoever made them.
+    /// All of them, no matter who made them.
     pub(crate) schedules: Vec<DynamicObject>,
     pub(crate) running: Running,
 }
@@ -133,19 +141,29 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         let observers = Observers::read(ctx, leadership, cluster).await?;
         let surroundings = || Surroundings::read(&config, cluster);
         let surroundings = patiently(surroundings, ClusterError::is_forbidden).await?;
-        Ok::<_, Error>((role, config, found, clients, facts, surroundings, observers))
+        let failures = observers.want_failures(leadership);
+        let cluster = (facts, surroundings);
+        Ok::<_, Error>((role, config, found, clients, cluster, observers, failures))
     };
     let live = patiently(|| Live::read(cluster, &ctx.owner), Error::is_refusal);
     let (juju, live) = tokio::join!(juju, live);
     // First what tells that the charm is not trusted: without trust there are no facts either.
     let live = live?;
     ctx.keep_credentials(&live.credentials);
-    let (role, config, found, clients, facts, surroundings, observers) = juju?;
-    let made = if live.schedules.is_empty() {
-        Vec::new()
-    } else {
-        schedule::made(cluster).await?
+    let (role, config, found, clients, (facts, surroundings), observers, failures) = juju?;
+    let wanted = match (failures, live.schedules.as_slice()) {
+        (true, _) => WantedBackups::All,
+        (false, []) => WantedBackups::Nothing,
+        (false, _) => WantedBackups::OfSchedules,
     };
+    let is_set = config.get(KEEP).and_then(Value::as_str);
+    let is_set = is_set.is_some_and(|text| !text.trim().is_empty());
+    let governance = if is_set && role == Role::Leads {
+        Governance::By(&ctx.owner)
+    } else {
+        Governance::None
+    };
+    let backups = Backups::read(wanted, governance, cluster).await?;
     Ok(Observed {
         role,
         config,
@@ -156,7 +174,7 @@ pub(super) async fn observe(ctx: &Context, cluster: &Cluster) -> Result<Observed
         surroundings,
         password: None,
         observers,
-        made,
+        backups,
         live,
     })
 }
@@ -234,7 +252,7 @@ impl Observed<Sealed> {
             surroundings,
             password: _,
             observers,
-            made,
+            backups,
             live,
         } = self;
         let (means, now) = (means(role, ctx), Timestamp::now());
@@ -254,7 +272,7 @@ impl Observed<Sealed> {
             surroundings,
             password,
             observers,
-            made,
+            backups,
             live,
         })
     }
@@ -287,8 +305,7 @@ impl Live {
             let api = cluster.all::<ClusterRoleBinding>();
             cluster.list(&api, &select).await
         };
-        let record_name = record::name(owner);
-        let record = cluster.read::<ConfigMap>(&record_name);
+        let config_maps = config_maps(cluster, owner);
         let credentials = credential::read(cluster, owner);
         let snapshot_locations = async {
             let api = cluster.dynamic(&velero::kind("VolumeSnapshotLocation"));
@@ -301,7 +318,7 @@ impl Live {
         let (
             account,
             bindings,
-            record,
+            (record, config_maps),
             credentials,
             snapshot_locations,
             metrics,
@@ -311,7 +328,7 @@ impl Live {
             try_join!(
                 account,
                 bindings,
-                record,
+                config_maps,
                 credentials,
                 snapshot_locations,
                 metrics,
@@ -325,6 +342,7 @@ impl Live {
             account,
             bindings,
             record,
+            config_maps,
             credentials: credentials.into(),
             snapshot_locations,
             metrics,
@@ -332,6 +350,21 @@ impl Live {
             running,
         })
     }
+}
+
+/// The record of the last apply, and the other ConfigMaps of ours: one list, as long as the record has our labels.
+async fn config_maps(
+    cluster: &Cluster,
+    owner: &Owner,
+) -> Result<(Option<ConfigMap>, Vec<ConfigMap>), ClusterError> {
+    let select = ListParams::default().labels(&owner.selector());
+    let mut ours = cluster.list(&cluster.api::<ConfigMap>(), &select).await?;
+    let name = record::name(owner);
+    let record = match ours.iter().position(|map| map.name_any() == name) {
+        Some(place) => Some(ours.swap_remove(place)),
+        None => cluster.read(&name).await?,
+    };
+    Ok((record, ours))
 }
 
 impl From<Vec<Secret>> for Credentials {

@@ -9,6 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     assess::{Health, PartHealth, Protection, moment},
+    hold::Held,
     validate::{Desired, Intent, Why},
 };
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     context::Context,
     error::Error,
     juju::{Clause, JujuError, Level, Status, Unit, more},
+    relations::backups::Who,
     velero::{location, running::Running},
 };
 
@@ -64,8 +66,7 @@ struct Known<'a> {
     desired: &'a Desired,
     health: &'a Health,
     protection: &'a Protection,
-    /// What a change waits for, if it was held back.
-    held_by: &'a [String],
+    held: &'a Held,
     now: Timestamp,
     /// The provider whose location is in use.
     provider: Option<&'static Descriptor>,
@@ -93,7 +94,7 @@ pub(super) fn report(
     running: &Running,
     health: &Health,
     protection: &Protection,
-    held_by: &[String],
+    held: &Held,
     now: Timestamp,
 ) -> Findings {
     // By the location and not by the relation: under [`Intent::Keep`] that of before is in use.
@@ -105,7 +106,7 @@ pub(super) fn report(
         desired,
         health,
         protection,
-        held_by,
+        held,
         now,
         provider: provider.map(StorageProvider::descriptor),
     });
@@ -196,8 +197,8 @@ fn findings(known: &Known<'_>) -> Vec<Finding> {
         severity: Severity::InvalidConfig,
         clauses: clauses(problems),
     });
-    let held = known.held_by.first().map(|first| {
-        let more = more(known.held_by.len() - 1);
+    let held = known.held.by.first().map(|first| {
+        let more = more(known.held.by.len() - 1);
         let advice = format!("waiting for {first}{more} to end");
         Finding::new(
             Severity::Awaited,
@@ -222,6 +223,9 @@ fn findings(known: &Known<'_>) -> Vec<Finding> {
     });
     let mut findings: Vec<_> = all.into_iter().flatten().chain(remarks).collect();
     findings.extend(of_clients(known));
+    let of_options = known.desired.core.iter().flat_map(|core| &core.remarks);
+    findings.extend(of_options.map(|clause| Finding::new(Severity::Remark, clause.clone())));
+    findings.extend(undeleted(known));
     findings.sort_by_key(|finding| finding.severity);
     findings
 }
@@ -240,19 +244,23 @@ fn of_part(part: &PartHealth, bad: Severity) -> Option<Finding> {
 /// Who asks for what cannot be, who is not backed up, and whose Backups may not hold what they are made for.
 fn of_clients(known: &Known<'_>) -> Vec<Finding> {
     let clients = &known.desired.clients;
+    let here = &known.unit.model;
     let faults = clients.faults.iter().map(|fault| {
         let of_it = clauses(&fault.problems).into_iter();
+        let whose = match &fault.who {
+            Who::Target(key) => key.seen_from(here),
+            Who::Sender(name) => format!("`{name}`"),
+        };
         Finding {
             severity: Severity::Unprotected,
-            clauses: of_it
-                .map(|clause| clause.prefix(&format!("`{}`", fault.who)))
-                .collect(),
+            clauses: of_it.map(|clause| clause.prefix(&whose)).collect(),
         }
     });
     let troubles = known.protection.troubles.iter();
     let troubles = troubles.map(|clause| Finding::new(Severity::Unprotected, clause.clone()));
-    let lacks = clients.lacks.iter().map(|(who, why)| {
-        Clause::of_cause(format!("backups of `{who}` hold no data of volumes: {why}"))
+    let lacks = clients.lacks.iter().map(|(key, why)| {
+        let whose = key.seen_from(here);
+        Clause::of_cause(format!("backups of {whose} hold no data of volumes: {why}"))
     });
     let lacks: Vec<_> = lacks.collect();
     let remark = (!lacks.is_empty()).then_some(Finding {
@@ -260,6 +268,23 @@ fn of_clients(known: &Known<'_>) -> Vec<Finding> {
         clauses: lacks,
     });
     faults.chain(troubles).chain(remark).collect()
+}
+
+/// Backups that are no longer kept, and are there all the same: they take room, and nothing else.
+fn undeleted(known: &Known<'_>) -> Option<Finding> {
+    let all = &known.held.undeleted;
+    let first = all.first()?;
+    let more = more(all.len() - 1);
+    let advice = format!(
+        "run `juju run {} delete-backup backup-id={name} confirm={name}` once the cause is gone",
+        known.unit.name,
+        name = first.backup
+    );
+    let cause = format!(
+        "Velero could not delete backup `{}`{more}, which `keep` no longer keeps: {}",
+        first.backup, first.why
+    );
+    Some(Finding::new(Severity::Remark, Clause::new(advice, cause)))
 }
 
 /// What Velero says of the store, with what the provider knows about it.

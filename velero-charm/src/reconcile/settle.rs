@@ -53,12 +53,12 @@ fn wait(running: &Running, applied: &Applied, now: Timestamp) -> Wait {
     let Applied {
         done,
         expected,
-        held_by,
+        held,
         schedules: _,
     } = applied;
     let nothing_comes = expected.server == Presence::AsItIs && running.server().is_none();
     match done {
-        _ if !held_by.is_empty() => Wait::No,
+        _ if !held.by.is_empty() => Wait::No,
         Done::Something => Wait::ForOurs,
         Done::Nothing if nothing_comes || is_settled(running, expected, now) => Wait::No,
         Done::Nothing => Wait::ForOthers,

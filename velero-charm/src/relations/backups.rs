@@ -57,11 +57,27 @@ pub(crate) struct Target {
 /// What cannot be understood of what a client asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Fault {
-    /// Whose it is: the target, or the application if it does not say.
-    pub(crate) who: String,
-    pub(crate) key: Option<Key>,
+    pub(crate) who: Who,
     pub(crate) relation: String,
     pub(crate) problems: Problems,
+}
+
+/// Whose it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Who {
+    Target(Key),
+    /// The application at the other end, or the relation: the data bag does not say.
+    Sender(String),
+}
+
+impl Fault {
+    /// The target, if the data bag says which.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        match &self.who {
+            Who::Target(key) => Some(key),
+            Who::Sender(_) => None,
+        }
+    }
 }
 
 /// Reads every relation of both endpoints. One that is over is not there, even if Juju still lists it.
@@ -100,8 +116,7 @@ fn unreadable(relation: String, error: &JujuError) -> Client {
     let problem = Problem::unreadable("data bag", &error.to_string(), "integrate it again");
     Client {
         sent: vec![Err(Box::new(Fault {
-            who: relation.clone(),
-            key: None,
+            who: Who::Sender(relation.clone()),
             relation: relation.clone(),
             problems: problem.into(),
         }))],
@@ -204,13 +219,10 @@ impl From<'_> {
     }
 
     fn fault(self, key: Option<Key>, problems: Vec<Problem>) -> Box<Fault> {
-        let who = key
-            .as_ref()
-            .map_or_else(|| self.who.to_owned(), Key::to_string);
+        let who = key.map_or_else(|| Who::Sender(self.who.to_owned()), Who::Target);
         let unknown = || Problem::missing("spec", sends("it", self.who)).into();
         Box::new(Fault {
             who,
-            key,
             relation: self.relation.to_owned(),
             problems: Problems::from_vec(problems).unwrap_or_else(unknown),
         })
@@ -269,7 +281,7 @@ fn is_label_value(text: &str) -> bool {
 
 /// The relations of which it is not known what they ask for: nothing was sent, or who is meant cannot be read.
 pub(crate) fn unknown(clients: &[Client]) -> BTreeSet<&str> {
-    let is_nameless = |sent: &Sent| sent.as_ref().is_err_and(|fault| fault.key.is_none());
+    let is_nameless = |sent: &Sent| sent.as_ref().is_err_and(|fault| fault.key().is_none());
     let unknown = clients
         .iter()
         .filter(|client| client.sent.is_empty() || client.sent.iter().any(is_nameless));

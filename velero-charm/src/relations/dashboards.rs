@@ -6,15 +6,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    observer::{self, Observer, Units, Words},
+    observer::{Endpoint, Observer, Units, Words},
     topology::{CHARM, Topology},
 };
-use crate::{
-    juju::{JujuError, Leadership, Tools, Unit},
-    ours::dashboard,
-};
+use crate::ours::dashboard;
 
-const ENDPOINT: &str = "grafana-dashboard";
+/// Where those are who draw.
+pub(crate) const ENDPOINT: Endpoint = Endpoint {
+    name: "grafana-dashboard",
+    units: Units::AreSilent,
+};
 /// What the library calls a dashboard that was the file `velero.json`.
 const TEMPLATE: &str = "file:velero";
 /// What it makes of charm and template: the first 8 bytes of SHAKE-256 of `velero-operator-file:velero`
@@ -32,15 +33,6 @@ struct Event {
 struct Refusal {
     #[serde(default)]
     error: Value,
-}
-
-/// Reads the relations with those who draw.
-pub(crate) async fn read(
-    tools: &Tools,
-    unit: &Unit,
-    leadership: Leadership,
-) -> Result<Vec<Observer>, JujuError> {
-    observer::read(tools, unit, leadership, ENDPOINT, Units::AreSilent).await
 }
 
 /// What is yet to be said.

@@ -44,7 +44,10 @@ impl Greeting {
         ours: &BTreeMap<String, String>,
     ) -> Self {
         let fields = missing_words(handshake, relation, theirs, ours);
-        let late = fields.contains_key(REQUESTED_SECRETS) && stays_in_the_clear(handshake, theirs);
+        // What is taken back was said to an integrator of another release, or by the previous charm.
+        let is_first =
+            fields.contains_key(REQUESTED_SECRETS) || fields.values().any(String::is_empty);
+        let late = is_first && stays_in_the_clear(handshake, theirs);
         let remark = format!(
             "Run `juju remove-relation {application} {integrator}`, then `juju integrate {application} \
              {integrator}`: `{integrator}` has written credentials into its data bag in the clear before \
@@ -286,6 +289,10 @@ mod tests {
         assert!(said.starts_with(commands), "{said}");
         let asked = [("requested-secrets", r#"["key-a", "key-b"]"#)];
         assert_eq!(remark(&sent, &asked), None, "it was said");
+        for left in [("reel", "relation-7"), ("data", "{}")] {
+            let after_a_refresh = [asked[0], left];
+            assert!(remark(&sent, &after_a_refresh).is_some(), "{left:?}");
+        }
         let others: [&[(&str, &str)]; 4] = [
             &[],
             &[("version", "1"), ("secret-extra", "secret:x")],

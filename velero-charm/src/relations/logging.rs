@@ -13,12 +13,16 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{
-    observer::{self, Observer, Units, Words},
+    observer::{Endpoint, Observer, Units, Words},
     topology::Topology,
 };
-use crate::juju::{JujuError, Leadership, Tools, Unit};
+use crate::juju::{JujuError, Tools};
 
-const ENDPOINT: &str = "logging";
+/// Where those are who keep logs.
+pub(crate) const ENDPOINT: Endpoint = Endpoint {
+    name: "logging",
+    units: Units::AreSilent,
+};
 /// Where each unit of Loki says where to send.
 const ADDRESS: &str = "endpoint";
 /// Loki answers in milliseconds; a hook has better things to do than to wait for it.
@@ -49,15 +53,6 @@ pub(crate) enum PushError {
 #[derive(Deserialize)]
 struct Address {
     url: String,
-}
-
-/// Reads the relations with those who keep logs.
-pub(crate) async fn read(
-    tools: &Tools,
-    unit: &Unit,
-    leadership: Leadership,
-) -> Result<Vec<Observer>, JujuError> {
-    observer::read(tools, unit, leadership, ENDPOINT, Units::AreSilent).await
 }
 
 /// What is yet to be said. There are no rules for Loki: what is worth an alert, Velero measures.

@@ -1,6 +1,6 @@
 //! `prometheus_scrape`: what Prometheus is to ask, and when it is to raise an alarm.
 //!
-//! **Invariant:** what is said is the same for equal targets and rules, whoever leads
+//! **Invariant:** what is said is the same for equal targets and rules, no matter who leads
 //! (`data_bag_is_as_the_python_library_writes_it`).
 
 use std::collections::BTreeMap;
@@ -9,15 +9,19 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    observer::{self, Observer, Units, Words},
+    observer::{Endpoint, Observer, Units, Words},
     topology::Topology,
 };
 use crate::{
-    juju::{JujuError, Leadership, Tools, Unit},
+    juju::Unit,
     ours::alerts::{self, AGENT_PART, NODE, PART, SERVER_PART},
 };
 
-const ENDPOINT: &str = "metrics-endpoint";
+/// Where those are who scrape.
+pub(crate) const ENDPOINT: Endpoint = Endpoint {
+    name: "metrics-endpoint",
+    units: Units::Speak,
+};
 /// What Juju itself writes into a unit's data bag.
 const INGRESS_ADDRESS: &str = "ingress-address";
 
@@ -37,15 +41,6 @@ struct Event {
     errors: Value,
     #[serde(default)]
     scrape_job_errors: Value,
-}
-
-/// Reads the relations with those who scrape.
-pub(crate) async fn read(
-    tools: &Tools,
-    unit: &Unit,
-    leadership: Leadership,
-) -> Result<Vec<Observer>, JujuError> {
-    observer::read(tools, unit, leadership, ENDPOINT, Units::Speak).await
 }
 
 /// What is yet to be said of our application.

@@ -25,6 +25,13 @@ pub(crate) struct Observer {
     unit: Option<Bag>,
 }
 
+/// Where such relations are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Endpoint {
+    pub(super) name: &'static str,
+    pub(super) units: Units,
+}
+
 /// Whether each unit has something of its own to say at an endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Units {
@@ -112,19 +119,18 @@ impl Words {
 }
 
 /// Reads the relations of an endpoint. One that is over is not there, even if Juju still lists it.
-pub(super) async fn read(
+pub(crate) async fn read(
     tools: &Tools,
     unit: &Unit,
     leadership: Leadership,
-    endpoint: &str,
-    units: Units,
+    endpoint: Endpoint,
 ) -> Result<Vec<Observer>, JujuError> {
     let mut found = Vec::new();
-    for id in tools.relation_ids(endpoint).await? {
+    for id in tools.relation_ids(endpoint.name).await? {
         if unit.broken_relation.as_ref() == Some(&id) {
             continue;
         }
-        match read_one(tools, unit, leadership, id, units).await {
+        match read_one(tools, unit, leadership, id, endpoint.units).await {
             Ok(observer) => found.push(observer),
             Err(error) if error.is_relation_gone() => warn!("{error}; it counts as removed."),
             Err(error) => return Err(error),

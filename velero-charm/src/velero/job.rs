@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use kube::api::DynamicObject;
+use kube::{ResourceExt as _, api::DynamicObject};
 use serde::Deserialize;
 use serde_json::{Value, from_value};
 
@@ -17,6 +17,23 @@ use super::work;
 pub(crate) struct Light {
     pub(crate) metadata: Metadata,
     pub(crate) status: Status,
+}
+
+impl Light {
+    /// Of a whole object.
+    pub(crate) fn of(object: &DynamicObject) -> Self {
+        let created = object.metadata.creation_timestamp.as_ref();
+        Self {
+            metadata: Metadata {
+                name: object.name_any(),
+                uid: object.uid().unwrap_or_default(),
+                labels: object.labels().clone(),
+                annotations: object.annotations().clone(),
+                creation_timestamp: created.map(|time| time.0.to_string()),
+            },
+            status: Status::of(object),
+        }
+    }
 }
 
 /// Of the metadata.

@@ -63,6 +63,15 @@ pub(crate) fn provider(location: &DynamicObject) -> Option<&str> {
     location.data.pointer("/spec/provider")?.as_str()
 }
 
+/// Velero writes nothing into it, and deletes nothing.
+pub(crate) fn is_read_only(location: &DynamicObject) -> bool {
+    location
+        .data
+        .pointer("/spec/accessMode")
+        .and_then(Value::as_str)
+        == Some("ReadOnly")
+}
+
 /// The folder that a location has its objects in.
 pub(crate) fn prefix(location: &DynamicObject) -> Option<String> {
     text(location, "/spec/objectStorage/prefix")

@@ -12,7 +12,7 @@ use super::{LOCATION, kind, work};
 use crate::cluster::{Cluster, ClusterError, present};
 
 /// Names the Schedule that made a Backup.
-const MADE_BY: &str = "velero.io/schedule-name";
+pub(crate) const MADE_BY: &str = "velero.io/schedule-name";
 
 /// A Backup that a Schedule has made.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,16 +36,6 @@ pub(crate) enum End {
 pub(crate) async fn read(cluster: &Cluster) -> Result<Vec<DynamicObject>, ClusterError> {
     let api = cluster.dynamic(&kind("Schedule"));
     cluster.sift(&api, ListParams::default(), Some).await
-}
-
-/// What Schedules have made, in short: there may be thousands.
-pub(crate) async fn made(cluster: &Cluster) -> Result<Vec<Made>, ClusterError> {
-    let api = cluster.dynamic(&kind("Backup"));
-    let now = Timestamp::now();
-    let select = ListParams::default().labels(MADE_BY);
-    cluster
-        .sift(&api, select, |backup| Made::of(&backup, now))
-        .await
 }
 
 /// Takes a Schedule out of the owners of its Backups. Deleting it alone, even with its dependents spared, would not do:
@@ -94,6 +84,11 @@ pub(crate) fn is_of_our_location(schedule: &DynamicObject) -> bool {
     let location = schedule.data.pointer("/spec/template/storageLocation");
     let location = location.and_then(Value::as_str).unwrap_or_default();
     location.is_empty() || location == LOCATION
+}
+
+/// It is on its way out: nothing that is written to it lasts.
+pub(crate) fn goes(schedule: &DynamicObject) -> bool {
+    schedule.metadata.deletion_timestamp.is_some()
 }
 
 pub(crate) fn is_paused(schedule: &DynamicObject) -> bool {

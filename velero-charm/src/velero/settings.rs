@@ -8,12 +8,18 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::document::{Document, Reading};
+
 /// Everything that is set; what is not is as Velero has it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct Settings {
     pub(crate) server: ProgramSettings,
     pub(crate) node_agent: ProgramSettings,
+    /// Annotations of the ServiceAccount that all of Velero's pods have.
+    pub(crate) account: BTreeMap<String, String>,
+    /// What the programs find in ConfigMaps.
+    pub(crate) documents: BTreeMap<Document, Map<String, Value>>,
 }
 
 /// What one of the programs is told at its start.
@@ -26,6 +32,8 @@ pub(crate) struct ProgramSettings {
     container: Map<String, Value>,
     /// Fields of its pod.
     pod: Map<String, Value>,
+    /// Fields of its pod's metadata.
+    metadata: Map<String, Value>,
 }
 
 /// One of Velero's programs.
@@ -46,8 +54,20 @@ pub(crate) enum Place {
     Variable(Program, &'static str),
     /// A field of its pod.
     Pod(Program, &'static str),
+    /// Labels of its pod.
+    Labels(Program),
+    /// An annotation of its pod, with the value as JSON: the pod is replaced when the value changes.
+    Note(Program, &'static str),
+    /// Annotations of the ServiceAccount that all of Velero's pods have.
+    AccountAnnotations,
     /// The node's folder behind a volume of its pod: this one below the value.
     Folder(Program, &'static str, &'static str),
+    /// A field of a document; of none, all of it.
+    Field(Document, &'static [&'static str]),
+    /// Memory or processors of the pods that a document is about.
+    Resource(Document, &'static str),
+    /// The nodes for the pods that a document is about, by their labels.
+    Nodes(Document),
 }
 
 impl FromIterator<(Place, Value)> for Settings {
@@ -72,16 +92,45 @@ impl FromIterator<(Place, Value)> for Settings {
                     let pod = &mut settings.program(program).pod;
                     lay_over(pod, &nested(&[field], value));
                 }
+                Place::Labels(program) => {
+                    let metadata = &mut settings.program(program).metadata;
+                    lay_over(metadata, &nested(&["labels"], value));
+                }
+                Place::Note(program, name) => settings.note(program, name, &value),
+                Place::AccountAnnotations => {
+                    let annotations = value.as_object().into_iter().flatten();
+                    let annotations = annotations.map(|(key, value)| (key.clone(), word(value)));
+                    settings.account.extend(annotations);
+                }
                 Place::Folder(program, volume, below) => {
                     let path = format!("{}/{below}", word(&value));
                     let volume = json!([{"name": volume, "hostPath": {"path": path}}]);
                     let pod = &mut settings.program(program).pod;
                     lay_over(pod, &nested(&["volumes"], volume));
                 }
+                Place::Field(document, path) => {
+                    lay_over(settings.document(document), &nested(path, value));
+                }
+                Place::Resource(document, field) => {
+                    let fields = settings.document(document).entry("podResources");
+                    fields.or_insert_with(unbounded)[field] = value;
+                }
+                Place::Nodes(document) => {
+                    let nodes = json!([{"nodeSelector": {"matchLabels": value}}]);
+                    let fields = settings.document(document);
+                    lay_over(fields, &nested(&["loadAffinity"], nodes));
+                }
             }
         }
-        settings
+        settings.with_documents_told()
     }
+}
+
+/// Velero takes all of these or none.
+fn unbounded() -> Value {
+    let fields = ["cpuRequest", "cpuLimit", "memoryRequest", "memoryLimit"];
+    let fields = fields.map(|field| (field.to_owned(), json!("0")));
+    Value::Object(fields.into_iter().collect())
 }
 
 impl Settings {
@@ -90,6 +139,29 @@ impl Settings {
             Program::Server => &mut self.server,
             Program::NodeAgent => &mut self.node_agent,
         }
+    }
+
+    fn document(&mut self, document: Document) -> &mut Map<String, Value> {
+        self.documents.entry(document).or_default()
+    }
+
+    fn note(&mut self, program: Program, name: &str, value: &Value) {
+        let annotation = nested(&["annotations", name], value.to_string().into());
+        lay_over(&mut self.program(program).metadata, &annotation);
+    }
+
+    /// Each document's reader knows where it is. What is read at start stands in the pods as well, so that those are
+    /// replaced when it changes.
+    fn with_documents_told(mut self) -> Self {
+        for (document, content) in self.documents.clone() {
+            let reader = self.program(document.reader());
+            let (flag, name) = (document.flag().to_owned(), document.name().to_owned());
+            reader.arguments.insert(flag, name);
+            if document.reading() == Reading::AtStart {
+                self.note(document.reader(), Document::READ, &content.into());
+            }
+        }
+        self
     }
 }
 
@@ -118,16 +190,28 @@ impl ProgramSettings {
         }
     }
 
-    /// Sets them in the program's pod, but for its containers.
-    pub(crate) fn lay_over_pod(&self, pod: &mut Value) {
-        if let Some(pod) = pod.as_object_mut() {
-            lay_over(pod, &self.pod);
+    /// Sets them in the template of the program's pods, but for its containers.
+    pub(crate) fn lay_over_template(&self, template: &mut Value) {
+        for (part, over) in [("spec", &self.pod), ("metadata", &self.metadata)] {
+            if let Some(fields) = template.get_mut(part).and_then(Value::as_object_mut) {
+                lay_over(fields, over);
+            }
         }
     }
 
     /// What a flag is set to.
     pub(crate) fn argument(&self, flag: &str) -> Option<&str> {
         self.arguments.get(flag).map(String::as_str)
+    }
+
+    /// A label of its pods.
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        self.metadata.get("labels")?.get(key)?.as_str()
+    }
+
+    /// What is set of the metadata of its pods.
+    pub(crate) fn metadata(&self) -> &Map<String, Value> {
+        &self.metadata
     }
 
     /// What is set of the container's memory and processors, by `requests` or `limits` and by resource.
@@ -248,14 +332,53 @@ mod tests {
             json!([{"name": "HOME", "value": "/"}, {"name": "HTTP_PROXY", "value": "p"}]);
         assert_eq!(container["env"], variables);
 
-        let mut pod = json!({"volumes": [
+        let mut template = json!({"spec": {"volumes": [
             {"name": "host-pods", "hostPath": {"path": "/var/lib/kubelet/pods"}}, {"name": "scratch"},
-        ]});
-        settings.node_agent.lay_over_pod(&mut pod);
-        let wanted = json!({
+        ]}});
+        settings.node_agent.lay_over_template(&mut template);
+        let wanted = json!({"spec": {
             "volumes": [{"name": "host-pods", "hostPath": {"path": "/k/pods"}}, {"name": "scratch"}],
             "tolerations": [{"operator": "Exists"}],
+        }});
+        assert_eq!(template, wanted);
+    }
+
+    #[test]
+    fn documents_are_told_to_who_reads_them() {
+        let loads = &["loadConcurrency", "globalConfig"];
+        let settings: Settings = [
+            (Place::Field(Document::NodeAgent, loads), json!(4)),
+            (
+                Place::Resource(Document::Maintenance, "cpuLimit"),
+                json!("2"),
+            ),
+            (Place::Nodes(Document::Maintenance), json!({"disk": "ssd"})),
+        ]
+        .into_iter()
+        .collect();
+
+        let of = |document| Value::Object(settings.documents[&document].clone());
+        let loads = json!({"loadConcurrency": {"globalConfig": 4}});
+        assert_eq!(of(Document::NodeAgent), loads);
+        let maintenance = json!({
+            "podResources":
+                {"cpuRequest": "0", "cpuLimit": "2", "memoryRequest": "0", "memoryLimit": "0"},
+            "loadAffinity": [{"nodeSelector": {"matchLabels": {"disk": "ssd"}}}],
         });
-        assert_eq!(pod, wanted);
+        assert_eq!(of(Document::Maintenance), maintenance);
+        let name = |document: Document| Some(document.name());
+        let told = settings.server.argument("repo-maintenance-job-configmap");
+        assert_eq!(told, name(Document::Maintenance));
+        let told = settings.node_agent.argument("node-agent-configmap");
+        assert_eq!(told, name(Document::NodeAgent));
+        let mut template = json!({"spec": {}, "metadata": {"annotations": {"a": "b"}}});
+        settings.node_agent.lay_over_template(&mut template);
+        let annotations = json!({"a": "b", Document::READ: loads.to_string()});
+        assert_eq!(template["metadata"]["annotations"], annotations);
+        settings.server.lay_over_template(&mut template);
+        assert_eq!(
+            template["metadata"]["annotations"], annotations,
+            "read at each use"
+        );
     }
 }

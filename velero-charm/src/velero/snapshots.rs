@@ -14,7 +14,7 @@ use crate::cluster::{Cluster, ClusterError, Kind};
 pub(crate) const FEATURE: &str = "EnableCSI";
 
 /// Of several classes for one driver Velero takes the one that is marked in one of these ways, or none.
-const LABEL: &str = "velero.io/csi-volumesnapshot-class";
+pub(crate) const CHOSEN: &str = "velero.io/csi-volumesnapshot-class";
 const DEFAULT: &str = "snapshot.storage.kubernetes.io/is-default-class";
 
 /// StorageClasses by whether Velero finds a VolumeSnapshotClass for their driver.
@@ -68,7 +68,7 @@ impl Snapshots {
             let found = by_driver.entry(driver).or_default();
             found.all += 1;
             found.is_one_marked |=
-                class.labels().contains_key(LABEL) || class.annotations().contains_key(DEFAULT);
+                class.labels().contains_key(CHOSEN) || class.annotations().contains_key(DEFAULT);
         }
         let mut snapshots = Self::default();
         for storage in storage {
@@ -123,7 +123,12 @@ mod tests {
     #[test]
     fn class_is_found_as_velero_finds_it() {
         let plain = || class("csi.disk", &json!({"name": "a"}));
-        let labelled = || class("csi.disk", &json!({"name": "b", "labels": {LABEL: "true"}}));
+        let labelled = || {
+            class(
+                "csi.disk",
+                &json!({"name": "b", "labels": {CHOSEN: "true"}}),
+            )
+        };
         let default = || {
             class(
                 "csi.disk",

@@ -24,7 +24,8 @@ pub(crate) fn is_bundled_or_later(text: &str) -> bool {
     is_as_late(text, BUNDLED)
 }
 
-fn is_as_late(text: &str, other: &str) -> bool {
+/// One version is no earlier than another. What is no version is earlier.
+pub(crate) fn is_as_late(text: &str, other: &str) -> bool {
     let (version, other) = (parse(text), parse(other));
     let both = version.zip(other);
     both.is_some_and(|(version, other)| version.cmp_precedence(&other).is_ge())

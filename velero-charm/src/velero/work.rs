@@ -46,7 +46,7 @@ pub(crate) fn is_in_flight(object: &DynamicObject, now: Timestamp) -> bool {
     is_worked_on && begun(object, now).is_none_or(|begun| now.duration_since(begun) < LONGEST)
 }
 
-/// Whoever waits for it waits no longer.
+/// Nobody waits for it any longer.
 pub(crate) fn has_ended(phase: &str) -> bool {
     progress(phase) == Progress::Over
 }

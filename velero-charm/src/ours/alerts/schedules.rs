@@ -4,10 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::{ResourceExt as _, api::DynamicObject};
 use serde_json::Value;
 
-use crate::velero::cron::Cron;
-
-/// Names the Schedule that a Backup comes from.
-pub(crate) const SCHEDULE_LABEL: &str = "velero.io/schedule-name";
+use crate::velero::{cron::Cron, schedule::MADE_BY};
 
 const BEGIN_OF_2024: i64 = 1_704_067_200;
 /// Days and times that are looked at.
@@ -92,7 +89,7 @@ impl Ended {
         };
         let started = text(backup, "/status/startTimestamp").and_then(|text| text.parse().ok());
         Some(Self {
-            schedule: backup.labels().get(SCHEDULE_LABEL)?.clone(),
+            schedule: backup.labels().get(MADE_BY)?.clone(),
             name: backup.name_any(),
             begun: started.or_else(|| created(backup))?,
             extent,
@@ -149,7 +146,7 @@ fn state(schedule: &DynamicObject) -> Option<State> {
     if paused != Some(true) {
         return Some(State::Active);
     }
-    // Whoever paused it owns the field since then, or since a later change of theirs.
+    // Who paused it owns the field since then, or since a later change of theirs.
     let mut entries = schedule.managed_fields().iter();
     let by = entries.find(|entry| {
         let fields = entry.fields_v1.as_ref();

@@ -385,7 +385,7 @@ fn interval_is_the_longest_pause() {
 }
 
 #[test]
-fn pause_is_dated_by_whoever_owns_it() {
+fn pause_is_dated_by_the_manager_that_owns_it() {
     let paused = |managers: Value| {
         let live: DynamicObject = serde_json::from_value(json!({
             "metadata": {

@@ -9,7 +9,7 @@ use crate::{
     context::Context,
     error::Error,
     ours::failures::Failed,
-    reconcile::observe::observers::Observers,
+    reconcile::observe::Observed,
     relations::{
         logging::{self, Line},
         topology::Topology,
@@ -22,11 +22,13 @@ const AT_ONCE: usize = 10;
 
 /// Sends what failed to every Loki that says where it is, and marks what one of them has taken.
 pub(super) async fn tell(
-    observers: &Observers,
+    observed: &Observed,
     ctx: &Context,
     cluster: &Cluster,
 ) -> Result<(), Error> {
-    let failed: Vec<_> = observers.failed.iter().take(AT_ONCE).collect();
+    let observers = &observed.observers;
+    let failed = observed.backups.failed.iter().chain(&observers.failed);
+    let failed: Vec<_> = failed.take(AT_ONCE).collect();
     if failed.is_empty() {
         return Ok(());
     }

@@ -7,33 +7,36 @@
 //! do.
 
 mod crds;
+mod documents;
 mod logs;
+mod schedules;
+mod surplus;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret, rbac::v1::ClusterRoleBinding};
-use kube::{ResourceExt, api::DynamicObject};
-use tokio::time::Instant;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Secret},
+    rbac::v1::ClusterRoleBinding,
+};
+use kube::{
+    ResourceExt,
+    api::{DynamicObject, ListParams},
+};
+use serde_json::{Value, json};
 use tracing::info;
 
 use super::{
-    adopt,
-    hold::Final,
+    hold::{Final, Held},
     observe::{Live, Observed},
     plan::{
-        Body, Credential, Expected, Install, Judged, Plan, Rollout, Schedules, Steps,
-        observers::ForObservers,
+        Body, Credential, Expected, Install, Judged, Plan, Rollout, Steps, observers::ForObservers,
     },
     report::{self, Undertaking},
 };
 use crate::{
-    cluster::{
-        Cluster, ClusterError, Kind,
-        deletion::{Deletion, Selection},
-        follow::until_none,
-        managers::Former,
-    },
+    cluster::{Cluster, ClusterError, Kind, deletion::Deletion, present},
     context::{Context, Place},
     error::Error,
     juju::env::in_cluster,
@@ -44,19 +47,18 @@ use crate::{
     },
     relations::storage::{StorageRelation, note_wait},
     stranger::Stranger,
-    velero::{self, BUNDLED, cli::Cli, location::Verdict, settings::Settings},
+    velero::{
+        self, BUNDLED, cli::Cli, document::CACHE_LIMIT, location::Verdict, settings::Settings,
+    },
 };
-
-/// The garbage collector takes their names out of Backups first.
-const SCHEDULES: Duration = Duration::from_secs(10);
 
 /// What was done, and what is to be seen of it.
 #[derive(Debug)]
 pub(super) struct Applied {
     pub(super) done: Done,
     pub(super) expected: Expected,
-    /// The work that a change waits for.
-    pub(super) held_by: Vec<String>,
+    /// What is not done.
+    pub(super) held: Held,
     /// As they are now, if any was changed.
     pub(super) schedules: Option<Vec<DynamicObject>>,
 }
@@ -84,11 +86,11 @@ pub(super) async fn apply(
     for words in of_unit {
         words.say(&ctx.tools).await?;
     }
-    let (steps, held_by) = stage.into_parts();
+    let (steps, held) = stage.into_parts();
     let applied = |done, expected, schedules| Applied {
         done,
         expected,
-        held_by,
+        held,
         schedules,
     };
     let Some(steps) = steps else {
@@ -119,7 +121,7 @@ pub(super) async fn apply(
         }
         carry_out(steps, &observed.live, ctx, cluster).await?;
     }
-    logs::tell(&observed.observers, ctx, cluster).await?;
+    logs::tell(observed, ctx, cluster).await?;
     for relation in observed.relations.iter().flat_map(StorageRelation::all) {
         relation.is_kept(&ctx.tools).await?;
     }
@@ -181,6 +183,7 @@ async fn carry_out(
         locations,
         schedules,
         deletions,
+        surplus,
         waits,
         observers,
     } = steps;
@@ -216,13 +219,14 @@ async fn carry_out(
         writer.put(location).await?;
         info!("Applied {}.", describe(location));
     }
-    put_schedules(schedules, &writer).await?;
+    schedules::put(schedules, &writer).await?;
     if let Some(groundwork) = groundwork {
         finish(groundwork, &writer, place).await?;
     }
     for deletion in deletions {
         cluster.carry_out(&deletion).await?;
     }
+    surplus::delete(&surplus, cluster).await?;
     for wait in waits {
         note_wait(&ctx.tools, &wait.relation, wait.since).await?;
     }
@@ -245,39 +249,6 @@ async fn tell(observers: ForObservers, writer: &Writer<'_>, ctx: &Context) -> Re
     }
     for words in words {
         words.say(&ctx.tools).await?;
-    }
-    Ok(())
-}
-
-async fn put_schedules(steps: Schedules, writer: &Writer<'_>) -> Result<(), Error> {
-    let Schedules {
-        taken,
-        applied,
-        deleted,
-    } = steps;
-    let former = Former::of(&adopt::MANAGERS);
-    for (schedule, labels) in &taken {
-        writer.cluster.take_over(schedule, &former, labels).await?;
-    }
-    for schedule in &applied {
-        writer.put(schedule).await?;
-        info!("Applied {}.", describe(schedule));
-    }
-    for deletion in &deleted {
-        if let Selection::Named(name) = &deletion.what {
-            velero::schedule::disown(writer.cluster, name).await?;
-        }
-        writer.cluster.carry_out(deletion).await?;
-    }
-    if !deleted.is_empty() {
-        // One that comes back at once must not meet itself on its way out.
-        let (kind, ours) = (velero::kind("Schedule"), writer.owner.selector());
-        let goes = |schedule: &DynamicObject| schedule.metadata.deletion_timestamp.is_some();
-        let deadline = Instant::now() + SCHEDULES;
-        let api = writer.cluster.dynamic(&kind);
-        for name in until_none(&api, &ours, deadline, goes).await? {
-            info!("Schedule `{name}` has not gone yet.");
-        }
     }
     Ok(())
 }
@@ -393,6 +364,7 @@ impl Writer<'_> {
             account,
             bindings,
             record,
+            config_maps,
             credentials,
             snapshot_locations,
             metrics,
@@ -405,11 +377,14 @@ impl Writer<'_> {
             "ServiceAccount" => account.as_ref()?.uid(),
             "ClusterRoleBinding" => uid_of(bindings, &name),
             "Service" => metrics.as_ref()?.uid(),
-            "ConfigMap" => record.as_ref()?.uid(),
+            "ConfigMap" => {
+                let record = record.as_ref().filter(|record| record.name_any() == name);
+                record.map_or_else(|| uid_of(config_maps, &name), ResourceExt::uid)
+            }
             "Secret" => uid_of(credentials, &name),
             "BackupStorageLocation" => running.locations.get(&name)?.uid(),
             "VolumeSnapshotLocation" => uid_of(snapshot_locations, &name),
-            "Schedule" => uid_of(schedules, &name),
+            "Schedule" => schedules::uid_of(schedules, &name),
             "Deployment" => running.servers.get(&name)?.uid(),
             "DaemonSet" => running.node_agents.get(&name)?.uid(),
             _ => None,
@@ -435,7 +410,6 @@ async fn prepare(
     writer: &Writer<'_>,
     ctx: &Context,
 ) -> Result<Groundwork, Error> {
-    install.remarks.iter().for_each(|remark| info!("{remark}"));
     let cluster = writer.cluster;
     let workload = install.basis.workload();
     let cli = Cli::new(&ctx.unit.charm_dir, cluster.namespace(), in_cluster());
@@ -456,6 +430,9 @@ async fn prepare(
     // The one that was applied is in force: the API server's authorizer hears of both in this order.
     for binding in &install.former_bindings {
         cluster.carry_out(&role_binding(binding)).await?;
+    }
+    for map in &install.config_maps {
+        documents::put(map, writer).await?;
     }
     Ok(Groundwork {
         install,
@@ -498,10 +475,36 @@ async fn finish(
             record.node_agent = seen;
         }
     }
+    if let Some(limit) = &install.cache_limit {
+        limit_caches(limit, writer.cluster).await?;
+    }
+    // The pods that read them are gone.
+    for name in &install.unread {
+        let map = Deletion::named(Kind::of::<ConfigMap>(), name);
+        writer.cluster.carry_out(&map).await?;
+    }
     let map = record
         .to_config_map(place.namespace, place.owner)
         .map_err(Error::internal)?;
     writer.put(&as_dynamic(&map)?).await?;
+    Ok(())
+}
+
+/// Velero has given a repository its limit when it made it, as text.
+async fn limit_caches(limit: &Value, cluster: &Cluster) -> Result<(), Error> {
+    let limit = match limit {
+        Value::Null => Value::Null,
+        megabytes => megabytes.to_string().into(),
+    };
+    let kind = velero::kind("BackupRepository");
+    let all = ListParams::default();
+    for repository in cluster.list(&cluster.dynamic(&kind), &all).await? {
+        let change = json!({"spec": {"repositoryConfig": {CACHE_LIMIT: limit}}});
+        let name = repository.name_any();
+        let doing = "set the limit of the cache of";
+        present(cluster.merge(&kind, &name, doing, change).await)?;
+        info!("BackupRepository `{name}` has the limit of `repository-cache-mb`.");
+    }
     Ok(())
 }
 

@@ -13,6 +13,8 @@ use crate::juju::Clause;
 const PROBATION: SignedDuration = SignedDuration::from_secs(15);
 /// After a run of this length the kubelet takes a container for healthy again.
 const PROVEN: SignedDuration = SignedDuration::from_mins(10);
+/// What fails again and again does not run for this long, and for twice as long as before, by accident.
+const OUTLIVED: SignedDuration = SignedDuration::from_mins(1);
 /// What was too large once is so again at the next backup, and most are made daily.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 /// One restart is an accident.
@@ -101,15 +103,31 @@ pub(super) fn is_shaky(container: &ContainerStatus, now: Timestamp) -> bool {
     failure(container).is_some() && age(container, now).is_some_and(|age| age < PROBATION)
 }
 
-/// The container fails again and again, whether it runs just now or not.
+/// The container fails again and again, whether it runs just now or not. One that has outlived its last failure by far
+/// runs because somebody has removed the cause, and is only to prove itself (`Pods::unproven`). So a loop is never good
+/// in between, and one whose lives are alike is the same all the time.
 pub(super) fn is_in_a_loop(container: &ContainerStatus, now: Timestamp) -> bool {
-    let ended_early = |ended: &ContainerStateTerminated| {
-        let times = ended.started_at.as_ref().zip(ended.finished_at.as_ref());
-        times.is_some_and(|(from, to)| to.0.duration_since(from.0) < PROVEN)
+    let Some(life) = failure(container).and_then(life) else {
+        return false;
     };
+    let holds_on = |age: SignedDuration| age >= OUTLIVED && age >= life.saturating_mul(2);
     container.restart_count >= RESTARTS_IN_A_LOOP
-        && failure(container).is_some_and(ended_early)
-        && age(container, now).is_none_or(|age| age < PROVEN)
+        && life < PROVEN
+        && !has_ended_well(container)
+        && !age(container, now).is_some_and(|age| age >= PROVEN || holds_on(age))
+}
+
+/// What ends well and is not started again is an init container.
+fn has_ended_well(container: &ContainerStatus) -> bool {
+    ends(container)
+        .next()
+        .is_some_and(|last| last.exit_code == 0)
+}
+
+/// How long it ran before it ended so.
+fn life(ended: &ContainerStateTerminated) -> Option<SignedDuration> {
+    let (from, to) = ended.started_at.as_ref().zip(ended.finished_at.as_ref())?;
+    Some(to.0.duration_since(from.0))
 }
 
 /// A moment as it stands in a status.

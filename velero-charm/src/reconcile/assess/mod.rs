@@ -200,7 +200,7 @@ fn available(deployment: &Deployment) -> Option<&DeploymentCondition> {
     conditions.find(|condition| condition.type_ == "Available")
 }
 
-/// When what is wanted of the object was last written, by whomever.
+/// When what is wanted of the object was last written, by anyone.
 fn last_write(object: &impl ResourceExt) -> Timestamp {
     let writes = object.managed_fields().iter();
     let writes = writes.filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty());

@@ -178,7 +178,7 @@ impl<'a> Pods<'a> {
 }
 
 /// The kubelet's word for why a container does not run, and its explanation. Of a crash loop it is the same in
-/// between, while the container runs.
+/// between, while the container runs for no longer than it did before.
 fn hindrance(container: &ContainerStatus, now: Timestamp) -> Option<(&str, Option<&str>)> {
     let waiting = container
         .state

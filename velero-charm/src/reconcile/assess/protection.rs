@@ -1,6 +1,6 @@
 //! Whether everybody who is to be backed up is, by what came of the Schedules.
 //!
-//! All Schedules of the namespace count that Velero runs for our location, whoever made them. What is said does not
+//! All Schedules of the namespace count that Velero runs for our location, no matter who made them. What is said does not
 //! change from hook to hook: since when, not for how long.
 
 use std::collections::BTreeMap;

@@ -1,13 +1,15 @@
 use provider_api::Problems;
+use serde_json::json;
 
 use super::*;
 use crate::{
     ours::credential::Readings,
     reconcile::{
         observe::Live,
-        plan::tests::{core, drafted, set, set_with, storage, with_node_agent, world},
+        plan::tests::{core, drafted, of_pods, set, set_with, storage, with_node_agent, world},
         validate::{Core, Intent},
     },
+    velero::settings::{Place, Program, Settings},
 };
 
 fn backup() -> Work {
@@ -37,7 +39,7 @@ fn draft_of(core: Core, intent: Intent, live: &Live) -> Plan<Draft> {
 
 fn finished(core: Core, intent: Intent, live: &Live, role: Role, work: Work) -> Plan<Final> {
     let plan = draft_of(core, intent, live);
-    finish(plan, role, work, live.running.server())
+    finish(plan, role, work, Spared::default(), live.running.server())
 }
 
 #[test]
@@ -79,22 +81,22 @@ fn restart_waits_for_work_in_flight() {
         Role::Leads,
         Work::default(),
     );
-    let (steps, held_by) = free.stage.into_parts();
-    assert!(steps.unwrap().interrupts() && held_by.is_empty());
+    let (steps, held) = free.stage.into_parts();
+    assert!(steps.unwrap().interrupts() && held.by.is_empty());
 
     let held = finished(changed_image(), Intent::None, &live, Role::Leads, backup());
-    let (steps, held_by) = held.stage.into_parts();
+    let (steps, held) = held.stage.into_parts();
     assert!(steps.unwrap().is_empty());
-    assert_eq!(held_by, ["Backup `nightly`"]);
+    assert_eq!(held.by, ["Backup `nightly`"]);
 }
 
 #[test]
 fn node_agents_wait_for_the_data_that_they_move() {
     let live = with_node_agent(world(&core(), Intent::None));
     let plan = finished(core(), Intent::None, &live, Role::Leads, upload());
-    let (steps, held_by) = plan.stage.into_parts();
+    let (steps, held) = plan.stage.into_parts();
     assert!(steps.unwrap().is_empty());
-    assert_eq!(held_by, ["DataUpload `nightly-1`"]);
+    assert_eq!(held.by, ["DataUpload `nightly-1`"]);
 }
 
 #[test]
@@ -104,10 +106,16 @@ fn rotated_key_goes_through_in_a_backup_and_pods_stay() {
     let draft = draft_of(core(), moved, &live);
     assert!(draft.stage.0.interrupts() && draft.stage.0.drops_credentials());
 
-    let plan = finish(draft, Role::Leads, backup(), live.running.server());
+    let plan = finish(
+        draft,
+        Role::Leads,
+        backup(),
+        Spared::default(),
+        live.running.server(),
+    );
 
     assert!(matches!(plan.expected.location, Judged::Changed { .. }));
-    let (steps, held_by) = plan.stage.into_parts();
+    let (steps, held) = plan.stage.into_parts();
     let steps = steps.unwrap();
     assert!(!steps.interrupts() && steps.install.is_none());
     assert_eq!((steps.credentials.len(), steps.locations.len()), (1, 1));
@@ -115,7 +123,7 @@ fn rotated_key_goes_through_in_a_backup_and_pods_stay() {
         !steps.drops_credentials(),
         "the backup began with the old key"
     );
-    assert_eq!(held_by, ["Backup `nightly`"]);
+    assert_eq!(held.by, ["Backup `nightly`"]);
 }
 
 #[test]
@@ -128,9 +136,9 @@ fn rotation_alone_is_not_held_by_a_backup() {
         Role::Leads,
         backup(),
     );
-    let (steps, held_by) = plan.stage.into_parts();
+    let (steps, held) = plan.stage.into_parts();
     let steps = steps.unwrap();
-    assert_eq!(held_by, Vec::<String>::new());
+    assert_eq!(held.by, Vec::<String>::new());
     assert!(!steps.drops_credentials());
     assert_eq!((steps.credentials.len(), steps.locations.len()), (1, 1));
 }
@@ -139,9 +147,9 @@ fn rotation_alone_is_not_held_by_a_backup() {
 fn location_stays_while_the_pods_have_no_plugin_for_the_next() {
     let live = world(&core(), set(storage(None, "file")));
     let plan = finished(core(), Intent::None, &live, Role::Leads, backup());
-    let (steps, held_by) = plan.stage.into_parts();
+    let (steps, held) = plan.stage.into_parts();
     assert!(steps.unwrap().is_empty());
-    assert!(!held_by.is_empty());
+    assert!(!held.by.is_empty());
 
     let live = world(&core(), Intent::None);
     let plan = finished(
@@ -154,6 +162,29 @@ fn location_stays_while_the_pods_have_no_plugin_for_the_next() {
     assert_eq!(plan.expected.location, Judged::Yes, "it does not change");
     let steps = plan.stage.into_parts().0.unwrap();
     assert!(steps.is_only_notes() && !steps.is_empty());
+}
+
+#[test]
+fn location_stays_while_the_pods_are_unknown_to_the_store() {
+    let note = (Place::Note(Program::Server, "who"), json!("velero"));
+    let known = || Core {
+        settings: Settings::from_iter([note.clone()]),
+        ..changed_image()
+    };
+    let mut live = world(&core(), set(storage(None, "file")));
+    let by_pods = |live: &Live| {
+        let plan = finished(known(), set(of_pods()), live, Role::Leads, backup());
+        let (steps, held) = plan.stage.into_parts();
+        assert_eq!(held.by, ["Backup `nightly`"]);
+        steps.unwrap().locations.len()
+    };
+    assert_eq!(by_pods(&live), 0);
+
+    let server = live.running.servers.get_mut("velero").unwrap();
+    let template = &mut server.spec.as_mut().unwrap().template;
+    let metadata = json!({"annotations": {"who": "\"velero\""}});
+    template.metadata = serde_json::from_value(metadata).unwrap();
+    assert_eq!(by_pods(&live), 1, "they are known by now");
 }
 
 #[test]

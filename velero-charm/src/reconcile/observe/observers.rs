@@ -17,15 +17,14 @@ use crate::{
     error::Error,
     juju::Leadership,
     ours::{
-        alerts::{
-            Neglected, RepositoryPassword,
-            schedules::{Ended, SCHEDULE_LABEL, Schedule, Volumes, interval},
-        },
-        failures::{self, Failed},
+        alerts::{Neglected, RepositoryPassword},
+        failures::{Failed, Kind},
     },
-    relations::{dashboards, logging, metrics, observer::Observer},
+    relations::{
+        dashboards, logging, metrics,
+        observer::{self, Observer},
+    },
     velero,
-    volumes::note::Note,
 };
 
 /// After which maintenance that has not been done is not merely late.
@@ -38,28 +37,33 @@ pub(in crate::reconcile) struct Observers {
     pub(in crate::reconcile) dashboards: Vec<Observer>,
     pub(in crate::reconcile) logging: Vec<Observer>,
     pub(in crate::reconcile) watched: Watched,
-    /// What nobody was told of yet, for those who keep logs.
+    /// The Restores that nobody was told of yet, for those who keep logs.
     pub(in crate::reconcile) failed: Vec<Failed>,
 }
 
 /// What of Velero's objects somebody wants to be warned of.
 #[derive(Debug, Default)]
 pub(in crate::reconcile) struct Watched {
-    pub(in crate::reconcile) schedules: Vec<Schedule>,
     pub(in crate::reconcile) neglected: Vec<Neglected>,
     pub(in crate::reconcile) password: RepositoryPassword,
 }
 
 impl Observers {
+    /// Somebody is told of each Backup that fails, by this unit.
+    pub(super) fn want_failures(&self, leadership: Leadership) -> bool {
+        leadership == Leadership::Leader && !self.logging.is_empty()
+    }
+
     pub(super) async fn read(
         ctx: &Context,
         leadership: Leadership,
         cluster: &Cluster,
     ) -> Result<Self, Error> {
         let Context { tools, unit, .. } = ctx;
-        let metrics = metrics::read(tools, unit, leadership).await?;
-        let dashboards = dashboards::read(tools, unit, leadership).await?;
-        let logging = logging::read(tools, unit, leadership).await?;
+        let at = |endpoint| observer::read(tools, unit, leadership, endpoint);
+        let metrics = at(metrics::ENDPOINT).await?;
+        let dashboards = at(dashboards::ENDPOINT).await?;
+        let logging = at(logging::ENDPOINT).await?;
         let failed = match leadership {
             Leadership::Leader if !logging.is_empty() => {
                 patiently(|| failed(cluster), ClusterError::is_forbidden).await?
@@ -82,41 +86,26 @@ impl Observers {
     }
 }
 
-/// Of Backups and Restores.
+/// Of Restores.
 async fn failed(cluster: &Cluster) -> Result<Vec<Failed>, ClusterError> {
     let now = Timestamp::now();
-    let mut all = Vec::new();
-    for kind in [failures::Kind::Backup, failures::Kind::Restore] {
-        let api = cluster.dynamic(&velero::kind(kind.name()));
-        let failed = |object: DynamicObject| Failed::of(kind, &object, now);
-        all.extend(cluster.sift(&api, ListParams::default(), failed).await?);
-    }
-    Ok(all)
+    let api = cluster.dynamic(&velero::kind(Kind::Restore.name()));
+    let failed = |object: DynamicObject| Failed::of(Kind::Restore, &object, now);
+    cluster.sift(&api, ListParams::default(), failed).await
 }
 
 impl Watched {
     async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
-        let all = async |kind| {
-            let api = cluster.dynamic(&velero::kind(kind));
-            cluster.list(&api, &ListParams::default()).await
-        };
-        let backups = cluster.dynamic(&velero::kind("Backup"));
-        let select = ListParams::default().labels(SCHEDULE_LABEL);
-        let ended = |backup: DynamicObject| Ended::of(&backup, volumes(&backup));
-        let (schedules, ended, repositories, password) = try_join!(
-            all("Schedule"),
-            cluster.sift(&backups, select, ended),
-            all("BackupRepository"),
+        let repositories = cluster.dynamic(&velero::kind("BackupRepository"));
+        let all = ListParams::default();
+        let (repositories, password) = try_join!(
+            cluster.list(&repositories, &all),
             cluster.read::<Secret>(velero::REPOSITORY_PASSWORD),
         )?;
         let is_known = password.as_ref().is_some_and(velero::is_built_in_password);
         let now = Timestamp::now();
-        let schedules = schedules.iter();
         let neglected = repositories.iter();
         Ok(Self {
-            schedules: schedules
-                .filter_map(|one| Schedule::of(one, &ended, interval))
-                .collect(),
             neglected: neglected.filter_map(|one| neglect(one, now)).collect(),
             password: if is_known && !repositories.is_empty() {
                 RepositoryPassword::Known
@@ -124,17 +113,6 @@ impl Watched {
                 RepositoryPassword::Fine
             },
         })
-    }
-}
-
-/// What was found out when the Backup ended.
-fn volumes(backup: &DynamicObject) -> Volumes {
-    match Note::of(backup.annotations()) {
-        None => Volumes::Unknown,
-        Some(Note {
-            without_data: None, ..
-        }) => Volumes::Whole,
-        Some(Note { saved, .. }) => Volumes::Part(saved),
     }
 }
 

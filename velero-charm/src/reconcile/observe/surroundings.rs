@@ -3,9 +3,10 @@
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::api::{DynamicObject, ListParams};
 use serde_json::{Map, Value};
+use tokio::try_join;
 
 use crate::{
-    cluster::{Cluster, ClusterError, Kind},
+    cluster::{Cluster, ClusterError, Kind, kubelet},
     juju::env,
     velero::snapshots::Snapshots,
 };
@@ -16,12 +17,20 @@ pub(in crate::reconcile) const CSI_SNAPSHOTS: &str = "csi-snapshots";
 /// The option that names the priority class of Velero's pods.
 pub(in crate::reconcile) const PRIORITY_CLASS: &str = "priority-class";
 
+/// The option that asks for node agents.
+pub(in crate::reconcile) const USE_NODE_AGENT: &str = "use-node-agent";
+
+/// The option that says where the kubelets have their folder.
+pub(in crate::reconcile) const KUBELET_ROOT: &str = "kubelet-root-dir";
+
 /// As far as an option that is set asks for it.
 #[derive(Clone, Debug, Default)]
 pub(in crate::reconcile) struct Surroundings {
     pub(in crate::reconcile) snapshots: Snapshots,
     /// The class that an option names, if there is none.
     pub(in crate::reconcile) missing_priority_class: Option<String>,
+    /// Where the kubelets have their folder, if it is elsewhere and the cluster tells.
+    pub(in crate::reconcile) kubelet_root: Option<&'static str>,
     /// Variables for programs that reach out of the cluster.
     pub(in crate::reconcile) proxies: Vec<(&'static str, String)>,
 }
@@ -35,19 +44,38 @@ impl Surroundings {
             let text = config.get(option).and_then(Value::as_str);
             text.map(str::trim).filter(|text| !text.is_empty())
         };
+        let snapshots = async {
+            match word(CSI_SNAPSHOTS) {
+                Some("false") => Ok(Snapshots::default()),
+                _ => Snapshots::read(cluster).await,
+            }
+        };
+        let missing_priority_class = async {
+            match word(PRIORITY_CLASS) {
+                Some(name) => missing(name, cluster).await,
+                None => Ok(None),
+            }
+        };
+        let kubelet_root = async {
+            let is_asked = config.get(USE_NODE_AGENT) == Some(&Value::Bool(true));
+            match word(KUBELET_ROOT) {
+                None if is_asked => kubelet::root(cluster).await,
+                _ => Ok(None),
+            }
+        };
+        let proxies = async {
+            match env::proxies() {
+                none if none.is_empty() => Ok(none),
+                some => Ok(excepting(&services(cluster).await?, some)),
+            }
+        };
+        let (snapshots, missing_priority_class, kubelet_root, proxies) =
+            try_join!(snapshots, missing_priority_class, kubelet_root, proxies)?;
         Ok(Self {
-            snapshots: match word(CSI_SNAPSHOTS) {
-                Some("false") => Snapshots::default(),
-                _ => Snapshots::read(cluster).await?,
-            },
-            missing_priority_class: match word(PRIORITY_CLASS) {
-                Some(name) => missing(name, cluster).await?,
-                None => None,
-            },
-            proxies: match env::proxies() {
-                none if none.is_empty() => none,
-                some => excepting(&services(cluster).await?, some),
-            },
+            snapshots,
+            missing_priority_class,
+            kubelet_root,
+            proxies,
         })
     }
 }

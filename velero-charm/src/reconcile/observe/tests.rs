@@ -55,7 +55,7 @@ fn reading_of_every_relation_is_kept() {
         config: Map::new(),
         relations: vec![storage, unread],
         clients: Vec::new(),
-        made: Vec::new(),
+        backups: Backups::default(),
         greetings: Vec::new(),
         facts: Facts::default(),
         surroundings: Surroundings::default(),

@@ -12,13 +12,17 @@ use crate::{
     cluster::{deletion::Deletion, owned},
     ours::{
         Owner,
-        schedule::{Key, Timing, is_for, schedule},
+        schedule::{Key, Lifetime, Order, Timing, is_for, schedule},
     },
     reconcile::{
         adopt::{PREVIOUS_CHARM, written_by},
         validate::{Core, Desired, Intent, clients::Wanted},
     },
-    velero::{self, LOCATION, schedule::is_paused, template::Saving},
+    velero::{
+        self, LOCATION,
+        schedule::{goes, is_paused},
+        template::Saving,
+    },
 };
 
 /// The label by which the previous charm knew its Schedules.
@@ -73,11 +77,15 @@ pub(super) fn schedules(core: &Core, desired: &Desired, world: World<'_>) -> Sch
             (Store::Missing(saving) | Store::There(saving), there) => {
                 let timing = effective(timing, store, there);
                 let name = there.map_or_else(|| key.name(), kube::ResourceExt::name_any);
-                let Wanted {
-                    relation, template, ..
-                } = wanted;
-                let place = (place.namespace, owner);
-                schedule(&name, key, relation, &timing, template, saving, place)
+                let order = Order {
+                    key,
+                    relation: &wanted.relation,
+                    timing: &timing,
+                    template: &wanted.template,
+                    saving,
+                    lifetime: lifetime(wanted),
+                };
+                schedule(&name, order, (place.namespace, owner))
             }
         };
         let Some(object) = unless_as_wanted(there, object) else {
@@ -92,7 +100,7 @@ pub(super) fn schedules(core: &Core, desired: &Desired, world: World<'_>) -> Sch
     let doubtful: BTreeSet<_> = clients
         .faults
         .iter()
-        .filter_map(|fault| fault.key.clone())
+        .filter_map(|fault| fault.key().cloned())
         .collect();
     let is_kept = |schedule: &&DynamicObject| {
         let is_doubtful = Key::of(*schedule).is_some_and(|key| doubtful.contains(&key));
@@ -106,7 +114,7 @@ pub(super) fn schedules(core: &Core, desired: &Desired, world: World<'_>) -> Sch
         .schedules
         .iter()
         .filter(|schedule| owner.owns(*schedule));
-    let ours = ours.filter(|schedule| schedule.metadata.deletion_timestamp.is_none());
+    let ours = ours.filter(|schedule| !goes(schedule));
     let gone = ours.filter(|schedule| !is_kept(schedule));
     steps.deleted = gone
         .map(|schedule| Deletion::sparing_dependents(velero::kind("Schedule"), schedule.name_any()))
@@ -114,18 +122,26 @@ pub(super) fn schedules(core: &Core, desired: &Desired, world: World<'_>) -> Sch
     steps
 }
 
+fn lifetime(wanted: &Wanted) -> Lifetime {
+    match wanted.keep {
+        Some(_) => Lifetime::ByRule,
+        None => Lifetime::OfTemplate,
+    }
+}
+
 /// Tells whether a Schedule is that of a target.
 type Way<'a> = &'a dyn Fn(&Key, &DynamicObject) -> bool;
 
 /// The Schedule of each target that has one: ours, or the previous charm's, which called its own model what is the
-/// client's.
-fn found<'a>(
+/// client's. One that is on its way out is none.
+pub(super) fn found<'a>(
     all: &'a [DynamicObject],
     keys: &BTreeSet<&'a Key>,
     owner: &Owner,
 ) -> BTreeMap<&'a Key, &'a DynamicObject> {
     let mut found = BTreeMap::new();
     let mut taken = BTreeSet::new();
+    let all: Vec<_> = all.iter().filter(|one| !goes(one)).collect();
     let is_ours = |key: &Key, one: &DynamicObject| {
         owner.owns(one) && Key::of(one).as_ref() == Some(key)
             || owner.made(one) && one.name_any() == key.name()
@@ -143,7 +159,7 @@ fn found<'a>(
             if found.contains_key(key) {
                 continue;
             }
-            let mut candidates = all.iter();
+            let mut candidates = all.iter().copied();
             let free = |one: &&DynamicObject| !taken.contains(&one.name_any()) && is_it(key, one);
             if let Some(one) = candidates.find(free) {
                 taken.insert(one.name_any());

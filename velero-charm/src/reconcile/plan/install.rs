@@ -12,14 +12,15 @@ use k8s_openapi::api::{
     rbac::v1::ClusterRoleBinding,
 };
 use kube::ResourceExt;
+use provider_api::Credential;
 use serde_json::{Value, json};
 
-use super::{Effect, Install, Rollout};
+use super::{Effect, Install, OpenedBy, Rollout};
 use crate::{
     cluster::{Kind, deletion::Deletion, owned},
     context::Place,
     ours::{
-        self,
+        self, documents,
         manifests::{self, Plugin, Workload},
         record::{Basis, Record, Seen},
     },
@@ -27,7 +28,12 @@ use crate::{
         observe::{Definition, Live},
         validate::{Core, Intent},
     },
-    velero::{self, NODE_AGENT, install::NodeAgent, version::is_bundled_or_later},
+    velero::{
+        self, NODE_AGENT,
+        document::{self, Document},
+        install::NodeAgent,
+        version::is_bundled_or_later,
+    },
 };
 
 /// What has to be installed, unless all of it is there.
@@ -56,13 +62,17 @@ pub(super) fn install(
     let record = Record::read(live.record.as_ref());
     let record = record.as_ref();
     let current_definitions = current_definitions(live, record);
+    let config_maps = documents::config_maps(basis.workload(), place.namespace, place.owner);
+    let unread = documents::unread(&config_maps, &live.config_maps);
     let unchanged = record.is_some_and(|record| record.inputs == basis)
         && current_definitions.len() >= velero::CUSTOM_RESOURCES.len()
         && live
             .account
             .as_ref()
-            .is_some_and(|account| is_account(account, place))
+            .is_some_and(|account| is_account(account, basis.workload(), place))
         && is_bound(&live.bindings, place)
+        && documents::are_there(&config_maps, &live.config_maps)
+        && unread.is_empty()
         && workloads_untouched(record, basis.workload(), live, place);
     if unchanged {
         return None;
@@ -80,17 +90,30 @@ pub(super) fn install(
         (false, false) => Effect::Harmless,
     };
     Some(Install {
-        basis,
         current_definitions,
         newer_definitions: record
             .map(|record| record.newer_definitions.clone())
             .unwrap_or_default(),
         misbound: misbound.map(ResourceExt::name_any),
         former_bindings: former.into_iter().map(ResourceExt::name_any).collect(),
+        config_maps,
+        cache_limit: cache_limit(record, &basis),
+        unread,
         effect,
+        opened_by: opened_by(storage),
         rollout: rollout(server),
-        remarks: core.remarks.clone(),
+        basis,
     })
+}
+
+fn opened_by(storage: &Intent) -> OpenedBy {
+    match storage {
+        Intent::Set { storage, .. } => match storage.credential {
+            Credential::Keys(_) => OpenedBy::Keys,
+            Credential::OfPods { .. } => OpenedBy::Pods,
+        },
+        Intent::Keep(_) | Intent::None => OpenedBy::Keys,
+    }
 }
 
 /// The node agent, where none is wanted and there is one of ours.
@@ -98,6 +121,19 @@ pub(super) fn unwanted_agent(core: &Core, live: &Live, place: Place<'_>) -> Opti
     let agent = live.running.node_agent()?;
     let is_unwanted = core.node_agent == NodeAgent::Off && place.owner.owns(agent);
     is_unwanted.then(|| Deletion::named(Kind::of::<DaemonSet>(), NODE_AGENT))
+}
+
+fn cache_limit(record: Option<&Record>, basis: &Basis) -> Option<Value> {
+    let limit = |basis: &Basis| {
+        let documents = &basis.workload().settings.documents;
+        let repositories = documents.get(&Document::Repositories)?;
+        repositories.get(document::CACHE_LIMIT).cloned()
+    };
+    let (before, wanted) = (
+        record.and_then(|record| limit(&record.inputs)),
+        limit(basis),
+    );
+    (before != wanted).then(|| wanted.unwrap_or_default())
 }
 
 fn rollout(server: Option<&Deployment>) -> Rollout {
@@ -180,8 +216,11 @@ fn current_definitions(live: &Live, record: Option<&Record>) -> BTreeSet<String>
     current.map(|(name, _)| name.clone()).collect()
 }
 
-fn is_account(account: &ServiceAccount, place: Place<'_>) -> bool {
-    place.owner.owns(account)
+/// Ours, with the annotations that are wanted and perhaps more.
+fn is_account(account: &ServiceAccount, workload: &Workload, place: Place<'_>) -> bool {
+    let there = account.annotations();
+    let mut wanted = workload.settings.account.iter();
+    place.owner.owns(account) && wanted.all(|(key, value)| there.get(key) == Some(value))
 }
 
 /// Our rights are those of one binding, and nobody else has them through it.

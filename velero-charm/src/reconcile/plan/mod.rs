@@ -6,20 +6,24 @@
 mod clients;
 mod expected;
 mod install;
+mod keep;
 pub(super) mod observers;
 mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::DynamicObject;
 use provider_api::secrecy::SecretString;
+use serde_json::Value;
 
 pub(super) use self::clients::Schedules;
 pub(super) use self::expected::{Expected, Judged, Presence};
+pub(super) use self::keep::Surplus;
 use self::observers::ForObservers;
 use super::{
-    observe::{Live, Observed},
+    observe::{Governed, Live, Observed},
     validate::{Desired, Intent},
 };
 use crate::{
@@ -40,7 +44,7 @@ use crate::{
 pub(super) struct Plan<S> {
     pub(super) stage: S,
     pub(super) expected: Expected,
-    /// What this unit has to say of itself, whoever leads.
+    /// What this unit has to say of itself, no matter who leads.
     pub(super) of_unit: Vec<Words>,
 }
 
@@ -67,6 +71,8 @@ pub(super) struct Steps {
     pub(super) locations: Vec<DynamicObject>,
     pub(super) schedules: Schedules,
     pub(super) deletions: Vec<Deletion>,
+    /// What Velero is to be asked to delete, which takes its time: nothing waits for it.
+    pub(super) surplus: Vec<Surplus>,
     pub(super) waits: Vec<Wait>,
     pub(super) observers: ForObservers,
 }
@@ -90,10 +96,25 @@ pub(super) struct Install {
     pub(super) misbound: Option<String>,
     /// Bindings of ours under a name that we gave them before.
     pub(super) former_bindings: Vec<String>,
+    /// Documents that Velero's programs read. They come before the pods, which find them when they start.
+    pub(super) config_maps: Vec<ConfigMap>,
+    /// How much of a repository is kept on a node, if it has changed; null for Velero's own limit. Those that are there
+    /// keep what they were made with unless they are told.
+    pub(super) cache_limit: Option<Value>,
+    /// Names of ConfigMaps with documents that nobody reads once it is done.
+    pub(super) unread: Vec<String>,
     pub(super) effect: Effect,
+    pub(super) opened_by: OpenedBy,
     pub(super) rollout: Rollout,
-    /// What the user may want to know of it.
-    pub(super) remarks: Vec<String>,
+}
+
+/// What opens the store that is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum OpenedBy {
+    /// Keys in the cluster, or it is left as it is.
+    Keys,
+    /// What the cloud gives to Velero's pods.
+    Pods,
 }
 
 /// How the live server is replaced when its pod template changes.
@@ -138,6 +159,7 @@ pub(super) enum Body {
 #[derive(Clone, Copy, Debug)]
 struct World<'a> {
     live: &'a Live,
+    governed: &'a [Governed],
     /// What was read of relations' secrets.
     readings: &'a Readings,
     password: Option<&'a Password>,
@@ -159,6 +181,7 @@ pub(super) fn plan(
 ) -> Plan<Draft> {
     let world = World {
         live: &observed.live,
+        governed: &observed.backups.governed,
         readings: &observed.readings(),
         password: observed.password.as_ref(),
         place,
@@ -222,6 +245,7 @@ fn steps(desired: &Desired, world: World<'_>) -> Steps {
     steps.schedules = clients::schedules(core, desired, world);
     let agent = install::unwanted_agent(core, live, place);
     steps.deletions.extend(agent);
+    steps.surplus = keep::surplus(desired, &steps, world);
     steps
 }
 
@@ -248,6 +272,7 @@ impl Steps {
             && self.password.is_none()
             && self.observers.is_empty()
             && self.schedules.is_empty()
+            && self.surplus.is_empty()
     }
 
     /// Nothing in it concerns Velero: it keeps what was read or awaited, or tells others, no more.
@@ -263,8 +288,9 @@ impl Steps {
             waits: _,
             observers: _,
             locations,
-            // Velero takes them up without a word.
+            // Velero takes these up without a word.
             schedules: _,
+            surplus: _,
             deletions,
         } = self;
         relabelled.is_none()

@@ -11,7 +11,10 @@ use crate::{
     context::{Place, Role},
     juju::Unit,
     ours::{
-        alerts::{self, Facts},
+        alerts::{
+            self, Facts,
+            schedules::{Schedule, interval},
+        },
         metrics::{NAME, address, is_made_by_us, service},
     },
     reconcile::{
@@ -52,7 +55,8 @@ pub(super) fn of_application(observed: &Observed, place: Place<'_>, unit: &Unit)
     let topology = Topology::of(unit);
     let is_scraped = !observers.metrics.is_empty();
     let targets = targets(live, place);
-    let rules = alerts::rules(&facts(observed), &topology.matchers());
+    let rules = || alerts::rules(&facts(observed), &topology.matchers());
+    let rules = is_scraped.then(rules).unwrap_or_default();
     let metrics = observers.metrics.iter();
     let metrics =
         metrics.filter_map(|one| metrics::of_application(one, &topology, &targets, &rules));
@@ -116,12 +120,15 @@ fn is_agent(pod: &Pod) -> bool {
 fn facts(observed: &Observed) -> Facts {
     let running = &observed.live.running;
     let watched = &observed.observers.watched;
+    let schedules = observed.live.schedules.iter();
     let wanted = running
         .node_agent()
         .and_then(|agent| agent.status.as_ref())
         .map(|status| status.desired_number_scheduled);
     Facts {
-        schedules: watched.schedules.clone(),
+        schedules: schedules
+            .filter_map(|one| Schedule::of(one, &observed.backups.ended, interval))
+            .collect(),
         locations: running.locations.keys().cloned().collect(),
         node_agents: wanted.filter(|wanted| *wanted > 0),
         neglected: watched.neglected.clone(),

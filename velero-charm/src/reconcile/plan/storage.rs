@@ -29,14 +29,18 @@ pub(super) fn set(steps: &mut Steps, descriptor: &Descriptor, storage: &Storage,
         place: Place { namespace, owner },
         ..
     } = world;
-    let holds = |secret: &&Secret| credential::holds(secret, &storage.credential, readings);
-    let held = live.credentials.iter().find(holds);
-    let secret_name = note(steps, held, Some(&storage.credential), world);
+    let file = storage.credential.file();
+    let secret_name = (file.is_some() || !readings.is_empty()).then(|| {
+        let holds = |secret: &&Secret| credential::holds(secret, file, readings);
+        let held = live.credentials.iter().find(holds);
+        note(steps, held, file, world)
+    });
+    let of_locations = secret_name.as_deref().filter(|_| file.is_some());
     let wanted = location::backup_location(
         descriptor.name,
         &storage.location,
         location::rank(&live.running.locations),
-        &secret_name,
+        of_locations,
         namespace,
         owner,
     );
@@ -58,7 +62,7 @@ pub(super) fn set(steps: &mut Steps, descriptor: &Descriptor, storage: &Storage,
             let wanted = location::snapshot_location(
                 descriptor.name,
                 snapshots,
-                &secret_name,
+                of_locations,
                 namespace,
                 owner,
             );
@@ -68,7 +72,7 @@ pub(super) fn set(steps: &mut Steps, descriptor: &Descriptor, storage: &Storage,
         }
         None => delete_snapshot_location(steps, live_snapshots, owner),
     }
-    delete_credentials(steps, live, Some(&secret_name));
+    delete_credentials(steps, live, secret_name.as_deref());
 }
 
 /// Keeps what was read though it cannot be used, or not now. The Secret of a location is not touched.

@@ -7,7 +7,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
 use kube::ResourceExt as _;
-use provider_api::{Location, Problem, Problems, Storage, secrecy::ExposeSecret as _};
+use provider_api::{Credential, Location, Problem, Problems, Storage, secrecy::ExposeSecret as _};
 use provider_testkit::TAPE;
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ use crate::{
     ours::{
         Owner,
         credential::{self, Note, Reading},
+        documents,
         manifests::Plugin,
         record::Record,
     },
@@ -57,7 +58,7 @@ pub(in crate::reconcile) fn core() -> Core {
 
 pub(in crate::reconcile) fn storage(prefix: Option<&str>, credential: &str) -> Storage {
     Storage {
-        credential: credential.to_owned().into(),
+        credential: Credential::Keys(credential.to_owned().into()),
         location: Location {
             bucket: "reel".into(),
             prefix: prefix.map(Into::into),
@@ -67,6 +68,14 @@ pub(in crate::reconcile) fn storage(prefix: Option<&str>, credential: &str) -> S
         snapshots: None,
         remarks: vec![],
         gaps: vec![],
+    }
+}
+
+/// The same for pods that the store knows.
+pub(in crate::reconcile) fn of_pods() -> Storage {
+    Storage {
+        credential: Credential::OfPods { file: None },
+        ..storage(None, "")
     }
 }
 
@@ -120,6 +129,7 @@ pub(in crate::reconcile) fn drafted(
         World {
             password: None,
             live,
+            governed: &[],
             readings,
             place: place(&owner()),
             fresh_name: &fresh_name,
@@ -249,6 +259,7 @@ pub(in crate::reconcile) fn world(core: &Core, intent: Intent) -> Live {
         account: serde_json::from_value(labelled).unwrap(),
         bindings: vec![binding("velero-ns-m", &json!([subject("ns")]))],
         record: Some(config_map(&record)),
+        config_maps: documents::config_maps(record.inputs.workload(), "ns", &owner()),
         credentials: secrets.into(),
         snapshot_locations: vec![],
         metrics: None,

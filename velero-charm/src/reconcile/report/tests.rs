@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     floors::sources,
+    ours::schedule::Key,
     reconcile::validate::{Core, clients::Clients},
     relations::{applications::Applications, backups::Fault},
     velero::{
@@ -108,7 +109,10 @@ fn found_at(
         },
         health,
         protection: &Protection::default(),
-        held_by,
+        held: &Held {
+            by: held_by.to_vec(),
+            ..Held::default()
+        },
         now: now.parse().unwrap(),
         provider: Some(&TAPE),
     })
@@ -338,15 +342,19 @@ fn integrator_that_sends_nothing_for_long_is_looked_at() {
 
 #[test]
 fn clients_that_cannot_be_backed_up_are_named() {
-    let fault = |app: &str| Fault {
-        who: format!("{app}:backup"),
-        key: None,
+    let key = |app: &str, model: &str| Key {
+        model: model.into(),
+        app: app.into(),
+        endpoint: "backup".into(),
+    };
+    let fault = |model: &str| Fault {
+        who: Who::Target(key("one", model)),
         relation: "velero-backups:1".into(),
         problems: Problem::invalid("ttl", "`30d` has a unit `d`", "let it send `720h`").into(),
     };
     let clients = Clients {
-        faults: vec![fault("one"), fault("two")],
-        lacks: vec![("three:backup".into(), "they leave out `pods`")],
+        faults: vec![fault("prod"), fault("test")],
+        lacks: vec![(key("three", "test"), "they leave out `pods`")],
         ..Clients::default()
     };
     let shown = |clients: Clients, protection: &Protection| {
@@ -363,7 +371,7 @@ fn clients_that_cannot_be_backed_up_are_named() {
             },
             health: &health(PartHealth::Good),
             protection,
-            held_by: &[],
+            held: &Held::default(),
             now: "2026-01-01T10:00:00Z".parse().unwrap(),
             provider: None,
         });
@@ -380,6 +388,10 @@ fn clients_that_cannot_be_backed_up_are_named() {
         troubles: vec![Clause::new("see it", "Schedule `x` fails")],
         ..good.clone()
     };
+    let elsewhere = Clients {
+        faults: vec![fault("test")],
+        ..Clients::default()
+    };
     let lacking = Clients {
         lacks: clients.lacks.clone(),
         ..Clients::default()
@@ -390,11 +402,15 @@ fn clients_that_cannot_be_backed_up_are_named() {
         "blocked: let it send `720h`: `one:backup`: `ttl` `30d` has a unit `d` +2"
     );
     assert_eq!(
+        shown(elsewhere, &good),
+        "blocked: let it send `720h`: `one:backup` in model `test`: `ttl` `30d` has a unit `d` +0"
+    );
+    assert_eq!(
         shown(Clients::default(), &bad),
         "blocked: see it: Schedule `x` fails +0"
     );
     assert_eq!(
         shown(lacking, &good),
-        "active: last good backup after 2026-01-01 09:00Z; backups of `three:backup` hold no data of volumes: they leave out `pods` +0"
+        "active: last good backup after 2026-01-01 09:00Z; backups of `three:backup` in model `test` hold no data of volumes: they leave out `pods` +0"
     );
 }

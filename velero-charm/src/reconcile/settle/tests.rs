@@ -2,7 +2,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 
 use super::*;
-use crate::reconcile::plan::Judged;
+use crate::reconcile::{hold::Held, plan::Judged};
 
 const NOW: &str = "2026-01-01T10:00:05Z";
 
@@ -30,7 +30,7 @@ fn applied(done: Done, server: Presence) -> Applied {
             node_agent: Presence::No,
             location: Judged::No,
         },
-        held_by: vec![],
+        held: Held::default(),
         schedules: None,
     }
 }
@@ -66,7 +66,10 @@ fn server_that_nobody_installs_is_not_waited_for() {
 fn change_that_is_held_back_is_not_waited_for() {
     for done in [Done::Nothing, Done::Something] {
         let held = Applied {
-            held_by: vec!["Backup `nightly`".into()],
+            held: Held {
+                by: vec!["Backup `nightly`".into()],
+                ..Held::default()
+            },
             ..applied(done, Presence::Yes)
         };
         assert_eq!(waits(&server(0), &held), Wait::No);

@@ -10,8 +10,12 @@ use serde_json::{Map, Value};
 pub(crate) use self::find::{Name, find};
 use super::{Core, Intent, text};
 use crate::{
-    ours::schedule::{Key, Timing},
-    relations::backups::{self, Client, ENDPOINTS, Fault, Target, check_cron, check_ttl},
+    ours::{
+        keep::{self, Rule},
+        schedule::{Key, Timing},
+    },
+    reconcile::observe::KEEP,
+    relations::backups::{self, Client, ENDPOINTS, Fault, Target, Who, check_cron, check_ttl},
     velero::{install::VolumeBackups, template::Template},
 };
 
@@ -28,7 +32,7 @@ pub(crate) struct Clients {
     /// Relations of which it is not known what they ask for: their Schedules stay too.
     pub(in crate::reconcile) unknown: BTreeSet<String>,
     /// Whose Backups hold no data of volumes, and why.
-    pub(in crate::reconcile) lacks: Vec<(String, &'static str)>,
+    pub(in crate::reconcile) lacks: Vec<(Key, &'static str)>,
 }
 
 /// What is to be kept of a target.
@@ -38,12 +42,15 @@ pub(in crate::reconcile) struct Wanted {
     pub(in crate::reconcile) template: Template,
     /// `None` if it is only backed up when somebody says so.
     pub(in crate::reconcile) timing: Option<Timing>,
+    /// What is kept of the Backups of its Schedule; `None` if they have a lifetime.
+    pub(in crate::reconcile) keep: Option<Rule>,
 }
 
 /// What is set for targets that bring nothing of their own.
 struct Defaults {
     schedule: Option<String>,
     ttl: Option<String>,
+    keep: Option<Result<Rule, String>>,
 }
 
 impl Defaults {
@@ -52,13 +59,18 @@ impl Defaults {
         Self {
             schedule: set(SCHEDULE),
             ttl: set(TTL),
+            keep: set(KEEP).map(|text| Rule::parse(&text)),
         }
     }
 }
 
 /// What is wrong with the options.
 pub(super) fn check_options(config: &Map<String, Value>) -> Vec<Problem> {
-    let Defaults { schedule, ttl } = Defaults::of(config);
+    let Defaults {
+        schedule,
+        ttl,
+        keep,
+    } = Defaults::of(config);
     let problem = |option: &str, outcome: Result<(), (String, &str)>| {
         let (reason, right) = outcome.err()?;
         Some(Problem::invalid(
@@ -69,7 +81,9 @@ pub(super) fn check_options(config: &Map<String, Value>) -> Vec<Problem> {
     };
     let schedule = schedule.and_then(|text| problem(SCHEDULE, check_cron(&text)));
     let ttl = ttl.and_then(|text| problem(TTL, check_ttl(&text)));
-    schedule.into_iter().chain(ttl).collect()
+    let keep = keep.and_then(Result::err);
+    let keep = keep.and_then(|reason| problem(KEEP, Err((reason, keep::SHAPE))));
+    schedule.into_iter().chain(ttl).chain(keep).collect()
 }
 
 /// Understands all that was sent.
@@ -87,7 +101,7 @@ pub(super) fn clients(sent: &[Client], config: &Map<String, Value>) -> Clients {
         }
     }
     // What is wrong in one place is not right for coming from another too.
-    let wrong = clients.faults.iter().filter_map(|fault| fault.key.as_ref());
+    let wrong = clients.faults.iter().filter_map(Fault::key);
     let wrong: BTreeSet<_> = wrong.cloned().collect();
     clients.wanted.retain(|key, _| !wrong.contains(key));
     clients
@@ -124,8 +138,7 @@ impl Clients {
             return self;
         }
         let all = self.wanted.iter();
-        let lacks =
-            all.filter_map(|(key, wanted)| Some((key.to_string(), wanted.template.lack()?)));
+        let lacks = all.filter_map(|(key, wanted)| Some((key.clone(), wanted.template.lack()?)));
         Self {
             lacks: lacks.collect(),
             ..self
@@ -140,7 +153,11 @@ impl Wanted {
             .schedule
             .clone()
             .or_else(|| defaults.schedule.clone());
+        // How long its own Backups are of use it knows best.
+        let has_its_own = template.ttl.is_some();
+        let keep = defaults.keep.as_ref().filter(|_| !has_its_own);
         Self {
+            keep: keep.and_then(|read| read.as_ref().ok().copied()),
             relation: target.relation.clone(),
             template: Template {
                 ttl: template.ttl.clone().or_else(|| defaults.ttl.clone()),
@@ -166,11 +183,10 @@ fn is_at_the_same(one: &str, other: &str) -> bool {
 }
 
 fn twice(key: &Key, first: &str, relation: String) -> Fault {
-    let reason = format!("is asked for by relations `{first}` and `{relation}` in different ways");
-    let problem = Problem::invalid(key.to_string(), reason, "remove one of the two relations");
+    let reason = format!("is sent by relations `{first}` and `{relation}` in different ways");
+    let problem = Problem::invalid("spec", reason, "remove one of the two relations");
     Fault {
-        who: key.to_string(),
-        key: Some(key.clone()),
+        who: Who::Target(key.clone()),
         relation,
         problems: Problems::from(problem),
     }

@@ -58,6 +58,27 @@ pub(super) fn check_plugin(plugin: ImageOption, image: &str) -> Result<(), Probl
     ))
 }
 
+/// The server must know what an option uses, which came with this version. A tag that is no version says nothing
+/// either way.
+pub(super) fn check_since(
+    option: &str,
+    image: &str,
+    since: &str,
+    user: &str,
+) -> Result<(), Problem> {
+    let Some(tag) = tag(image).filter(|tag| minor(tag).is_some()) else {
+        return Ok(());
+    };
+    if version::is_as_late(tag, since) {
+        return Ok(());
+    }
+    Err(Problem::invalid(
+        option,
+        format!("is Velero {tag}, but `{user}` needs {since}"),
+        format!("set `{option}` to `{DEFAULT_IMAGE}`, or reset `{user}`"),
+    ))
+}
+
 fn is_reference(image: &str) -> bool {
     let (name, digest) = match image.split_once('@') {
         Some((name, digest)) => (name, Some(digest)),
@@ -123,6 +144,22 @@ fn minor(text: &str) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn server_that_is_too_old_for_an_option_is_refused() {
+        let check = |image| check_since("velero-image", image, "1.18.3", "volume-policies");
+        for fine in [
+            "velero/velero:v1.18.3",
+            "v:1.18.4",
+            "v:main",
+            "v",
+            DEFAULT_IMAGE,
+        ] {
+            assert_eq!(check(fine), Ok(()), "{fine}");
+        }
+        let problem = check("velero/velero:v1.18.2").unwrap_err();
+        assert!(problem.reason.contains("v1.18.2"), "{problem}");
+    }
 
     #[test]
     fn references_are_told_from_other_text() {

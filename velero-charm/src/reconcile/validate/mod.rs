@@ -5,6 +5,7 @@
 
 mod carry;
 pub(crate) mod clients;
+mod identity;
 mod image;
 pub(super) mod observers;
 mod options;
@@ -20,8 +21,9 @@ use self::{
     image::check_image,
     observers::Complaint,
 };
-use super::observe::{Observed, PASSWORD_OPTION};
+use super::observe::{Observed, PASSWORD_OPTION, USE_NODE_AGENT};
 use crate::{
+    juju::Clause,
     ours::{
         Owner,
         password::{self, Password, Wanted},
@@ -29,15 +31,18 @@ use crate::{
     relations::applications::Applications,
     velero::{
         DEFAULT_IMAGE,
+        document::Document,
         install::{NodeAgent, VolumeBackups},
         settings::Settings,
     },
 };
 
 const VELERO_IMAGE: &str = "velero-image";
-const USE_NODE_AGENT: &str = "use-node-agent";
 const FS_BACKUP: &str = "default-volumes-to-fs-backup";
 const VOLUME_SNAPSHOTS: &str = "volume-snapshots";
+
+/// The first Velero with policies for all Backups.
+const GLOBAL_POLICIES: &str = "1.18.3";
 
 /// What is asked for.
 #[derive(Debug)]
@@ -61,8 +66,8 @@ pub(super) struct Core {
     pub(super) node_agent: NodeAgent,
     pub(super) volume_backups: VolumeBackups,
     pub(super) settings: Settings,
-    /// What the user may want to know when it is installed.
-    pub(super) remarks: Vec<String>,
+    /// What the user may want to know of what the options come to, and what to do about it.
+    pub(super) remarks: Vec<Clause>,
 }
 
 /// What is to become of the store.
@@ -90,7 +95,7 @@ pub(super) enum Why {
     Invalid(Problems),
     /// More than one integrator is related.
     Several(Vec<String>),
-    /// An option of its provider is wrong, which [`Desired::core`] says.
+    /// An option of its provider is wrong, or one that says who its pods are, which [`Desired::core`] says.
     Options,
 }
 
@@ -115,12 +120,13 @@ impl Desired {
 /// Checks config and relations.
 pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) -> Desired {
     let applications = Applications::related(&observed.relations);
-    let storage = storage(observed, &applications);
+    let read = options(observed, registry);
+    let storage = storage(observed, &applications, &read);
     let storage = snapshots(
         carry::over(storage, &observed.live, owner),
         &observed.config,
     );
-    let core = core(observed, registry);
+    let core = core(observed, registry, read);
     let clients = clients(&observed.clients, &observed.config);
     Desired {
         clients: clients.with_lacks(core.as_ref().ok(), &storage),
@@ -135,12 +141,22 @@ pub(super) fn validate(observed: &Observed, registry: &Registry, owner: &Owner) 
     }
 }
 
-fn core(observed: &Observed, registry: &Registry) -> Result<Core, Problems> {
+/// The options of the table, right or wrong.
+fn options(observed: &Observed, registry: &Registry) -> options::Read {
     let Observed {
         config,
-        password,
         surroundings,
         ..
+    } = observed;
+    let mut read = options::read(config, surroundings, node_agent(config));
+    let faults = identity::faults(&read.settings, registry);
+    read.problems.extend(faults);
+    read
+}
+
+fn core(observed: &Observed, registry: &Registry, read: options::Read) -> Result<Core, Problems> {
+    let Observed {
+        config, password, ..
     } = observed;
     let mut problems = Vec::new();
     let velero_image = text(config, VELERO_IMAGE, DEFAULT_IMAGE);
@@ -168,8 +184,12 @@ fn core(observed: &Observed, registry: &Registry) -> Result<Core, Problems> {
         settings,
         remarks,
         problems: more,
-    } = options::read(config, surroundings, node_agent);
+    } = read;
     problems.extend(more);
+    if settings.documents.contains_key(&Document::VolumePolicies) {
+        let (image, user) = (&velero_image, options::VOLUME_POLICIES);
+        problems.extend(image::check_since(VELERO_IMAGE, image, GLOBAL_POLICIES, user).err());
+    }
     Problems::raise(problems)?;
     Ok(Core {
         velero_image,
@@ -272,7 +292,7 @@ fn flag(config: &Map<String, Value>, option: &str) -> bool {
         .unwrap_or_default()
 }
 
-fn storage(observed: &Observed, applications: &Applications) -> Intent {
+fn storage(observed: &Observed, applications: &Applications, read: &options::Read) -> Intent {
     let Observed {
         config,
         relations,
@@ -289,7 +309,7 @@ fn storage(observed: &Observed, applications: &Applications) -> Intent {
     }
     let descriptor = first.provider.descriptor();
     let (options, problems) = of_provider(config, descriptor);
-    if !problems.is_empty() {
+    if !problems.is_empty() || identity::is_unknown(read) {
         return Intent::Keep(Why::Options);
     }
     let optional = first.optional.iter();
@@ -305,7 +325,8 @@ fn storage(observed: &Observed, applications: &Applications) -> Intent {
         optional.collect(),
         facts.clone(),
     )
-    .configured(set);
+    .configured(set)
+    .identified(identity::of_pods(&read.settings, descriptor));
     match applications.resolve(first.provider, &inputs) {
         Ok(Answer::Ready(storage)) => Intent::Set {
             descriptor,

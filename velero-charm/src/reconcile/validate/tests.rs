@@ -1,16 +1,19 @@
 use kube::api::DynamicObject;
 use provider_api::{
-    ConfigOption, Descriptor, Endpoint, Fact, Facts, Gap, Location, Part, RelationData,
-    SnapshotLocation, StorageProvider, Value as Field,
+    ConfigOption, Credential, Descriptor, Endpoint, Fact, Facts, Gap, Identity, Location, Part,
+    RelationData, SnapshotLocation, StorageProvider, Value as Field,
 };
 use provider_testkit::TAPE as PLAIN;
 use serde_json::json;
 
-use super::*;
+use super::{
+    options::{ANNOTATIONS, POD_LABELS},
+    *,
+};
 use crate::relations::storage::Relation;
 use crate::{
     context::Role,
-    reconcile::observe::{Live, Surroundings, observers::Observers},
+    reconcile::observe::{Live, Surroundings, history::Backups, observers::Observers},
     relations::storage::StorageRelation,
     velero::{self, running::Running},
 };
@@ -20,6 +23,12 @@ mod options;
 static TAPE: Descriptor = Descriptor {
     optional_endpoints: &[ROBOT],
     options: &[TENSION],
+    identity: Some(Identity {
+        annotation: "tape.example/reader",
+        shape: "a reader",
+        is_sound: |text| text.starts_with("reader-"),
+        label: Some(("tape.example/use", "true")),
+    }),
     ..PLAIN
 };
 const ROBOT: Endpoint = Endpoint {
@@ -56,6 +65,7 @@ impl StorageProvider for Tape {
                 let tension = inputs.option(&TENSION);
                 Ok(Answer::Waiting(format!("{tension} tension")))
             }
+            Some("known") => Ok(Answer::Waiting(format!("{:?}", inputs.identity))),
             Some("copied") => Ok(Answer::Ready(Box::new(copied()))),
             Some("scratched") => Ok(Answer::Ready(Box::new(scratched()))),
             Some(_) => Err(Problem::invalid("reel", "is torn", "replace it").into()),
@@ -78,7 +88,7 @@ fn scratched() -> Storage {
         parts,
     };
     Storage {
-        credential: "file".into(),
+        credential: Credential::Keys("file".into()),
         location: Location {
             bucket: "new".into(),
             prefix: None,
@@ -141,7 +151,7 @@ fn check_beside(config: &Value, relations: Vec<StorageRelation>, live: Live) -> 
         config: config.as_object().unwrap().clone(),
         relations,
         clients: Vec::new(),
-        made: Vec::new(),
+        backups: Backups::default(),
         greetings: Vec::new(),
         facts: Facts {
             provider_ids: vec!["shelf".into()],
@@ -248,6 +258,45 @@ fn option_of_a_provider_is_checked_and_handed_over() {
     let refused = check(&wrong, tense());
     assert!(refused.core.is_err());
     assert!(matches!(refused.storage, Intent::Keep(Why::Options)));
+}
+
+#[test]
+fn provider_is_told_who_the_pods_are() {
+    let config = |annotations: &str, labels: &str| {
+        let options = [(ANNOTATIONS, annotations), (POD_LABELS, labels)];
+        let options = options.map(|(name, text)| (name.to_owned(), json!(text)));
+        Value::Object(options.into_iter().collect())
+    };
+    let known = || vec![relation("tape:1", &[("reel", "known")])];
+    let label = "tape.example/use=true";
+    for (annotations, labels, told) in [
+        ("", "", "None"),
+        ("another.example/reader=reader-1", label, "None"),
+        ("tape.example/reader=reader-1", label, "Some(\"reader-1\")"),
+    ] {
+        let desired = check(&config(annotations, labels), known());
+        assert!(desired.core.is_ok(), "{annotations}");
+        let Intent::Keep(Why::Waiting(what)) = desired.storage else {
+            panic!("{:?}", desired.storage);
+        };
+        assert_eq!(what, told);
+    }
+    for (annotations, labels, wrong) in [
+        ("tape.example/reader=me", label, vec![ANNOTATIONS]),
+        ("tape.example/reader=me", "", vec![ANNOTATIONS, POD_LABELS]),
+        (
+            "tape.example/reader=reader-1",
+            "tape.example/use=false",
+            vec![POD_LABELS],
+        ),
+        ("reader-1", "", vec![ANNOTATIONS]),
+    ] {
+        let desired = check(&config(annotations, labels), known());
+        let problems = desired.core.unwrap_err();
+        let fields: Vec<_> = problems.iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(fields, wrong, "{problems}");
+        assert!(matches!(desired.storage, Intent::Keep(Why::Options)));
+    }
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn several_targets_in_one_bag_are_read_with_dashes_too() {
         assert_eq!(one.template.ttl.as_deref(), Some("1h"));
         assert_eq!(two.template.included_namespaces, ["a"]);
         assert_eq!(two.template.cluster_resources, Some(false));
-        assert_eq!(three.who, "x");
+        assert_eq!(three.who, Who::Sender("x".into()));
         assert_eq!(three.problems.first().field, "model");
         assert!(unknown(&[client]).contains("k8s-backup-target:3"));
     }
@@ -159,7 +159,7 @@ fn empty_and_half_a_bag_leave_it_open_who_asks() {
     let without = Client::understand(RELATION, Some("a"), bag(&fields));
     let fault = without.sent[0].as_ref().unwrap_err();
     assert_eq!(fault.problems.first().kind, ProblemKind::Missing);
-    assert!(fault.key.is_some());
+    assert!(fault.key().is_some());
 }
 
 #[test]

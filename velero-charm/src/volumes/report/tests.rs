@@ -76,7 +76,7 @@ fn volumes_that_nothing_saved_are_named_with_the_remedy() {
 }
 
 #[test]
-fn a_claim_is_saved_by_whoever_copied_it() {
+fn a_claim_is_saved_by_any_copy_of_it() {
     for saved in [
         copy("cart", "data"),
         Copy {

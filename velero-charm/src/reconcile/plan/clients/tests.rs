@@ -1,4 +1,4 @@
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, Time};
 use provider_api::Problem;
 use serde_json::{Value, json};
 
@@ -11,7 +11,10 @@ use crate::{
         plan::tests::{core, kept, owned_fields, owner, place, set, storage, world},
         validate::clients::Clients,
     },
-    relations::{applications::Applications, backups::Fault},
+    relations::{
+        applications::Applications,
+        backups::{Fault, Who},
+    },
     velero::template::Template,
 };
 
@@ -37,6 +40,7 @@ fn asks(key: Key, timing: Timing) -> Clients {
         relation: "velero-backups:7".into(),
         template: Template::default(),
         timing: Some(timing),
+        keep: None,
     };
     Clients {
         wanted: [(key, wanted)].into(),
@@ -64,6 +68,7 @@ fn planned(clients: Clients, intent: Intent, live: &Live) -> Schedules {
     let owner = owner();
     let world = World {
         live,
+        governed: &[],
         readings: &Readings::new(),
         password: None,
         place: place(&owner),
@@ -154,6 +159,16 @@ fn schedule_goes_with_its_relation_and_spares_its_backups() {
 }
 
 #[test]
+fn schedule_on_its_way_out_is_made_again() {
+    let mut goes = applied(asks(key("m"), timing()), &with(vec![]));
+    goes.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    let live = with(vec![goes]);
+    let steps = planned(asks(key("m"), timing()), stored(), &live);
+    assert_eq!(steps.applied[0].name_any(), key("m").name());
+    assert!(planned(Clients::default(), stored(), &live).is_empty());
+}
+
+#[test]
 fn schedule_stays_while_nobody_knows_what_is_asked_for() {
     let live = with(vec![applied(asks(key("m"), timing()), &with(vec![]))]);
     let empty = Clients {
@@ -163,8 +178,7 @@ fn schedule_stays_while_nobody_knows_what_is_asked_for() {
     assert!(planned(empty, stored(), &live).is_empty());
     let invalid = Clients {
         faults: vec![Fault {
-            who: "minio:backup".into(),
-            key: Some(key("m")),
+            who: Who::Target(key("m")),
             relation: "velero-backups:7".into(),
             problems: Problem::missing("spec", "send it").into(),
         }],

@@ -23,6 +23,32 @@ fn a_rotated_credential_gets_a_new_secret_and_restarts_nothing() {
 }
 
 #[test]
+fn store_that_knows_its_pods_gets_no_secret() {
+    let credential = |plan: &Steps| plan.locations[0].data["spec"].get("credential").cloned();
+    let plan = planned(core(), set(of_pods()), &Live::default());
+    assert!(plan.credentials.is_empty());
+    assert_eq!(credential(&plan), None);
+    let by_pods = world(&core(), set(of_pods()));
+    assert!(planned(core(), set(of_pods()), &by_pods).is_empty());
+
+    let by_keys = world(&core(), set(storage(None, "file")));
+    let plan = planned(core(), set(of_pods()), &by_keys);
+    assert_eq!(credential(&plan), None);
+    let old = by_keys.credentials[0].name_any();
+    assert_eq!(plan.deletions, [Deletion::named(Kind::of::<Secret>(), old)]);
+    assert!(plan.repositories.is_none(), "it is the same store");
+    let back = planned(core(), set(storage(None, "file")), &by_pods);
+    assert_eq!(back.credentials.len(), 1);
+    assert!(credential(&back).is_some());
+
+    // What was read is kept, and is no credential.
+    let read = readings("pin", "velero/0");
+    let plan = planned_with(Ok(core()), set(of_pods()), &read, &by_pods);
+    assert_eq!(plan.credentials.len(), 1);
+    assert!(plan.locations.is_empty(), "it stays as it is");
+}
+
+#[test]
 fn a_setting_that_is_gone_from_the_data_goes_from_the_location() {
     let live = world(&core(), set(storage(Some("shelf"), "file")));
     let plan = planned(core(), set(storage(None, "file")), &live);
@@ -146,7 +172,7 @@ fn snapshots_of(owner: &Owner) -> DynamicObject {
     let config = SnapshotLocation {
         config: BTreeMap::new(),
     };
-    location::snapshot_location("tape", &config, "s", "ns", owner)
+    location::snapshot_location("tape", &config, Some("s"), "ns", owner)
 }
 
 #[test]

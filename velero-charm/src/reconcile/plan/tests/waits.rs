@@ -30,6 +30,7 @@ fn waits_of(storage: Intent, noted: Option<&str>) -> Vec<Wait> {
     let (live, owner) = (Live::default(), owner());
     let world = World {
         live: &live,
+        governed: &[],
         readings: &Readings::new(),
         password: None,
         place: place(&owner),

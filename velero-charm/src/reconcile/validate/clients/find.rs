@@ -71,7 +71,7 @@ pub(crate) fn find(
     let wanted = clients.wanted.into_iter();
     let wanted = wanted.map(|(key, wanted)| (key, Ok(wanted.template)));
     let faults = clients.faults.into_iter();
-    let faults = faults.filter_map(|fault| Some((fault.key?, Err(fault.problems))));
+    let faults = faults.filter_map(|fault| Some((fault.key()?.clone(), Err(fault.problems))));
     let all: BTreeMap<Key, Result<Template, Problems>> = wanted.chain(faults).collect();
     let (mut meant, others): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|(key, _)| name.is_of(key));

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use provider_api::{Location, SnapshotLocation, Storage};
+use provider_api::{Credential, Location, SnapshotLocation, Storage};
 use provider_testkit::TAPE;
 
 use super::*;
@@ -65,7 +65,8 @@ fn one_that_is_wrong_harms_no_other() {
     let clients = understood(&sent, &json!({}));
     assert_eq!(crons(&clients), [Some("@daily")]);
     assert_eq!(clients.faults.len(), 1);
-    assert_eq!(clients.faults[0].who, "a:backup");
+    let wrong = clients.faults[0].key().unwrap();
+    assert_eq!(wrong.to_string(), "a:backup");
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn lack_of_volume_data_is_told_where_the_agent_alone_saves_it() {
         descriptor: &TAPE,
         plugin_image: "tape/plugin:v1".into(),
         storage: Box::new(Storage {
-            credential: "key".to_owned().into(),
+            credential: Credential::Keys("key".to_owned().into()),
             location: Location {
                 bucket: "reel".into(),
                 prefix: None,

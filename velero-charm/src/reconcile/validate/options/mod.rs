@@ -1,5 +1,7 @@
 //! Options that become settings of Velero: read by one table, all that is wrong with them found at once.
 
+mod pairs;
+mod policies;
 mod snapshots;
 mod table;
 mod texts;
@@ -7,12 +9,15 @@ mod texts;
 use provider_api::Problem;
 use serde_json::{Map, Value};
 
-use self::table::{Form, MOVE_DATA, ROWS, Row, Text};
+pub(super) use self::table::{ANNOTATIONS, POD_LABELS, VOLUME_POLICIES};
+use self::table::{Form, MOVE_DATA, Pairs, ROWS, Row, Text};
 use crate::{
     cluster::quantity::Quantity,
+    juju::Clause,
     reconcile::observe::{CSI_SNAPSHOTS, PRIORITY_CLASS, Surroundings},
     velero::{
-        install::NodeAgent,
+        document::Document,
+        install::{NodeAgent, VolumeBackups},
         settings::{Place, Program, ProgramSettings, Settings},
     },
 };
@@ -29,7 +34,7 @@ struct Fault {
 pub(super) struct Read {
     pub(super) settings: Settings,
     /// What the user may want to know of them.
-    pub(super) remarks: Vec<String>,
+    pub(super) remarks: Vec<Clause>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -60,7 +65,7 @@ pub(super) fn read(
                 settings.extend(row.places.iter().map(|place| (*place, value.clone())));
             }
             Ok(None) => {}
-            Err(fault) => problems.push(fault.of(row.option)),
+            Err(faults) => problems.extend(faults.into_iter().map(|fault| fault.of(row.option))),
         }
     }
     for (name, value) in &surroundings.proxies {
@@ -79,9 +84,11 @@ pub(super) fn read(
     if super::flag(config, MOVE_DATA) {
         problems.extend(immovable(&settings, node_agent));
     }
-    let remarks = match settings.server.argument("features") {
-        Some(_) => snapshots::remarks(&surroundings.snapshots),
-        None => Vec::new(),
+    problems.extend(uncopied(&settings, node_agent));
+    let takes_snapshots = settings.server.argument("features").is_some();
+    let remarks = match super::volume_backups(config) {
+        VolumeBackups::Snapshot if takes_snapshots => snapshots::remarks(&surroundings.snapshots),
+        VolumeBackups::Snapshot | VolumeBackups::FileSystem => Vec::new(),
     };
     Read {
         settings,
@@ -96,29 +103,57 @@ impl Row {
         &self,
         config: &Map<String, Value>,
         surroundings: &Surroundings,
-    ) -> Result<Option<Value>, Fault> {
+    ) -> Result<Option<Value>, Vec<Fault>> {
+        let one = |fault| vec![fault];
         match self.form {
             Form::Flag => Ok(super::flag(config, self.option).then_some(true.into())),
             Form::Number { default, range } => {
                 let number = config.get(self.option).and_then(Value::as_i64);
                 let number = number.filter(|number| *number != default);
-                number.map(|number| within(number, &range())).transpose()
+                let number = number.map(|number| within(number, &range()));
+                number.transpose().map_err(one)
             }
-            Form::Text(Text { shape, read }) => {
+            Form::Text(text) => self.text(text, config).map_err(one),
+            Form::Found(text, found) => {
+                let set = self.text(text, config).map_err(one)?;
+                Ok(set.or_else(|| found(surroundings).map(Value::from)))
+            }
+            Form::Pairs(Pairs { shape, read }) => {
                 let text = super::text(config, self.option, "");
                 if text.is_empty() {
                     return Ok(None);
                 }
-                let value =
-                    read(&text).map_err(|reason| Fault::new(reason, format!("set it to {shape}")));
-                value.map(Some)
+                let fault = |reason| Fault::new(reason, format!("set it to {shape}"));
+                let faults = |all: Vec<String>| all.into_iter().map(fault).collect();
+                read(&text).map(Some).map_err(faults)
             }
+            Form::Yaml(read) => match super::text(config, self.option, "").as_str() {
+                "" => Ok(None),
+                text => read(text).map(Some),
+            },
             Form::Word(words) => {
-                let word = self.word(words, config)?;
+                let word = self.word(words, config).map_err(one)?;
                 Ok((Some(&word.as_str()) != words.first()).then(|| word.into()))
             }
-            Form::InCluster(words, read) => read(&self.word(words, config)?, surroundings),
+            Form::InCluster(words, read) => {
+                let word = self.word(words, config);
+                word.and_then(|word| read(&word, surroundings)).map_err(one)
+            }
         }
+    }
+
+    fn text(
+        &self,
+        Text { shape, read }: Text,
+        config: &Map<String, Value>,
+    ) -> Result<Option<Value>, Fault> {
+        let text = super::text(config, self.option, "");
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let value = read(&text);
+        let fault = |reason| Fault::new(reason, format!("set it to {shape}"));
+        value.map(Some).map_err(fault)
     }
 
     fn word(&self, words: &[&str], config: &Map<String, Value>) -> Result<String, Fault> {
@@ -162,6 +197,19 @@ fn immovable(settings: &Settings, node_agent: NodeAgent) -> Vec<Problem> {
         ));
     }
     problems
+}
+
+/// Files are copied by node agents.
+fn uncopied(settings: &Settings, node_agent: NodeAgent) -> Option<Problem> {
+    let policies = settings.documents.get(&Document::VolumePolicies)?;
+    if node_agent == NodeAgent::On || !policies::copy_files(policies) {
+        return None;
+    }
+    Some(Problem::invalid(
+        VOLUME_POLICIES,
+        "has the files of volumes copied, which needs the node agent",
+        "set `use-node-agent` to true, or take out `fs-backup`",
+    ))
 }
 
 /// What Velero's CLI renders for a container: requests and limits of `cpu` and `memory`.

@@ -8,7 +8,11 @@ use super::{
     table::{Form, ROWS, Row},
     tests::declared,
 };
-use crate::velero::settings::{Place, Program};
+use crate::velero::{
+    SERVER,
+    document::{Document, Reading},
+    settings::{Place, Program},
+};
 
 const INTRODUCTION: &str = "# Options
 
@@ -21,16 +25,19 @@ are right. An option at its default leaves Velero its own value.
 ## What becomes settings of Velero
 
 What an option sets is the charm's: an edit of it by hand is undone, and where an option takes the place of memory
-or processors that somebody had set, the log says so. What no option sets stays as it was edited.
+or processors that somebody had set, or of what somebody has written into a ConfigMap, the log says so. What no option
+sets stays as it was edited. `velero-node-agent-config` and `velero-volume-policies` have one key, since Velero refuses
+them with more: any other is taken out.
 
 The model's proxies (`juju-http-proxy`, `juju-https-proxy`, `juju-no-proxy`) become `HTTP_PROXY`, `HTTPS_PROXY` and
 `NO_PROXY` of the server and the node agent, of what they start, and of the CLI behind `run`; names and addresses of
 Services are excepted. They stand in the pods as they stand in `juju model-config`, a password in them too.
 
-A restart is held back while a Backup, a Restore or the data of a volume is worked on, for six hours at most.
+A change that restarts something is held back while a Backup, a Restore or the data of a volume is worked on, for six
+hours at most.
 
-| option | default | what it may be | becomes | restarts |
-| --- | --- | --- | --- | --- |
+| option | default | what it may be | becomes | restarts | held while work is in flight |
+| --- | --- | --- | --- | --- | --- |
 ";
 
 const OTHERS: &str = "
@@ -67,12 +74,13 @@ fn page() -> String {
         let default = &declared[row.option]["default"];
         let _ = writeln!(
             page,
-            "| `{}` | {} | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} | {} |",
             row.option,
             shown(default),
             range(row),
             joined(row.places.iter().map(|place| becomes(*place))),
-            joined(row.places.iter().map(|place| restarts(*place).to_owned())),
+            joined(restarts(row.places).into_iter().map(Restart::words)),
+            held(row.places),
         );
     }
     page += OTHERS;
@@ -94,6 +102,27 @@ fn joined(all: impl Iterator<Item = String>) -> String {
     all.collect::<Vec<_>>().join("<br>")
 }
 
+/// Who is restarted, where in any case not with a condition again.
+fn restarts(places: &[Place]) -> Vec<Restart> {
+    let all: Vec<_> = places.iter().filter_map(|place| restart(*place)).collect();
+    let is_certain = |restart: &Restart| match restart {
+        Restart::Always(_) => true,
+        Restart::WithTheMap(program) => !all.contains(&Restart::Always(*program)),
+    };
+    all.iter().filter(|one| is_certain(one)).copied().collect()
+}
+
+/// What ends pods waits, as `hold.rs` has it.
+fn held(places: &[Place]) -> &'static str {
+    let all = restarts(places);
+    let is_always = |restart: &Restart| matches!(restart, Restart::Always(_));
+    if all.iter().any(is_always) {
+        "yes"
+    } else {
+        "no, but for that restart"
+    }
+}
+
 fn shown(default: &Value) -> String {
     match default {
         Value::Null => "not set".into(),
@@ -110,7 +139,9 @@ fn range(row: &Row) -> String {
             let range = range();
             format!("{} to {}", range.start(), range.end())
         }
-        Form::Text(text) => text.shape.into(),
+        Form::Text(text) | Form::Found(text, _) => text.shape.into(),
+        Form::Pairs(pairs) => pairs.shape.into(),
+        Form::Yaml(_) => "YAML".into(),
         Form::Word(words) | Form::InCluster(words, _) => {
             let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
             words.join(", ")
@@ -131,16 +162,61 @@ fn becomes(place: Place) -> String {
         Place::Container(program, path) => format!("`{}` of {}", path.join("."), who(program)),
         Place::Variable(program, name) => format!("`{name}` of {}", who(program)),
         Place::Pod(program, field) => format!("`{field}` of the pod of {}", who(program)),
+        Place::Labels(program) => format!("labels of the pod of {}", who(program)),
+        Place::Note(program, name) => {
+            format!("annotation `{name}` of the pod of {}", who(program))
+        }
+        Place::AccountAnnotations => format!("annotations of ServiceAccount `{SERVER}`"),
         Place::Folder(program, volume, _) => format!("volume `{volume}` of {}", who(program)),
+        Place::Field(document, []) => format!("all {}", in_map(document)),
+        Place::Field(document, path) => format!("`{}` {}", path.join("."), in_map(document)),
+        Place::Resource(document, field) => {
+            format!("`podResources.{field}` {}", in_map(document))
+        }
+        Place::Nodes(document) => format!("`loadAffinity` {}", in_map(document)),
     }
 }
 
-fn restarts(place: Place) -> &'static str {
-    match place {
+fn in_map(document: Document) -> String {
+    format!("in ConfigMap `{}`", document.name())
+}
+
+/// Whose pods a setting replaces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Restart {
+    Always(Program),
+    /// If the ConfigMap comes or goes.
+    WithTheMap(Program),
+}
+
+impl Restart {
+    fn words(self) -> String {
+        match self {
+            Self::Always(program) => who(program).into(),
+            Self::WithTheMap(program) => {
+                format!("{}, if the ConfigMap comes or goes", who(program))
+            }
+        }
+    }
+}
+
+fn restart(place: Place) -> Option<Restart> {
+    let restart = match place {
+        Place::AccountAnnotations => return None,
         Place::Argument(program, _)
         | Place::Container(program, _)
         | Place::Variable(program, _)
         | Place::Pod(program, _)
-        | Place::Folder(program, ..) => who(program),
-    }
+        | Place::Labels(program)
+        | Place::Note(program, _)
+        | Place::Folder(program, ..) => Restart::Always(program),
+        Place::Field(document, _) | Place::Resource(document, _) | Place::Nodes(document) => {
+            let reader = document.reader();
+            match document.reading() {
+                Reading::AtStart => Restart::Always(reader),
+                Reading::AtEachUse => Restart::WithTheMap(reader),
+            }
+        }
+    };
+    Some(restart)
 }

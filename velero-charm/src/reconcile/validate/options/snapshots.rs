@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::Fault;
 use crate::{
-    reconcile::observe::Surroundings,
-    velero::snapshots::{FEATURE, Lack, Snapshots, Uncovered},
+    juju::Clause,
+    reconcile::{observe::Surroundings, validate::FS_BACKUP},
+    velero::snapshots::{CHOSEN, FEATURE, Lack, Snapshots, Uncovered},
 };
 
 /// The feature of Velero that is to be on, if any.
@@ -21,30 +22,30 @@ pub(super) fn feature(word: &str, surroundings: &Surroundings) -> Result<Option<
     }
 }
 
-/// What the user may want to know where snapshots are taken: of which volumes they are not.
-pub(super) fn remarks(snapshots: &Snapshots) -> Vec<String> {
+/// Of which volumes Velero takes no snapshots where it takes some, and saves no files either.
+pub(super) fn remarks(snapshots: &Snapshots) -> Vec<Clause> {
     let remark = |uncovered: &Uncovered| {
         let Uncovered {
             class,
             driver,
             lack,
         } = uncovered;
-        match lack {
-            Lack::None => format!(
-                "Volumes of StorageClass `{class}` are not snapshotted: there is no \
-                 VolumeSnapshotClass for `{driver}`."
+        let (remedy, cause) = match lack {
+            Lack::None => (
+                format!("make a VolumeSnapshotClass for `{driver}`"),
+                format!("volumes of StorageClass `{class}` are not snapshotted"),
             ),
-            Lack::Choice => format!(
-                "Volumes of StorageClass `{class}` are not snapshotted: there are several \
-                 VolumeSnapshotClasses for `{driver}`; mark one with the label \
-                 `velero.io/csi-volumesnapshot-class=true`."
+            Lack::Choice => (
+                format!("label a VolumeSnapshotClass `{CHOSEN}=true`"),
+                format!(
+                    "of several VolumeSnapshotClasses for `{driver}` none is marked, so volumes of \
+                     StorageClass `{class}` are not snapshotted"
+                ),
             ),
-        }
+        };
+        Clause::new(format!("{remedy} or set `{FS_BACKUP}=true`"), cause)
     };
-    match snapshots.covered.as_slice() {
-        [] => Vec::new(),
-        _ => snapshots.uncovered.iter().map(remark).collect(),
-    }
+    snapshots.uncovered.iter().map(remark).collect()
 }
 
 fn lacking(snapshots: &Snapshots) -> String {

@@ -1,7 +1,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::velero::snapshots::{Lack, Snapshots, Uncovered};
+use crate::velero::{
+    document::Document,
+    snapshots::{Lack, Snapshots, Uncovered},
+};
 
 /// What a cluster with snapshots of one of its two StorageClasses has.
 fn surroundings() -> Surroundings {
@@ -42,7 +45,9 @@ fn options_are_declared_as_they_are_read() {
         let (kind, default) = match row.form {
             Form::Flag => ("boolean", json!(false)),
             Form::Number { default, .. } => ("int", json!(default)),
-            Form::Text(..) => ("string", json!("")),
+            Form::Text(_) | Form::Found(..) | Form::Pairs(_) | Form::Yaml(_) => {
+                ("string", json!(""))
+            }
             Form::Word(words) | Form::InCluster(words, _) => ("string", json!(words[0])),
         };
         assert_eq!(option["type"], kind, "{}", row.option);
@@ -78,6 +83,11 @@ fn bad_values_are_named_all_at_once_with_what_to_do() {
         ("node-agent-cpu-limit", json!("m"), "is no quantity"),
         ("node-agent-memory-request", json!("1mi"), "is no quantity"),
         ("node-agent-memory-limit", json!("1.5.0"), "is no quantity"),
+        ("data-mover-concurrency", json!(0), "is 0"),
+        ("data-mover-nodes", json!("disk"), "has no `=`"),
+        ("volume-policies", json!("version: v1"), "lacks it"),
+        ("repository-cache-mb", json!(1_000_000), "is 1000000"),
+        ("repository-gc", json!("never"), "is none of its words"),
         ("default-backup-ttl", json!("30d"), "is no such duration"),
         ("concurrent-backups", json!(0), "is 0"),
         ("item-block-workers", json!(101), "is 101"),
@@ -89,6 +99,12 @@ fn bad_values_are_named_all_at_once_with_what_to_do() {
         ("tolerations", json!("gpu:Never"), "is no taint"),
         ("priority-class", json!("High"), "is no name"),
         ("image-pull-secret", json!("a b"), "is no name"),
+        (
+            "service-account-annotations",
+            json!("role"),
+            "has no `=` in `role`",
+        ),
+        ("pod-labels", json!("team=a b"), "is no label"),
         ("log-level", json!("loud"), "is none of its words"),
         ("log-format", json!("xml"), "is none of its words"),
         ("kubelet-root-dir", json!("var/lib"), "is no absolute path"),
@@ -144,11 +160,51 @@ fn csi_snapshots_are_taken_where_they_can_be() {
             let feature = program.argument("features");
             assert_eq!(feature, is_on.then_some("EnableCSI"), "{word}");
         }
-        let remarks = read.remarks.concat();
-        assert_eq!(remarks.contains("StorageClass `local`"), is_on, "{remarks}");
+        assert_eq!(read.remarks.len(), usize::from(is_on), "{word}");
     }
     let problems = read_in(&none, &json!({"csi-snapshots": "true"})).problems;
     assert_eq!(problems[0].field, "csi-snapshots");
+}
+
+#[test]
+fn kubelet_folder_is_what_is_set_or_else_what_nodes_tell() {
+    let told = Surroundings {
+        kubelet_root: Some("/var/lib/k0s/kubelet"),
+        ..Surroundings::default()
+    };
+    let root = |surroundings: &Surroundings, set: &str| {
+        let read = read_in(surroundings, &json!({"kubelet-root-dir": set}));
+        assert_eq!(read.problems, []);
+        read.settings
+    };
+    let none = Surroundings::default();
+    assert_eq!(root(&told, ""), root(&none, "/var/lib/k0s/kubelet"));
+    assert_eq!(root(&told, "/mnt/kubelet"), root(&none, "/mnt/kubelet"));
+    assert_eq!(root(&none, ""), Settings::default());
+}
+
+#[test]
+fn class_without_snapshots_is_named_unless_files_are_saved() {
+    let mut surroundings = surroundings();
+    let shown = |surroundings: &Surroundings, config: &Value| {
+        let remarks = read_in(surroundings, config).remarks;
+        let remarks: Vec<_> = remarks.iter().map(ToString::to_string).collect();
+        remarks.join("\n")
+    };
+    assert_eq!(
+        shown(&surroundings, &json!({})),
+        "make a VolumeSnapshotClass for `local-path` or set `default-volumes-to-fs-backup=true`: volumes \
+         of StorageClass `local` are not snapshotted"
+    );
+    surroundings.snapshots.uncovered[0].lack = Lack::Choice;
+    assert_eq!(
+        shown(&surroundings, &json!({})),
+        "label a VolumeSnapshotClass `velero.io/csi-volumesnapshot-class=true` or set \
+         `default-volumes-to-fs-backup=true`: of several VolumeSnapshotClasses for `local-path` none is \
+         marked, so volumes of StorageClass `local` are not snapshotted"
+    );
+    let files = json!({"default-volumes-to-fs-backup": true});
+    assert_eq!(shown(&surroundings, &files), "");
 }
 
 #[test]
@@ -176,10 +232,10 @@ fn texts_become_what_pods_take() {
     let pod = |option: &str, text: &str| {
         let read = read_alone(&json!({option: text}));
         assert_eq!(read.problems, [], "{option}={text}");
-        let mut pod = json!({});
-        read.settings.server.lay_over_pod(&mut pod);
-        read.settings.node_agent.lay_over_pod(&mut pod);
-        pod
+        let mut template = json!({"spec": {}});
+        read.settings.server.lay_over_template(&mut template);
+        read.settings.node_agent.lay_over_template(&mut template);
+        template["spec"].clone()
     };
     for (option, text, expected) in [
         (
@@ -221,6 +277,68 @@ fn texts_become_what_pods_take() {
     ] {
         assert_eq!(pod(option, text), expected);
     }
+}
+
+#[test]
+fn pods_that_programs_start_are_as_the_options_say() {
+    let config = json!({
+        "priority-class": "high",
+        "node-selector": "disk=ssd",
+        "memory-limit": "1Gi",
+        "node-agent-cpu-request": "100m",
+        "data-mover-concurrency": 3,
+        "data-mover-nodes": "zone=a",
+        "repository-cache-mb": 200,
+        "repository-gc": "eagerGC",
+    });
+    let read = read_alone(&config);
+    assert_eq!(read.problems, []);
+    let document = |document| json!(read.settings.documents[&document]);
+    let nodes = |labels: Value| json!([{"nodeSelector": {"matchLabels": labels}}]);
+    let resources = |field: &str, quantity: &str| {
+        let mut all =
+            json!({"cpuRequest": "0", "cpuLimit": "0", "memoryRequest": "0", "memoryLimit": "0"});
+        all[field] = json!(quantity);
+        all
+    };
+    assert_eq!(
+        document(Document::NodeAgent),
+        json!({
+            "loadConcurrency": {"globalConfig": 3},
+            "loadAffinity": nodes(json!({"zone": "a"})),
+            "podResources": resources("cpuRequest", "100m"),
+            "priorityClassName": "high",
+        })
+    );
+    assert_eq!(
+        document(Document::Maintenance),
+        json!({
+            "loadAffinity": nodes(json!({"disk": "ssd"})),
+            "podResources": resources("memoryLimit", "1Gi"),
+            "priorityClassName": "high",
+        })
+    );
+    assert_eq!(
+        document(Document::Repositories),
+        json!({"cacheLimitMB": 200, "fullMaintenanceInterval": "eagerGC"})
+    );
+}
+
+#[test]
+fn policies_that_copy_files_need_the_node_agent() {
+    let policies = "{version: v1, volumePolicies: [{action: {type: fs-backup}}]}";
+    let config = json!({"volume-policies": policies});
+    let read = read_alone(&config);
+    assert_eq!(read.problems, []);
+    let wanted = json!({"version": "v1", "volumePolicies": [{"action": {"type": "fs-backup"}}]});
+    assert_eq!(
+        json!(read.settings.documents[&Document::VolumePolicies]),
+        wanted
+    );
+    let config = config.as_object().unwrap();
+    let read = super::read(config, &Surroundings::default(), NodeAgent::Off);
+    let fields: Vec<_> = read.problems.iter().map(|one| &one.field).collect();
+    assert_eq!(fields, ["volume-policies"]);
 }
 
 #[test]

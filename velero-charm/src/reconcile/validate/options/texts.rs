@@ -117,7 +117,7 @@ fn toleration(taint: &str) -> Result<Value, String> {
     Ok(toleration)
 }
 
-fn parts(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim)
 }
 
@@ -134,14 +134,14 @@ fn named(text: &str) -> Result<&str, String> {
 }
 
 /// The key of a label or taint, with the name of a domain before it or without.
-fn is_key(text: &str) -> bool {
+pub(super) fn is_key(text: &str) -> bool {
     match text.split_once('/') {
         Some((domain, name)) => named(domain).is_ok() && !name.is_empty() && is_value(name),
         None => !text.is_empty() && is_value(text),
     }
 }
 
-fn is_value(text: &str) -> bool {
+pub(super) fn is_value(text: &str) -> bool {
     let is_end = |c: char| c.is_ascii_alphanumeric();
     text.is_empty()
         || (text.len() <= 63
