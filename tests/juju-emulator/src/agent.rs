@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::{Child, Command};
 
-use super::charm::{Handler, handler};
+use super::charm::{CharmUser, Handler, handler};
 use super::cluster::Cluster;
 use super::context::{ActionSoFar, HookContext, Pending, Record};
 use super::environment;
@@ -25,9 +26,9 @@ use super::exec::{Mount, Outcome, Report, Spec};
 use super::killer::{Killer, kill_charm};
 use super::lifecycle::Plan;
 use super::lines::Lines;
-use super::model::Model;
+use super::model::{Application, Model};
 use super::pace::Pace;
-use super::paths::{UnitPaths, helper};
+use super::paths::{JUJUC, UnitPaths, helper};
 use super::run::{Exit, HookRun, ToolCall};
 use super::sabotage::{self, Sabotage, Saboteur};
 use super::secrets::random;
@@ -88,6 +89,7 @@ struct Output {
     at: SystemTime,
     took: Duration,
     max_rss: u64,
+    processor: Duration,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
@@ -100,6 +102,7 @@ impl Output {
             at: SystemTime::now(),
             took: Duration::ZERO,
             max_rss: 0,
+            processor: Duration::ZERO,
             stdout: Vec::new(),
             stderr: Vec::new(),
         }
@@ -160,6 +163,7 @@ pub(crate) async fn run(start: Start<'_>) -> Result<Ended> {
         at: output.at,
         duration: output.took,
         max_rss: output.max_rss,
+        processor: output.processor,
         tool_calls: record.tool_calls,
         log: record.log,
         statuses: record.statuses,
@@ -196,7 +200,12 @@ async fn dispatch(
     let plan = surroundings.plan;
     link_tools(&paths.tools(), &context.model.juju_version)?;
     let listener = listen(&paths.agent(), "agent.socket")?;
-    let mut child = launch(paths, environment)?;
+    let charm = context
+        .model
+        .app_of(&context.unit)
+        .and_then(Application::charm);
+    let user = charm.map(|charm| charm.user).unwrap_or_default();
+    let mut child = launch(paths, user, environment)?;
     let mut group = Group::of(&child);
     let killer = surroundings.killer.clone();
     let _aim = killer.aim(&child);
@@ -241,6 +250,7 @@ async fn dispatch(
         at: report.at,
         took: report.took,
         max_rss: report.max_rss,
+        processor: report.processor,
         stdout: stdout.all,
         stderr: stderr.all,
     })
@@ -254,16 +264,17 @@ fn log_line(context: &mut HookContext<'_>, level: &str, logger: &str, line: Opti
 
 /// Every tool's name, as a link to the one program.
 fn link_tools(directory: &Path, version: &str) -> Result<()> {
-    let program = helper("hook-tool")?;
     fs::create_dir_all(directory)?;
+    // What the program is mounted on.
+    fs::File::create(directory.join(JUJUC))?;
     for name in tools::names_in(version) {
         let link = directory.join(name);
-        if fs::read_link(&link).is_ok_and(|to| to == program) {
+        if fs::read_link(&link).is_ok_and(|to| to == Path::new(JUJUC)) {
             continue;
         }
         // A model may be opened again by another build of the emulator.
         let _ = fs::remove_file(&link);
-        std::os::unix::fs::symlink(&program, &link)?;
+        std::os::unix::fs::symlink(JUJUC, &link)?;
     }
     Ok(())
 }
@@ -277,7 +288,11 @@ fn listen(directory: &Path, name: &str) -> Result<UnixListener> {
     UnixListener::bind(short).context("listening for hook tools")
 }
 
-fn launch(paths: &UnitPaths, environment: &BTreeMap<String, String>) -> Result<Child> {
+fn launch(
+    paths: &UnitPaths,
+    user: CharmUser,
+    environment: &BTreeMap<String, String>,
+) -> Result<Child> {
     let charm = paths.charm_inside();
     let mut mounts = vec![Mount {
         from: paths.data.clone(),
@@ -291,10 +306,17 @@ fn launch(paths: &UnitPaths, environment: &BTreeMap<String, String>) -> Result<C
     }
     for mount in &mounts {
         fs::create_dir_all(&mount.on).with_context(|| format!("making {}", mount.on.display()))?;
+        give(&mount.from, user)?;
     }
+    // Mounted and not linked to, so that it is reached whatever the folders allow in which it was built.
+    mounts.push(Mount {
+        from: helper("hook-tool")?,
+        on: paths.jujuc_inside(),
+    });
     let spec = Spec {
         program: charm.join("dispatch"),
         directory: charm,
+        user: user.id(),
         environment: environment.clone(),
         mounts,
         report: paths.report(),
@@ -310,6 +332,20 @@ fn launch(paths: &UnitPaths, environment: &BTreeMap<String, String>) -> Result<C
         .process_group(0)
         .spawn()
         .context("starting unit-exec")
+}
+
+/// Makes a folder and all that is in it a user's, as it would be in a pod.
+fn give(path: &Path, user: CharmUser) -> Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if found.uid() != user.id() || found.gid() != user.id() {
+        lchown(path, Some(user.id()), Some(user.id()))?;
+    }
+    if found.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give(&entry?.path(), user)?;
+        }
+    }
+    Ok(())
 }
 
 /// The launcher's process group, which ends with this value: a run that is given up leaves no charm

@@ -29,8 +29,8 @@ pub struct AzureSettings {
 /// How its releases talk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AzureDialect {
-    /// It names no version, keeps what it has seen, and answers whoever asks for a container; what is asked for
-    /// counts for nothing.
+    /// It names no version, keeps what it has seen, and answers anyone who asks for a container; what is asked
+    /// for counts for nothing.
     V0,
     /// It names its version, and answers that or a container.
     #[default]

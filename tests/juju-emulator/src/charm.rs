@@ -45,10 +45,38 @@ pub struct Charm {
     /// Further names under which it can ask for addresses.
     #[serde(default)]
     pub extra_bindings: BTreeMap<String, Value>,
+    /// Who its hooks and actions run as.
+    #[serde(default)]
+    pub user: CharmUser,
     /// Its options by name.
     pub options: BTreeMap<String, ConfigOption>,
     /// Its actions by name, each a JSON schema of its parameters.
     pub actions: BTreeMap<String, Map<String, Value>>,
+}
+
+/// Who a charm runs as: `charm-user` of its metadata.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CharmUser {
+    /// As charms did before there was a choice.
+    #[default]
+    Root,
+    /// A user of its own who may become root.
+    Sudoer,
+    /// A user of its own.
+    NonRoot,
+}
+
+impl CharmUser {
+    /// The number of the user and of its group.
+    #[must_use]
+    pub const fn id(self) -> u32 {
+        match self {
+            Self::Root => 0,
+            Self::Sudoer => 171,
+            Self::NonRoot => 170,
+        }
+    }
 }
 
 /// An endpoint.
@@ -97,6 +125,8 @@ struct Metadata {
     peers: BTreeMap<String, Interface>,
     #[serde(default, rename = "extra-bindings")]
     extra_bindings: BTreeMap<String, Value>,
+    #[serde(default, rename = "charm-user")]
+    user: CharmUser,
 }
 
 #[derive(Deserialize)]
@@ -173,6 +203,7 @@ impl Charm {
             directory: directory.to_owned(),
             endpoints: endpoints(metadata.requires, metadata.provides, metadata.peers),
             extra_bindings: metadata.extra_bindings,
+            user: metadata.user,
             options: config.options,
             actions,
         })

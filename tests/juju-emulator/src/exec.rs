@@ -16,6 +16,8 @@ pub struct Spec {
     pub program: PathBuf,
     /// Its working directory, inside the namespace.
     pub directory: PathBuf,
+    /// The number of the user that it runs as, and of the group.
+    pub user: u32,
     /// Its whole environment.
     pub environment: BTreeMap<String, String>,
     /// What is mounted before it starts.
@@ -24,10 +26,10 @@ pub struct Spec {
     pub report: PathBuf,
 }
 
-/// A directory that appears at another place.
+/// A directory or file that appears at another place.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Mount {
-    /// The directory on the host.
+    /// Where it is on the host.
     pub from: PathBuf,
     /// Where the charm sees it.
     pub on: PathBuf,
@@ -41,6 +43,8 @@ pub struct Report {
     /// The largest resident set of it or of any process that it started and waited for, in bytes;
     /// at least the launcher's own few megabytes, in which it began its life.
     pub max_rss: u64,
+    /// Time of processors that it took, and what it started and waited for, the kernel's part of it included.
+    pub processor: Duration,
     /// When it was started.
     pub at: SystemTime,
     /// How long it lived.

@@ -1,7 +1,7 @@
 //! `gcs-integrator`, in its releases with and without a protocol version.
 //!
 //! Invariant: the key leaves it only as a secret. A bucket, folder or class that a requirer names counts instead of
-//! the user's, in each release.
+//! the user's, in each release. That without a version lets an option stand that was reset.
 
 use std::collections::BTreeMap;
 
@@ -89,7 +89,9 @@ impl Scripted for GcsIntegrator {
         let Some(key) = self.key(view).filter(|_| asked) else {
             return answer;
         };
-        answer.bag.extend(self.settings.options.clone());
+        let mut options = self.settings.options.clone();
+        options.retain(|_, value| self.release == GcsRelease::Library || !value.is_empty());
+        answer.bag.extend(options);
         let wishes = OVERRIDES
             .iter()
             .filter_map(|name| view.remote.get_key_value(*name));

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::Child;
 
-/// Kills the charm that runs when it is used; for whoever learns of the right moment elsewhere.
+/// Kills the charm that runs when it is used; for a caller that learns of the right moment elsewhere.
 #[derive(Debug, Clone, Default)]
 pub struct Killer(Arc<Mutex<Option<u32>>>);
 

@@ -25,6 +25,9 @@ pub(crate) struct UnitPaths {
     tag: String,
 }
 
+/// The program of all hook tools, by its name next to them.
+pub(crate) const JUJUC: &str = "jujuc";
+
 impl UnitPaths {
     /// Of this unit, in a model's directory.
     pub(crate) fn new(model: &Path, unit: &str) -> Self {
@@ -97,6 +100,11 @@ impl UnitPaths {
     /// The hook tools' directory, as the charm sees it.
     pub(crate) fn tools_inside(&self) -> PathBuf {
         Path::new("/var/lib/juju/tools").join(&self.tag)
+    }
+
+    /// The one program of all hook tools, as the charm sees it.
+    pub(crate) fn jujuc_inside(&self) -> PathBuf {
+        self.tools_inside().join(JUJUC)
     }
 }
 

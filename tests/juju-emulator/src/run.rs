@@ -27,6 +27,8 @@ pub struct HookRun {
     pub duration: Duration,
     /// The largest resident set of it or of a program that it started and waited for, in bytes.
     pub max_rss: u64,
+    /// Time of processors that it took, and the programs that it started and waited for, such as hook tools.
+    pub processor: Duration,
     /// The tools that it called.
     pub tool_calls: Vec<ToolCall>,
     /// What it logged and printed.

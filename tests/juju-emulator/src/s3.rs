@@ -34,7 +34,7 @@ pub struct S3Settings {
 /// How releases of integrators talk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Dialect {
-    /// s3-integrator of track 1, and others on its library: keys in the clear, to whoever asks for a bucket,
+    /// s3-integrator of track 1, and others on its library: keys in the clear, to anyone who asks for a bucket,
     /// which it takes for its own if its user has set none. Lists are JSON, reset ones too.
     V0,
     /// Revisions of 2025 that name no version: all that they have, unasked; a bucket that is asked for is a wish.

@@ -13,7 +13,7 @@ use super::model::Model;
 /// A model's directory, held for as long as this value lives.
 pub(crate) struct Store {
     dir: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Store {
@@ -25,7 +25,7 @@ impl Store {
         if lock.try_lock().is_err() {
             bail!("another process works on the model in {}", dir.display());
         }
-        Ok(Self { dir, _lock: lock })
+        Ok(Self { dir, lock })
     }
 
     /// The directory.
@@ -61,5 +61,28 @@ impl Store {
             .open(&part)?;
         serde_json::to_writer(std::io::BufWriter::new(file), model)?;
         Ok(fs::rename(part, self.state())?)
+    }
+}
+
+impl Drop for Store {
+    /// Gives the lock back by name. Closing the file is not enough: a process that another thread
+    /// is just starting has a copy of it until its `exec`.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_model_is_free_though_its_lock_was_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::take(dir.path()).unwrap();
+        let copy = store.lock.try_clone().unwrap();
+        drop(store);
+        Store::take(dir.path()).unwrap();
+        drop(copy);
     }
 }

@@ -15,7 +15,10 @@ use super::cache::{Cache, Entry, key};
 use super::layout::{Layout, modules};
 use super::lock::Lock;
 use super::progress::Progress;
-use super::versions::{CRANE, ETCD, FAKE_GCS_SERVER, KUBERNETES, LOCAL_PATH_PROVISIONER};
+use super::versions::{
+    CRANE, CSI_PROVISIONER, CSI_SNAPSHOTTER, CSI_SPECIFICATION, ETCD, FAKE_GCS_SERVER, KUBERNETES,
+    LOCAL_PATH_PROVISIONER,
+};
 use super::{command, guests};
 
 /// Programs that come from one Go module.
@@ -82,6 +85,25 @@ fn components() -> Vec<Component> {
             title: format!("fake-gcs-server {FAKE_GCS_SERVER}"),
             ldflags: String::from(" "),
             programs: &[("gcs", "gcs")],
+        },
+        Component {
+            folder: modules().join("csi"),
+            title: format!(
+                "external-provisioner {CSI_PROVISIONER} and external-snapshotter {CSI_SNAPSHOTTER}"
+            ),
+            ldflags: String::from(" "),
+            programs: &[
+                ("csi-provisioner", "csi-provisioner"),
+                ("csi-sanity", "csi-sanity"),
+                ("csi-snapshotter", "csi-snapshotter"),
+                ("snapshot-controller", "snapshot-controller"),
+            ],
+        },
+        Component {
+            folder: modules().join("csi-stand-in"),
+            title: format!("the stand-in for a driver of CSI {CSI_SPECIFICATION}"),
+            ldflags: String::from(" "),
+            programs: &[("csi-stand-in", "csi-stand-in")],
         },
     ];
     ours.into_iter().chain(guests::components()).collect()

@@ -141,6 +141,11 @@ impl Layout {
         self.run().join("gcs")
     }
 
+    /// What serves snapshots of volumes, which runs when somebody wants it.
+    pub(super) fn csi(&self) -> PathBuf {
+        self.run().join("csi")
+    }
+
     /// The control plane that has the node.
     pub(super) fn kubernetes(&self) -> PathBuf {
         self.run().join("kubernetes")

@@ -14,6 +14,7 @@ mod build;
 mod cache;
 mod command;
 mod control_plane;
+mod csi;
 mod dns;
 mod gcs;
 mod guests;
@@ -46,12 +47,15 @@ pub use audit::{AuditEvent, AuditLog, Mark};
 pub use azure::AzureStore;
 pub use build::Component;
 pub use cache::{Cache, Entry, key};
+pub use csi::Csi;
 pub use gcs::GcsStore;
 pub use guests::Guests;
 pub use light::ControlPlaneOnly;
+pub use plain_http::fetch;
 pub use progress::Progress;
 pub use registry::{Image, ImageRoot};
 pub use s3::S3Store;
+pub use wait::until;
 
 use control_plane::ControlPlane;
 use layout::{HOST_IP, Layout, MACHINE, NODE_IP, PORTS};
@@ -251,6 +255,11 @@ impl Stack {
         GcsStore::of(&self.layout).await
     }
 
+    /// Volumes that can be snapshotted. What serves them is started if it does not run.
+    pub async fn csi(&self) -> Result<Csi> {
+        Csi::of(&self.layout, &self.control_plane).await
+    }
+
     /// This machine, as pods reach it: what listens here on it can be called from a pod.
     #[must_use]
     pub fn host_ip(&self) -> &str {
@@ -362,6 +371,7 @@ fn fingerprint(layout: &Layout) -> Result<u64> {
     for source in [
         include_str!("azure.rs"),
         include_str!("control_plane.rs"),
+        include_str!("csi.rs"),
         include_str!("dns.rs"),
         include_str!("gcs.rs"),
         include_str!("layout.rs"),

