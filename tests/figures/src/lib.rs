@@ -5,6 +5,8 @@
 //! tells. A goal that is missed is a figure, not a failure.
 
 mod changes;
+mod clients;
+mod many;
 mod program;
 mod relay;
 mod sheet;
@@ -26,8 +28,34 @@ const TURNS: usize = 15;
 /// And what takes half a minute.
 const ROUNDS: usize = 5;
 
-/// Measures everything; the steady hook in turns with another build of the charm too, if there is one.
-pub async fn measure(ground: &Ground, against: Option<&Path>) -> Result<Sheet> {
+/// What is measured.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a> {
+    /// Everything else; the steady hook in turns with another build of the charm too, if there is one.
+    Usual {
+        /// That build.
+        against: Option<&'a Path>,
+    },
+    /// The steady hook with many applications that ask to be backed up, which takes as long as the rest.
+    Clients,
+}
+
+/// Measures it.
+pub async fn measure(ground: &Ground, part: Part<'_>) -> Result<Sheet> {
+    match part {
+        Part::Usual { against } => Box::pin(usual(ground, against)).await,
+        Part::Clients => {
+            let mut sheet = Sheet::default();
+            // Dropped as it is: with so many relations, removal is a thousand hooks.
+            let mut site = ground.site("clients").await?;
+            site.connect().await?;
+            Box::pin(clients::measure(&mut site, ROUNDS, &mut sheet)).await?;
+            Ok(sheet)
+        }
+    }
+}
+
+async fn usual(ground: &Ground, against: Option<&Path>) -> Result<Sheet> {
     let mut sheet = Sheet::default();
     program::measure(TURNS, &mut sheet).await?;
     {
@@ -35,6 +63,13 @@ pub async fn measure(ground: &Ground, against: Option<&Path>) -> Result<Sheet> {
         let mut site = ground.site("steady").await?;
         site.connect().await?;
         Box::pin(steady::measure(&mut site, against, TURNS, &mut sheet)).await?;
+        Box::pin(many::measure(
+            &mut site,
+            steady::BACKUPS,
+            ROUNDS,
+            &mut sheet,
+        ))
+        .await?;
         site.remove().await?;
     }
     Box::pin(changes::measure(ground, ROUNDS, &mut sheet)).await?;

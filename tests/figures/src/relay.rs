@@ -105,6 +105,6 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, count: &AtomicU64
             break;
         }
     }
-    // Whoever is at the other end may have gone first.
+    // The peer may have gone first.
     let _ = to.shutdown().await;
 }

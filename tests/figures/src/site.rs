@@ -1,13 +1,13 @@
 //! Where it is measured: on the node, or on a control plane with a played kubelet and a played Velero.
 //!
-//! Invariant: whoever measures does the same on both.
+//! Invariant: what is measured is measured in the same way on both.
 
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use juju_emulator::{AzureSettings, DeployOptions};
-use kube_stack::{ApiEndpoint, AuditLog, Stack};
+use juju_emulator::{AzureSettings, DeployOptions, HookRun};
+use kube_stack::{ApiEndpoint, AuditEvent, AuditLog, Stack};
 use worlds::charmed::CharmedModel;
 use worlds::operator::{APP, AZURE, S3};
 use worlds::plane::{LightWorld, Plane};
@@ -67,6 +67,16 @@ impl Site {
             Self::Node(world) => world.stack.audit(),
             Self::Plane(world) => world.plane().audit(),
         }
+    }
+
+    /// Runs an update-status hook; with what the charm asked of the API server in it.
+    pub(super) async fn asked_in_a_hook(&mut self) -> Result<(HookRun, Vec<AuditEvent>)> {
+        let (audit, user) = (self.audit(), self.charm_user());
+        let mark = audit.mark().await?;
+        let run = self.update_status().await?;
+        let mut requests = audit.since(&mark).await?;
+        requests.retain(|one| one.user == user);
+        Ok((run, requests))
     }
 
     pub(super) fn api(&self) -> &ApiEndpoint {

@@ -8,19 +8,18 @@ use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use juju_emulator::{BARE_CALLS, HookRun, Pace, ToolCall, helper};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{DynamicObject, ObjectMeta, PostParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::ApiResource;
+use kube::api::{ObjectMeta, PostParams};
 use kube_stack::AuditEvent;
-use serde_json::{Value, json};
 use worlds::charmed::CharmedModel;
 use worlds::operator::{APP, UNIT};
+use worlds::options;
 
+use super::many;
 use super::relay::Relay;
 use super::sheet::{Samples, Sheet, Unit};
 use super::site::Site;
@@ -32,9 +31,10 @@ const MEGABYTES: f64 = 15.0;
 const TOOL_CALLS: f64 = 14.0;
 /// The programs that are compared.
 const NAMES: [&str; 3] = ["charm", "bare program", "other build of the charm"];
-const CHARM: usize = 0;
-const BARE: usize = 1;
-const BACKUPS: usize = 500;
+pub(super) const CHARM: usize = 0;
+pub(super) const BARE: usize = 1;
+/// As many there are when this is measured.
+pub(super) const BACKUPS: usize = 500;
 const OTHERS: usize = 50;
 
 /// Tells what a steady hook costs, in an almost empty namespace and in a full one.
@@ -46,7 +46,16 @@ pub(super) async fn measure(
 ) -> Result<()> {
     let programs = Programs::prepare(site, against).await?;
     one(site, &programs, turns, "update-status, steady", sheet).await?;
+    options::set(&mut site.juju)?;
+    programs.follow(site).await?;
+    let title = "update-status, steady, with all options set";
+    one(site, &programs, turns, title, sheet).await?;
+    programs.put(CHARM)?;
+    options::reset(&mut site.juju)?;
+    site.update_status().await?;
+    programs.follow(site).await?;
     crowd(site).await?;
+    until_quiet(site).await?;
     let title = format!(
         "update-status, steady, with {OTHERS} other labelled objects and {BACKUPS} Backups"
     );
@@ -95,7 +104,7 @@ async fn one(
 }
 
 /// Each program alone, and for each of the bare one; tells whether the charm meets its goal.
-fn compare(sheet: &mut Sheet, turns: &[Vec<HookRun>]) -> bool {
+pub(super) fn compare(sheet: &mut Sheet, turns: &[Vec<HookRun>]) -> bool {
     let took = |turn: &[HookRun], which: usize| Some(milliseconds(turn.get(which)?.duration));
     let ratio = |turn, which| Some(took(turn, which)? / took(turn, BARE)?);
     let mut met = true;
@@ -117,11 +126,11 @@ fn compare(sheet: &mut Sheet, turns: &[Vec<HookRun>]) -> bool {
 }
 
 /// A run of each program, one after the other.
-async fn turn(site: &mut Site, programs: &Programs, pace: Pace) -> Result<Vec<HookRun>> {
+pub(super) async fn turn(site: &mut Site, programs: &Programs, pace: Pace) -> Result<Vec<HookRun>> {
     site.juju.keep_pace(pace);
     let mut runs = Vec::new();
-    for program in &programs.all {
-        programs.put(program)?;
+    for which in 0..programs.all.len() {
+        programs.put(which)?;
         let run = site.update_status().await?;
         ensure!(run.exit.is_success(), "update-status: {:?}", run.exit);
         runs.push(run);
@@ -135,21 +144,16 @@ async fn counts(
     programs: &Programs,
     sheet: &mut Sheet,
 ) -> Result<(HookRun, Vec<AuditEvent>)> {
-    programs.put(&programs.all[CHARM])?;
+    programs.put(CHARM)?;
     site.juju.keep_pace(Pace::Emulators);
     let relay = Relay::to(site.api()).await?;
     let direct = site.api().clone();
     let through = relay.api();
     site.juju.lead_to(&through.host, through.port);
     let starts = site.cli_starts()?.len();
-    let audit = site.audit();
-    let mark = audit.mark().await?;
-    let run = site.update_status().await?;
-    let mut requests = audit.since(&mark).await?;
+    let (run, requests) = site.asked_in_a_hook().await?;
     site.juju.lead_to(&direct.host, direct.port);
     let traffic = relay.take();
-    let user = site.charm_user();
-    requests.retain(|one| one.user == user);
     let verbs: Vec<_> = requests.iter().map(|one| &one.verb).collect();
     let writes = requests.iter().filter(|one| one.writes());
 
@@ -199,7 +203,7 @@ fn count<T: Display>(all: impl Iterator<Item = T>) -> String {
     counts.collect::<Vec<_>>().join(", ")
 }
 
-fn just(count: impl TryInto<u32>) -> Samples {
+pub(super) fn just(count: impl TryInto<u32>) -> Samples {
     std::iter::once(number(count)).collect()
 }
 
@@ -214,24 +218,16 @@ fn first_call(run: &HookRun) -> f64 {
 }
 
 /// The programs that take turns, in the unit's charm directory.
-struct Programs {
+pub(super) struct Programs {
     dispatch: PathBuf,
     /// In the order of [`NAMES`]; the last one is not always there.
     all: Vec<PathBuf>,
 }
 
 impl Programs {
-    async fn prepare(site: &mut Site, against: Option<&Path>) -> Result<Self> {
-        let model: &mut CharmedModel = site;
-        let first = model.update_status().await?;
-        let steady = model.update_status().await?;
-        ensure!(
-            calls(&first.tool_calls) == calls(&steady.tool_calls),
-            "the hook is not steady:\n{}",
-            calls(&first.tool_calls)
-        );
-        let dir = model.juju.charm_dir(UNIT);
-        fs::write(dir.join(BARE_CALLS), calls(&steady.tool_calls))?;
+    pub(super) async fn prepare(site: &mut Site, against: Option<&Path>) -> Result<Self> {
+        note_calls(site).await?;
+        let dir = site.juju.charm_dir(UNIT);
         let dispatch = dir.join("dispatch");
         let mut all = Vec::new();
         let bare = helper("bare-tools")?;
@@ -246,8 +242,23 @@ impl Programs {
         Ok(Self { dispatch, all })
     }
 
+    /// The bare program makes the calls that the charm makes from now on.
+    pub(super) async fn follow(&self, site: &mut Site) -> Result<()> {
+        self.put(CHARM)?;
+        site.settle().await?;
+        note_calls(site).await
+    }
+
+    /// Lets the next hooks start the bare program, which makes no calls until it [follows](Self::follow) the charm
+    /// again.
+    pub(super) fn idle(&self) -> Result<()> {
+        fs::write(self.dispatch.with_file_name(BARE_CALLS), "")?;
+        self.put(BARE)
+    }
+
     /// Lets the next hooks start one of them.
-    fn put(&self, program: &Path) -> Result<()> {
+    pub(super) fn put(&self, which: usize) -> Result<()> {
+        let program = self.all.get(which).context("there is no such program")?;
         // As a link next to it and then in its place: a program that has just run may not be written.
         let next = self.dispatch.with_extension("next");
         fs::hard_link(program, &next)?;
@@ -258,6 +269,21 @@ impl Programs {
     }
 }
 
+/// Notes the calls of a hook that finds nothing to do, for the bare program.
+async fn note_calls(site: &mut Site) -> Result<()> {
+    let model: &mut CharmedModel = site;
+    let first = model.update_status().await?;
+    let steady = model.update_status().await?;
+    ensure!(
+        calls(&first.tool_calls) == calls(&steady.tool_calls),
+        "the hook is not steady:\n{}",
+        calls(&first.tool_calls)
+    );
+    let noted = model.juju.charm_dir(UNIT).join(BARE_CALLS);
+    fs::write(noted, calls(&steady.tool_calls))?;
+    Ok(())
+}
+
 fn calls(calls: &[ToolCall]) -> String {
     let line = |word: &String| format!("{word}\n");
     let lines = |call: &ToolCall| {
@@ -265,6 +291,17 @@ fn calls(calls: &[ToolCall]) -> String {
         words.map(line).collect::<String>() + "\n"
     };
     calls.iter().map(lines).collect()
+}
+
+/// What the charm finds out once, of some Backups in each hook, is found out of all.
+async fn until_quiet(site: &mut Site) -> Result<()> {
+    for _ in 0..BACKUPS {
+        let (_, requests) = site.asked_in_a_hook().await?;
+        if !requests.iter().any(AuditEvent::writes) {
+            return Ok(());
+        }
+    }
+    bail!("each hook writes")
 }
 
 /// Fills the namespace with what a busy one has.
@@ -294,39 +331,5 @@ async fn crowd(site: &Site) -> Result<()> {
         .try_for_each_concurrent(4, create)
         .await?;
 
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", "Backup"));
-    let backups: Api<DynamicObject> = Api::namespaced_with(site.client(), namespace, &resource);
-    let create = async |number| {
-        let backup = serde_json::from_value(backup(number)).map_err(kube::Error::SerdeError)?;
-        backups.create(&how, &backup).await.map(drop)
-    };
-    stream::iter(0..BACKUPS)
-        .map(Ok)
-        .try_for_each_concurrent(4, create)
-        .await?;
-    Ok(())
-}
-
-/// One that has ended well, so that Velero has nothing to do about it.
-fn backup(number: usize) -> Value {
-    json!({
-        "apiVersion": "velero.io/v1",
-        "kind": "Backup",
-        "metadata": {"name": format!("backup-{number}")},
-        "spec": {
-            "includedNamespaces": ["*"],
-            "storageLocation": "default",
-            "ttl": "720h0m0s",
-            "hooks": {},
-        },
-        "status": {
-            "phase": "Completed",
-            "formatVersion": "1.1.0",
-            "version": 1,
-            "startTimestamp": "2026-01-01T12:00:00Z",
-            "completionTimestamp": "2026-01-01T12:05:00Z",
-            "expiration": "2126-01-01T12:00:00Z",
-            "progress": {"itemsBackedUp": 500, "totalItems": 500},
-        },
-    })
+    many::make(site, 0, BACKUPS).await
 }

@@ -221,7 +221,7 @@ pub(super) fn since(
 ) -> Option<SystemTime> {
     let mut begun = None;
     for (at, scene) in history {
-        // Whoever asks was quicker than the watcher.
+        // The one who asks was quicker than the watcher.
         if *at > end && begun.is_some() {
             break;
         }

@@ -3,10 +3,12 @@
 //! Invariant: what a test does to it is what a user or an integrator can do, and what it asks is what
 //! they can see.
 
+use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use juju_emulator::charm::Charm;
 use juju_emulator::{CharmSource, Cluster, DeployOptions, HookRun, Juju, S3Settings};
 use kube::Api;
 use kube::api::{DynamicObject, ListParams};
@@ -54,6 +56,8 @@ impl CharmedModel {
         settings: S3Settings,
     ) -> Result<Self> {
         let dir = tempfile::tempdir()?;
+        // The charm's user finds there what it is told of, and cannot look around.
+        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711))?;
         let client = cluster.client.clone();
         let juju = Juju::bootstrap(&dir.path().join("juju"), namespace, Some(cluster)).await?;
         Ok(Self {
@@ -291,26 +295,56 @@ impl CharmedModel {
 
     /// The charm, with its CLI behind a note-taker.
     pub async fn charm(&self) -> Result<CharmSource> {
-        let note_taker = self.dir.path().join("velero");
-        write_note_taker(&note_taker, &self.dir.path().join("cli-starts"))?;
-        let mut source = operator::charm().await?;
-        if let CharmSource::Parts { files, .. } = &mut source {
-            *files = vec![(note_taker, "velero".into())];
+        let notes = self.dir.path().join("cli-starts");
+        match operator::charm().await? {
+            CharmSource::Parts {
+                charmcraft,
+                dispatch,
+                ..
+            } => {
+                let note_taker = self.dir.path().join("velero");
+                let itself = self.dir.path().join("bundled-velero");
+                link(&operator::velero()?, &itself)?;
+                write_note_taker(&note_taker, &itself, &notes)?;
+                let files = vec![(note_taker, "velero".into())];
+                Ok(CharmSource::Parts {
+                    charmcraft,
+                    dispatch,
+                    files,
+                })
+            }
+            packed => {
+                let folder = self.dir.path().join("charm");
+                let velero = folder.join("velero");
+                if !folder.exists() {
+                    Charm::unpack(&packed, &folder)?;
+                    let its_own = self.dir.path().join("packed-velero");
+                    std::fs::rename(&velero, &its_own)?;
+                    write_note_taker(&velero, &its_own, &notes)?;
+                }
+                Ok(CharmSource::Directory(folder))
+            }
         }
-        Ok(source)
     }
 }
 
-/// The CLI itself stays where it is: it is large.
-fn write_note_taker(path: &Path, notes: &Path) -> Result<()> {
+/// The CLI is large, and the folders above may be closed to the charm's user.
+fn link(from: &Path, to: &Path) -> Result<()> {
+    if !to.exists() && std::fs::hard_link(from, to).is_err() {
+        std::fs::copy(from, to)?;
+    }
+    Ok(())
+}
+
+fn write_note_taker(path: &Path, velero: &Path, notes: &Path) -> Result<()> {
     let script = format!(
         "#!/bin/sh\necho \"$*\" >> {}\nexec {} \"$@\"\n",
         notes.display(),
-        operator::velero()?.display()
+        velero.display()
     );
     std::fs::write(path, script)?;
-    Ok(std::fs::set_permissions(
-        path,
-        std::fs::Permissions::from_mode(0o755),
-    )?)
+    std::fs::set_permissions(path, Permissions::from_mode(0o755))?;
+    // The charm's user writes there.
+    let notes = OpenOptions::new().append(true).create(true).open(notes)?;
+    Ok(notes.set_permissions(Permissions::from_mode(0o666))?)
 }

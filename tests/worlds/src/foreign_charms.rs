@@ -20,20 +20,26 @@ pub enum ForeignCharm {
     /// Offers `s3-credentials` (interface `s3`), `azure-storage-credentials` (`azure_storage`) and
     /// `gcs-credentials` (`gcs`) as its options say: `bucket`, `endpoint`, `access-key`, `secret-key` and so on.
     ObjectStorageProvider,
+    /// Offers `azure-service-principal-credentials` (`azure_service_principal`) as its options say.
+    ServicePrincipalProvider,
     /// Requires the first two, and says in its status what it got.
     ObjectStorageRequirer,
-    /// Requires `metrics` (`prometheus_scrape`) and `dashboards` (`grafana_dashboard`), offers `logs`
-    /// (`loki_push_api`) at the address that its option `loki` names, and writes down what COS's own library makes of
-    /// what it gets.
+    /// Requires `metrics-endpoint` (`prometheus_scrape`) and `grafana-dashboard` (`grafana_dashboard`), offers `logging`
+    /// (`loki_push_api`) at the address that its option `loki` names, as COS's charms call them, and writes down what
+    /// COS's own library makes of what it gets.
     Observability,
+    /// Offers `backup` (`k8s_backup_target`): what of it is to be backed up, as its option `spec` says in JSON.
+    BackupTarget,
 }
 
 impl ForeignCharm {
     const fn name(self) -> &'static str {
         match self {
             Self::ObjectStorageProvider => "object-storage-provider",
+            Self::ServicePrincipalProvider => "service-principal-provider",
             Self::ObjectStorageRequirer => "object-storage-requirer",
             Self::Observability => "observability",
+            Self::BackupTarget => "backup-target",
         }
     }
 

@@ -4,12 +4,14 @@
 pub mod charmed;
 pub mod clusters;
 pub mod commands;
+pub mod cos;
 pub mod dice;
 pub mod documented;
 pub mod foreign_charms;
 pub mod kubectl;
 pub mod matrix;
 pub mod operator;
+pub mod options;
 pub mod pages;
 pub mod past;
 pub mod plane;

@@ -1,7 +1,7 @@
 //! Our charm, as built, on the stack.
 //!
 //! Invariant: the charm that runs is the program that `cargo build` makes, next to the Velero CLI and
-//! `charmcraft.yaml`; nothing of it is replaced.
+//! `charmcraft.yaml`, or what `cargo pack` has packed of them; nothing of it is replaced.
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,12 @@ pub const AZURE: &str = "azure-storage-integrator";
 pub const GCS: &str = "gcs-integrator";
 
 const VELERO_CLI: &str = "velero";
+
+/// The cargo profile of the charm, as a variable of the environment: `release` if it is not set.
+pub const PROFILE: &str = "CHARM_PROFILE";
+
+/// The path of a `.charm` that is to be tried instead of what cargo builds.
+pub const PACKED: &str = "PACKED_CHARM";
 
 /// The workspace's folder.
 #[must_use]
@@ -82,7 +88,7 @@ fn build_of(profile: &str) -> Vec<&str> {
 async fn build() -> Result<PathBuf> {
     // Nobody starts the one without the other.
     kube_stack::program(VELERO_CLI).await?;
-    let profile = std::env::var("CHARM_PROFILE").unwrap_or_else(|_| "release".into());
+    let profile = std::env::var(PROFILE).unwrap_or_else(|_| "release".into());
     let output = cargo()
         .args(build_of(&profile))
         .args(["--message-format", "json-render-diagnostics"])
@@ -105,11 +111,18 @@ async fn build() -> Result<PathBuf> {
 
 /// The charm as charmcraft would pack it.
 pub async fn charm() -> Result<CharmSource> {
+    if let Some(file) = packed() {
+        return Ok(CharmSource::Archive(file));
+    }
     Ok(CharmSource::Parts {
         charmcraft: workspace().join("charmcraft.yaml"),
         dispatch: program().await?,
         files: vec![(velero()?, "velero".into())],
     })
+}
+
+fn packed() -> Option<PathBuf> {
+    std::env::var_os(PACKED).map(PathBuf::from)
 }
 
 /// The Velero CLI that the stack was built with.

@@ -20,8 +20,18 @@ pub struct Shop {
 impl Shop {
     /// Opens a shop: a pod with three megabytes of random files on the volume of a claim, and a ConfigMap.
     pub async fn open(stack: &Stack, namespace: &str) -> Result<Self> {
+        Self::open_with(stack, namespace, "").await
+    }
+
+    /// The same, with a claim of this `StorageClass`.
+    pub async fn open_on(stack: &Stack, namespace: &str, class: &str) -> Result<Self> {
+        let class = format!("storageClassName: {class}");
+        Self::open_with(stack, namespace, &class).await
+    }
+
+    async fn open_with(stack: &Stack, namespace: &str, class: &str) -> Result<Self> {
         let shop = Self::at(stack, namespace);
-        shop.kubectl(&["apply", "-f", "-"], &manifests(namespace))
+        shop.kubectl(&["apply", "-f", "-"], &manifests(namespace, class))
             .await?;
         shop.ready().await?;
         let write = format!(
@@ -83,14 +93,20 @@ impl Shop {
     /// From now on a backup of the shop runs until it is let go: Velero runs a command in the pod first,
     /// which waits for a file.
     pub async fn detain_backups(&self) -> Result<()> {
-        let wait = r#"["/bin/sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.1; done"]"#;
+        self.run_before_backups("while [ ! -e /tmp/go ]; do sleep 0.1; done")
+            .await
+    }
+
+    /// From now on Velero runs this in the pod before it backs the shop up, for ten minutes at most.
+    pub async fn run_before_backups(&self, script: &str) -> Result<()> {
+        let command = serde_json::json!(["/bin/sh", "-c", script]);
         let annotate = [
             "-n",
             &self.namespace,
             "annotate",
             "pod",
             "shop",
-            &format!("pre.hook.backup.velero.io/command={wait}"),
+            &format!("pre.hook.backup.velero.io/command={command}"),
             "pre.hook.backup.velero.io/timeout=10m",
         ];
         self.kubectl(&annotate, "").await.map(drop)
@@ -115,7 +131,8 @@ impl Shop {
             .map(drop)
     }
 
-    async fn within(&self, script: &str) -> Result<String> {
+    /// Runs a script in the pod, and gives what it prints.
+    pub async fn within(&self, script: &str) -> Result<String> {
         let exec = [
             "-n",
             &self.namespace,
@@ -151,7 +168,8 @@ pub async fn kubectl(stack: &Stack, arguments: &[&str], input: &str) -> Result<S
     Kubectl::of(stack).run_on(arguments, input).await
 }
 
-fn manifests(namespace: &str) -> String {
+/// `class` is a field of the claim, or nothing.
+fn manifests(namespace: &str, class: &str) -> String {
     format!(
         "apiVersion: v1
 kind: Namespace
@@ -167,6 +185,7 @@ kind: PersistentVolumeClaim
 metadata: {{name: data, namespace: {namespace}}}
 spec:
   accessModes: [ReadWriteOnce]
+  {class}
   resources: {{requests: {{storage: 16Mi}}}}
 ---
 apiVersion: v1

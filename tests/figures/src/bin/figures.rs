@@ -2,12 +2,12 @@
 
 #![expect(clippy::print_stdout, reason = "figures are there to be read")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use figures::{Ground, measure};
+use figures::{Ground, Part, measure};
 use kube_stack::{Progress, Stack};
 use worlds::operator;
 use worlds::plane::Plane;
@@ -21,6 +21,20 @@ struct Arguments {
     /// Another build of the charm, which takes turns with this one in the steady hook.
     #[arg(long)]
     against: Option<PathBuf>,
+    /// Measure the steady hook with 500 applications that ask to be backed up, and nothing else.
+    #[arg(long, conflicts_with = "against")]
+    clients: bool,
+}
+
+impl Arguments {
+    fn part(&self) -> Part<'_> {
+        if self.clients {
+            return Part::Clients;
+        }
+        Part::Usual {
+            against: self.against.as_deref(),
+        }
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -41,24 +55,24 @@ async fn run(arguments: &Arguments) -> Result<()> {
         .await?;
     let emulator = async { juju_emulator::build_programs() };
     progress.step("build the emulator", emulator).await?;
-    let against = arguments.against.as_deref();
+    let part = arguments.part();
     if arguments.played {
         let plane = progress.step("start a plane", Plane::start()).await?;
-        return tell(&Ground::Plane(plane), against, &progress).await;
+        return tell(&Ground::Plane(plane), part, &progress).await;
     }
     let was_up = Stack::attach().await.is_ok();
     let stack = Box::pin(Stack::up(&progress)).await?;
-    let told = tell(&Ground::Node(stack), against, &progress).await;
+    let told = tell(&Ground::Node(stack), part, &progress).await;
     if !was_up {
         Stack::down(&progress).await?;
     }
     told
 }
 
-async fn tell(ground: &Ground, against: Option<&Path>, progress: &Progress) -> Result<()> {
+async fn tell(ground: &Ground, part: Part<'_>, progress: &Progress) -> Result<()> {
     let before = load();
     let sheet = progress
-        .step("measure", Box::pin(measure(ground, against)))
+        .step("measure", Box::pin(measure(ground, part)))
         .await?;
     println!("{}", ground.describe());
     let cores = std::thread::available_parallelism()?;

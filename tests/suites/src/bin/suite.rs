@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -52,7 +53,7 @@ enum Part {
     Matrices,
 }
 
-/// They use both cores, and what they hold to a time would fail without them: nothing else runs then.
+/// Each uses both cores by itself, so they are run one after the other.
 const MATRICES: [&str; 3] = ["crash::", "fault::", "property::"];
 
 /// The charm that a level takes.
@@ -79,58 +80,53 @@ enum Share {
     Rest,
 }
 
-/// The lanes of a stage are run at the same time, and a stage when those before have ended.
-const STAGES: [&[Lane]; 2] = [
-    &[
-        Lane {
-            levels: &[Level {
-                name: "node",
-                // Five of them if the charm that ships is still to be built.
-                budget: Duration::from_mins(20),
-                tests: Tests::Program("node", Part::All),
-                charm: Charm::Release,
-            }],
-            share: Share::First,
-        },
-        Lane {
-            levels: &[
-                Level {
-                    name: "unit tests",
-                    budget: Duration::from_mins(6),
-                    tests: Tests::Units,
-                    charm: Charm::Dev,
-                },
-                Level {
-                    name: "documentation",
-                    budget: Duration::from_mins(2),
-                    tests: Tests::Examples,
-                    charm: Charm::Dev,
-                },
-                Level {
-                    name: "Juju emulator",
-                    budget: Duration::from_mins(4),
-                    tests: Tests::Program("emulator", Part::All),
-                    charm: Charm::Dev,
-                },
-                Level {
-                    name: "control plane",
-                    budget: Duration::from_mins(14),
-                    tests: Tests::Program("plane", Part::WithoutMatrices),
-                    charm: Charm::Dev,
-                },
-            ],
-            share: Share::Rest,
-        },
-    ],
-    &[Lane {
+/// They are run at the same time.
+const LANES: [Lane; 2] = [
+    Lane {
         levels: &[Level {
-            name: "matrices",
-            budget: Duration::from_mins(8),
-            tests: Tests::Program("plane", Part::Matrices),
-            charm: Charm::Dev,
+            name: "node",
+            // Five of them if the charm that ships is still to be built.
+            budget: Duration::from_mins(30),
+            tests: Tests::Program("node", Part::All),
+            charm: Charm::Release,
         }],
         share: Share::First,
-    }],
+    },
+    Lane {
+        levels: &[
+            Level {
+                name: "unit tests",
+                budget: Duration::from_mins(6),
+                tests: Tests::Units,
+                charm: Charm::Dev,
+            },
+            Level {
+                name: "documentation",
+                budget: Duration::from_mins(2),
+                tests: Tests::Examples,
+                charm: Charm::Dev,
+            },
+            Level {
+                name: "Juju emulator",
+                budget: Duration::from_mins(4),
+                tests: Tests::Program("emulator", Part::All),
+                charm: Charm::Dev,
+            },
+            Level {
+                name: "control plane",
+                budget: Duration::from_mins(20),
+                tests: Tests::Program("plane", Part::WithoutMatrices),
+                charm: Charm::Dev,
+            },
+            Level {
+                name: "matrices",
+                budget: Duration::from_mins(10),
+                tests: Tests::Program("plane", Part::Matrices),
+                charm: Charm::Dev,
+            },
+        ],
+        share: Share::Rest,
+    },
 ];
 
 /// Runs all tests of the workspace on the stack.
@@ -139,6 +135,9 @@ struct Arguments {
     /// Write the last line to this file too.
     #[arg(long)]
     result: Option<PathBuf>,
+    /// Try a `.charm` that `cargo pack` has made on the node, instead of what is built from the sources.
+    #[arg(long)]
+    charm: Option<PathBuf>,
 }
 
 impl Tests {
@@ -165,11 +164,22 @@ impl Tests {
     }
 }
 
+/// What is tried instead of what a level would take.
+struct Instead {
+    /// By `CHARM_PROFILE`, on every level.
+    profile: Option<String>,
+    /// In place of the charm as it ships.
+    packed: Option<PathBuf>,
+}
+
 impl Charm {
-    const fn profile(self) -> &'static str {
-        match self {
-            Self::Dev => "dev",
-            Self::Release => "release",
+    /// What tests have to know of it, as a variable of their environment.
+    fn variable(self, instead: &Instead) -> (&'static str, OsString) {
+        match (self, &instead.packed, &instead.profile) {
+            (Self::Release, Some(file), _) => (operator::PACKED, file.into()),
+            (_, _, Some(profile)) => (operator::PROFILE, profile.into()),
+            (Self::Dev, ..) => (operator::PROFILE, "dev".into()),
+            (Self::Release, ..) => (operator::PROFILE, "release".into()),
         }
     }
 }
@@ -197,7 +207,11 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut times = Times::default();
     let mut counts = Counts::default();
-    let outcome = run(&mut times, &mut counts).await;
+    let instead = Instead {
+        profile: env::var(operator::PROFILE).ok(),
+        packed: arguments.charm,
+    };
+    let outcome = run(&instead, &mut times, &mut counts).await;
     let failed = outcome.is_err() || counts.failed > 0;
     if let Err(error) = outcome {
         say(&format!("error: {error:#}"));
@@ -220,11 +234,11 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(times: &mut Times, counts: &mut Counts) -> Result<()> {
+async fn run(instead: &Instead, times: &mut Times, counts: &mut Counts) -> Result<()> {
     let was_up = Stack::attach().await.is_ok();
     let progress = Progress::to_stderr();
     let outcome = tokio::select! {
-        outcome = test(&progress, times, counts) => outcome,
+        outcome = test(&progress, instead, times, counts) => outcome,
         stopped = told_to_stop() => stopped,
     };
     if !was_up {
@@ -235,16 +249,18 @@ async fn run(times: &mut Times, counts: &mut Counts) -> Result<()> {
     outcome
 }
 
-async fn test(progress: &Progress, times: &mut Times, counts: &mut Counts) -> Result<()> {
+async fn test(
+    progress: &Progress,
+    instead: &Instead,
+    times: &mut Times,
+    counts: &mut Counts,
+) -> Result<()> {
     times
         .take("stack up", Some(BUDGET_UP), Stack::up(progress))
         .await?;
-    let profile = env::var("CHARM_PROFILE").ok();
-    let (mut failed, log) = (Vec::new(), RefCell::new((times, counts)));
-    for lanes in STAGES {
-        let lanes = lanes.iter().map(|lane| lane.run(profile.as_deref(), &log));
-        failed.extend(try_join_all(lanes).await?.into_iter().flatten());
-    }
+    let log = RefCell::new((times, counts));
+    let lanes = LANES.iter().map(|lane| lane.run(instead, &log));
+    let failed: Vec<_> = try_join_all(lanes).await?.into_iter().flatten().collect();
     if !failed.is_empty() {
         bail!("cargo test failed: {}", failed.join(", "));
     }
@@ -258,7 +274,7 @@ impl Lane {
     /// Runs its levels, whatever becomes of them; gives the names of those that failed.
     async fn run(
         &self,
-        profile: Option<&str>,
+        instead: &Instead,
         log: &RefCell<(&mut Times, &mut Counts)>,
     ) -> Result<Vec<&'static str>> {
         let mut failed = Vec::new();
@@ -274,10 +290,8 @@ impl Lane {
             };
             let mut tests = self.share.cargo();
             tests.args(test);
-            tests.env(
-                "CHARM_PROFILE",
-                profile.unwrap_or_else(|| level.charm.profile()),
-            );
+            let (variable, value) = level.charm.variable(instead);
+            tests.env(variable, value);
             let status = run_cargo(tests, note).await;
             let took = (level.name, begun.elapsed(), Some(level.budget));
             log.borrow_mut().0.0.push(took);
@@ -407,11 +421,7 @@ mod tests {
             names.collect::<std::collections::BTreeSet<_>>()
         };
         let programs = listed(&tests.join("suites/tests"));
-        let levels = STAGES
-            .iter()
-            .copied()
-            .flatten()
-            .flat_map(|lane| lane.levels);
+        let levels = LANES.iter().flat_map(|lane| lane.levels);
         let on_levels = levels.filter_map(|level| match level.tests {
             Tests::Program(program, part) => Some((program.to_owned(), part)),
             Tests::Units | Tests::Examples => None,
@@ -427,16 +437,6 @@ mod tests {
         for room in listed(&tests).iter().filter(|room| *room != "suites") {
             let own = listed(&tests.join(room).join("tests"));
             assert!(own.is_empty(), "{room} has tests that nobody runs");
-        }
-    }
-
-    #[test]
-    fn matrices_run_alone() {
-        let has_matrices = |level: &Level| matches!(level.tests, Tests::Program(_, Part::Matrices));
-        for lanes in STAGES {
-            let levels: Vec<_> = lanes.iter().flat_map(|lane| lane.levels).collect();
-            let alone = levels.len() == 1;
-            assert!(alone || !levels.into_iter().any(has_matrices));
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use worlds::operator;
 use worlds::shop::Shop;
-use worlds::world::World;
+use worlds::world::{HalfNode, World};
 
 use super::{kubectl, run_with};
 
@@ -14,7 +14,7 @@ async fn refusal(world: &mut World, command: &str) -> String {
 
 #[tokio::test]
 async fn the_run_action_gives_output_errors_and_time_limits() {
-    let mut world = World::connected("actions").await.unwrap();
+    let mut world = HalfNode::connected("actions").await.unwrap();
 
     let create = json!({"command": "backup create a --include-namespaces default --wait"});
     let outcome = run_with(&mut world, "run-cli", create).await;

@@ -3,7 +3,7 @@
 
 use worlds::operator::{AZURE, run_well};
 use worlds::store::Store;
-use worlds::world::World;
+use worlds::world::{HalfNode, World};
 
 use super::store::{Fault, dead, explained_and_healed};
 use super::{kubectl, server_pod};
@@ -25,7 +25,7 @@ async fn credential(world: &World) -> (String, String) {
 /// What refuses is Azurite, and what asks is Azure's own library, in a plugin that is a stand-in.
 #[tokio::test]
 async fn a_store_in_azure_is_explained_heals_and_takes_another_key() {
-    let mut world = World::deployed("bad-store-in-azure").await.unwrap();
+    let mut world = HalfNode::deployed("bad-store-in-azure").await.unwrap();
     let store = world.stack.azure();
     let reason = [
         "Server failed to authenticate the request",

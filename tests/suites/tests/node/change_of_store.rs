@@ -3,11 +3,9 @@
 use worlds::operator::{APP, run_well};
 use worlds::shop::Shop;
 use worlds::store::Store;
-use worlds::world::World;
+use worlds::world::{HalfNode, World};
 
 use super::kubectl;
-
-const SHOP: &str = "shop-moving";
 
 /// Which pods the server has had so far, and which the node agent has.
 async fn pods(world: &World) -> (u32, String) {
@@ -48,8 +46,8 @@ async fn change(world: &mut World, from: &Store, to: &Store) {
     assert!(belongings.contains(secret), "{belongings}");
 }
 
-async fn back_up(world: &mut World, name: &str) {
-    let backup = format!("backup create {name} --include-namespaces {SHOP} --wait");
+async fn back_up(world: &mut World, shop: &str, name: &str) {
+    let backup = format!("backup create {name} --include-namespaces {shop} --wait");
     let outcome = run_well(&mut world.juju, &backup).await.unwrap();
     let output = outcome.results["output"].as_str().unwrap();
     assert!(
@@ -82,6 +80,7 @@ async fn restore(world: &mut World, shop: &Shop, backup: &str) {
 
 #[tokio::test]
 async fn change_of_store_costs_one_restart_and_keeps_backups() {
+    const SHOP: &str = "shop-moving";
     let mut world = World::deployed("moving").await.unwrap();
     let s3 = Store::S3(world.stack.s3());
     let azure = Store::Azure(world.stack.azure());
@@ -91,13 +90,13 @@ async fn change_of_store_costs_one_restart_and_keeps_backups() {
     let_it_look_at_start(&world).await;
     let shop = Shop::open(&world.stack, SHOP).await.unwrap();
     let files = shop.checksums().await.unwrap();
-    back_up(&mut world, "in-s3").await;
+    back_up(&mut world, SHOP, "in-s3").await;
     let in_s3 = s3.list(&world.bucket).await.unwrap();
 
     change(&mut world, &s3, &azure).await;
     look(&world, "in-s3", "delete").await;
     // The volume's repository is one for each store.
-    back_up(&mut world, "in-azure").await;
+    back_up(&mut world, SHOP, "in-azure").await;
     restore(&mut world, &shop, "in-azure").await;
     assert_eq!(shop.checksums().await.unwrap(), files);
     assert_eq!(s3.list(&world.bucket).await.unwrap(), in_s3);
@@ -120,14 +119,15 @@ async fn change_of_store_costs_one_restart_and_keeps_backups() {
 /// Velero asks for a volume's repository again when it sees the location change, but not when it starts.
 #[tokio::test]
 async fn a_change_of_store_that_velero_did_not_see_leaves_no_repository_behind() {
-    let mut world = World::deployed("unseen").await.unwrap();
+    const SHOP: &str = "shop-unseen";
+    let mut world = HalfNode::deployed("unseen").await.unwrap();
     let s3 = Store::S3(world.stack.s3());
     let azure = Store::Azure(world.stack.azure());
     azure.make_bucket(&world.bucket).await.unwrap();
     world.back_up_files().await.unwrap();
     world.integrate_with(&s3).await.unwrap();
     let shop = Shop::open(&world.stack, SHOP).await.unwrap();
-    back_up(&mut world, "in-s3").await;
+    back_up(&mut world, SHOP, "in-s3").await;
     world.integrate_with(&azure).await.unwrap();
     kubectl(&world, &["scale", "deployment", "velero", "--replicas=0"]).await;
     let pods = ["wait", "pod", "-l", "deploy=velero"];
@@ -138,6 +138,6 @@ async fn a_change_of_store_that_velero_did_not_see_leaves_no_repository_behind()
     world.settle().await.unwrap();
 
     world.expect_status("active: ").unwrap();
-    back_up(&mut world, "in-azure").await;
+    back_up(&mut world, SHOP, "in-azure").await;
     shop.lose().await.unwrap();
 }

@@ -8,6 +8,7 @@ use kube::api::{DynamicObject, ListParams, WatchEvent, WatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube::{Api, ResourceExt as _};
+use kube_stack::StoredObject;
 use serde_json::{Value, json};
 use worlds::documented::SHOP;
 use worlds::operator::APP;
@@ -157,9 +158,10 @@ async fn related_application_is_backed_up_lost_and_restored() {
     world
         .expect_in_status("active: last good backup after ", &[])
         .unwrap();
+    let kept = older_ones_go_from_the_store(&mut world, &backup).await;
 
     shop.lose().await.unwrap();
-    act(&mut world, "restore", json!({"backup-id": backup})).await;
+    act(&mut world, "restore", json!({"backup-id": kept})).await;
     assert_eq!(log_as_json(&world).await, [false, false]);
     shop.ready().await.unwrap();
     assert_eq!(shop.checksums().await.unwrap(), files);
@@ -207,6 +209,72 @@ async fn backed_up_by_schedule(world: &mut World) -> String {
     assert_eq!(listed[0]["name"], name, "{listed:?}");
     assert_eq!(listed[0]["volumes"], "1 of 1", "{listed:?}");
     name
+}
+
+/// Two Backups under option `keep`, of which it then keeps one: gives that, and only the other leaves the store. The
+/// one that is there already was not made under the rule.
+async fn older_ones_go_from_the_store(world: &mut World, before: &str) -> String {
+    world.config("keep", "last 2").await.unwrap();
+    for number in [2, 3] {
+        resume(world).await;
+        ended(world, "Completed", number).await;
+        pause(world).await;
+    }
+    // One more may have begun before the pause.
+    let label = "velero-operator/kept-by";
+    let good = "--for=jsonpath={.status.phase}=Completed";
+    let wait = [
+        "wait",
+        "backups.velero.io",
+        "-l",
+        label,
+        good,
+        "--timeout=60s",
+    ];
+    kubectl(world, &wait).await;
+    world.update_status().await.unwrap();
+    let mut governed = all(world, "Backup").await;
+    governed.retain(|backup| backup.labels().contains_key(label));
+    governed.sort_by_key(|backup| backup.data["status"]["startTimestamp"].to_string());
+    assert!(governed.len() >= 2, "{governed:#?}");
+    let kept = governed.pop().unwrap();
+    assert_eq!(kept.data["spec"]["ttl"], "876000h0m0s", "Velero spares it");
+    let kept = kept.name_any();
+    let stays = [stored(world, before).await, stored(world, &kept).await];
+    assert!(!stays.contains(&Vec::new()), "{stays:?}");
+
+    world.config("keep", "last 1").await.unwrap();
+    let log = world.log();
+    for older in names(&governed) {
+        let asked = format!("is asked to delete Backup `{older}` of Schedule");
+        assert!(log.contains(&asked), "{log}");
+        for object in [
+            format!("backups.velero.io/{older}"),
+            format!("deletebackuprequests.velero.io/{older}-not-kept"),
+        ] {
+            let gone = ["wait", &object, "--for=delete", "--timeout=60s"];
+            kubectl(world, &gone).await;
+        }
+        assert_eq!(stored(world, &older).await, []);
+    }
+    world.update_status().await.unwrap();
+    let there = names(&all(world, "Backup").await);
+    assert_eq!(there, [before.to_owned(), kept.clone()].into());
+    assert_eq!(
+        names(&all(world, "DeleteBackupRequest").await),
+        BTreeSet::new()
+    );
+    let left = [stored(world, before).await, stored(world, &kept).await];
+    assert_eq!(left, stays);
+    world.reset(&["keep"]).await.unwrap();
+    kept
+}
+
+/// What the store has of a Backup: keys and sizes.
+async fn stored(world: &World, backup: &str) -> Vec<StoredObject> {
+    let of_backup = format!("backups/{backup}/");
+    let store = world.stack.s3();
+    store.list(&world.bucket, &of_backup).await.unwrap()
 }
 
 async fn failures_are_reported(world: &mut World) {

@@ -1,13 +1,13 @@
 //! What the real plugin says of a store at Google, where a stand-in gives the tokens.
 
 use worlds::store::Store;
-use worlds::world::World;
+use worlds::world::HalfNode;
 
 use super::store::{Fault, explained_and_healed};
 
 #[tokio::test]
 async fn a_store_at_google_is_explained_and_heals() {
-    let mut world = World::deployed("bad-store-at-google").await.unwrap();
+    let mut world = HalfNode::deployed("bad-store-at-google").await.unwrap();
     let store = world.stack.gcs().await.unwrap();
     let reason = [
         "Invalid JWT Signature",

@@ -4,7 +4,7 @@ use serde_json::json;
 use worlds::operator::{APP, S3};
 use worlds::shop::Shop;
 use worlds::versions;
-use worlds::world::World;
+use worlds::world::{HalfNode, World};
 
 use super::{kubectl, run_with, server_pod};
 
@@ -42,7 +42,7 @@ async fn evicted_beside(world: &World, pod: &str) {
 
 #[tokio::test]
 async fn restart_of_velero_waits_for_the_backup_that_runs() {
-    let mut world = World::connected("in-flight").await.unwrap();
+    let mut world = HalfNode::connected("in-flight").await.unwrap();
     world.back_up_files().await.unwrap();
     let shop = Shop::open(&world.stack, "shop-in-flight").await.unwrap();
     shop.detain_backups().await.unwrap();

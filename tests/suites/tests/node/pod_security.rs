@@ -3,7 +3,7 @@
 
 use worlds::operator::run_well;
 use worlds::shop::Shop;
-use worlds::world::World;
+use worlds::world::{HalfNode, World};
 
 use super::{kubectl, server_pod};
 
@@ -19,7 +19,7 @@ async fn restrict(world: &World) {
 /// Objects are saved and brought back, and nothing of the namespace is weakened.
 #[tokio::test]
 async fn server_backs_up_and_restores_under_restricted() {
-    let mut world = World::open("restricted").await.unwrap();
+    let mut world = HalfNode::open("restricted").await.unwrap();
     restrict(&world).await;
     world
         .deploy(juju_emulator::DeployOptions::trusted())
@@ -45,7 +45,7 @@ async fn server_backs_up_and_restores_under_restricted() {
 /// The pods of maintenance take their rights, their home and their volumes from the server.
 #[tokio::test]
 async fn repositories_are_maintained_under_restricted() {
-    let mut world = World::connected("maintained").await.unwrap();
+    let mut world = HalfNode::connected("maintained").await.unwrap();
     world.config("use-node-agent", "true").await.unwrap();
     let _shop = Shop::open(&world.stack, "shop-maintained").await.unwrap();
     let backup = "backup create files --include-namespaces shop-maintained \

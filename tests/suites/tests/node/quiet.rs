@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use worlds::stores;
-use worlds::world::World;
+use worlds::world::{HalfNode, World};
 
 use super::{kubectl, writes};
 
 #[tokio::test]
 async fn quiet_hook_writes_nothing() {
-    let mut world = World::connected("steady").await.unwrap();
+    let mut world = HalfNode::connected("steady").await.unwrap();
     world.update_status().await.unwrap();
     let mark = world.stack.audit().mark().await.unwrap();
     let starts = world.cli_starts().unwrap();

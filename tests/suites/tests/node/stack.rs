@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
-use kube_stack::Stack;
+use kube_stack::{Csi, Stack};
 
 /// A name that no other test has, in this run or another.
 fn unique(what: &str) -> String {
@@ -134,6 +134,28 @@ async fn the_azure_store_takes_both_keys_of_the_account_and_no_other() {
     second.delete_container(&container).await.unwrap();
     let error = store.list(&container).await.unwrap_err().to_string();
     assert!(error.contains("ContainerNotFound"), "{error}");
+}
+
+#[tokio::test]
+async fn csi_stand_in_holds_the_specification() {
+    let stack = Stack::shared().await.unwrap();
+    let csi = stack.csi().await.unwrap();
+    let before = (csi.volumes().unwrap(), csi.snapshots().unwrap());
+    let mut sanity = stack
+        .on_node(&stack.bin("csi-sanity").display().to_string())
+        .unwrap();
+    sanity.args([
+        format!("--csi.endpoint=unix://{}", Csi::socket()),
+        format!("--csi.mountdir=/run/{}", unique("mount")),
+        format!("--csi.stagingdir=/run/{}", unique("staging")),
+        "--ginkgo.no-color".to_owned(),
+    ]);
+    let done = sanity.output().await.unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{said}");
+    assert!(said.contains("SUCCESS! -- "), "{said}");
+    let after = (csi.volumes().unwrap(), csi.snapshots().unwrap());
+    assert_eq!(after, before, "what was made is deleted again");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use worlds::foreign_charms;
 use worlds::operator::APP;
 use worlds::store::Store;
-use worlds::world::World;
+use worlds::world::{HalfNode, World};
 
 use super::kubectl;
 
@@ -38,7 +38,7 @@ impl Fault {
 
 #[tokio::test]
 async fn a_store_that_does_not_work_is_explained_and_heals() {
-    let mut world = World::deployed("bad-store").await.unwrap();
+    let mut world = HalfNode::deployed("bad-store").await.unwrap();
     let store = world.stack.s3();
     let reason = [
         "SignatureDoesNotMatch",
@@ -143,7 +143,7 @@ async fn silence_is_explained_and_heals(world: &mut World) {
 /// The other end is not ours: a charm on `ops`, with the library that the real integrators use.
 #[tokio::test]
 async fn the_integrators_own_library_connects_us() {
-    let mut world = World::deployed("real-library").await.unwrap();
+    let mut world = HalfNode::deployed("real-library").await.unwrap();
     let settings = world.settings();
     let provider = "object-storage";
     foreign_charms::deploy_s3_provider(&mut world.juju, provider, &settings)

@@ -1,4 +1,4 @@
-//! Control planes alone: several at once, and none outlives whoever started it.
+//! Control planes alone: several at once, and none outlives the process that started it.
 
 use std::env;
 use std::io::{BufRead, BufReader};

@@ -113,7 +113,12 @@ fn azure() -> &'static dyn StorageProvider {
 
 fn file(inputs: &Inputs) -> Result<String, Problems> {
     match azure().resolve(inputs)? {
-        Answer::Ready(storage) => Ok(storage.credential.expose_secret().to_owned()),
+        Answer::Ready(storage) => Ok(storage
+            .credential
+            .file()
+            .unwrap()
+            .expose_secret()
+            .to_owned()),
         Answer::Waiting(what) => panic!("waits for {what}"),
     }
 }

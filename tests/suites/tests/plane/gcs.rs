@@ -36,7 +36,7 @@ async fn connected(plane: &Plane, name: &str) -> (LightWorld, String) {
 }
 
 /// The credential files that there are.
-async fn files(world: &LightWorld) -> Vec<String> {
+pub(crate) async fn files(world: &LightWorld) -> Vec<String> {
     let secrets: Api<Secret> = Api::namespaced(world.client(), &world.namespace);
     let role = ListParams::default().labels("velero-operator/role=storage-credential");
     let secrets = secrets.list(&role).await.unwrap().items;

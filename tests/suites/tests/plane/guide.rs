@@ -19,7 +19,10 @@ const SECTION: &str = "## Adding a provider";
 const LEFT_OUT: [&str; 4] = [".git", ".stack", "target", "node_modules"];
 
 /// The version of the workspace's crates, and that of the copy's.
-const VERSIONS: [&str; 2] = ["\nversion = \"0.1.0\"\n", "\nversion = \"0.1.0-guide\"\n"];
+const VERSIONS: [&str; 2] = [
+    concat!("\nversion = \"", env!("CARGO_PKG_VERSION"), "\"\n"),
+    concat!("\nversion = \"", env!("CARGO_PKG_VERSION"), "-guide\"\n"),
+];
 
 /// What is built together with whatever is built: its libraries have the features that they have in the workspace
 /// then, and are not built again.

@@ -1,11 +1,15 @@
 //! Many objects, and large ones: what they cost, and that removal comes to an end.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Map, from_value, json};
 use worlds::operator::{APP, UNIT};
 use worlds::plane::{LightWorld, Plane};
+
+use crate::keep::{self, End, Origin};
+use crate::writes;
 
 /// Without anything else in the namespace the program has 10 MB, unoptimised 25; with these Secrets read as a whole it
 /// would be well above 100.
@@ -110,11 +114,15 @@ async fn removal_of_many_backups_comes_to_an_end() {
 }
 
 /// `MANY=10000` gives the figures that the charm is measured by.
+fn many() -> usize {
+    std::env::var("MANY").map_or(1200, |number| number.parse().unwrap())
+}
+
 #[tokio::test]
 async fn many_backups_are_listed_in_little_time_and_memory() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "listed").await.unwrap();
-    let number = std::env::var("MANY").map_or(1200, |number| number.parse().unwrap());
+    let number = many();
     let one = |number: usize| {
         from_value(json!({
             "apiVersion": "velero.io/v1", "kind": "Backup",
@@ -160,4 +168,41 @@ async fn many_backups_are_listed_in_little_time_and_memory() {
         outcome.results["left-out"],
         format!("{} older backups", number - shown)
     );
+}
+
+/// Nearly all of them are to go, and Velero has been asked for as many as it gets at once.
+#[tokio::test]
+async fn many_governed_backups_cost_a_quiet_hook_little() {
+    let plane = Plane::shared().await.unwrap();
+    let (mut world, schedule) = keep::kept(&plane, "many-governed", "last 3").await;
+    let before = world.update_status().await.unwrap();
+    let number = many();
+    let first: Timestamp = "2025-01-01T00:00:00Z".parse().unwrap();
+    let one = |hour: usize| {
+        let mut one = keep::backup(&schedule, 1, End::Whole, Origin::Here);
+        let begun = first + SignedDuration::from_hours(hour.try_into().unwrap());
+        one["metadata"]["name"] = json!(format!("governed-{hour:05}"));
+        one["status"]["startTimestamp"] = json!(begun.to_string());
+        from_value(one)
+    };
+    let objects: Result<_, _> = (0..number).map(one).collect();
+    let backups = api(&world, "velero.io", "Backup");
+    make(&world, &backups, objects.unwrap()).await;
+    world.update_status().await.unwrap();
+
+    let mark = world.plane().audit().mark().await.unwrap();
+    let quiet = world.update_status().await.unwrap();
+
+    println!(
+        "quiet hook with {number} governed: {} ms, {} MB; without: {} ms, {} MB",
+        quiet.duration.as_millis(),
+        quiet.max_rss >> 20,
+        before.duration.as_millis(),
+        before.max_rss >> 20,
+    );
+    assert_eq!(writes(&world, &mark).await, Vec::<String>::new());
+    assert!(quiet.max_rss < MEMORY, "{} MB", quiet.max_rss >> 20);
+    let asked = api(&world, "velero.io", "DeleteBackupRequest");
+    let asked = asked.list(&ListParams::default()).await.unwrap();
+    assert_eq!(asked.items.len(), 20);
 }

@@ -10,6 +10,9 @@ use crate::files;
 /// What people call them, whatever the registry holds.
 const CLOUDS: [&str; 6] = ["amazon", "aws", "azure", "gcp", "google", "s3"];
 
+/// Kinds of volumes, as Kubernetes calls them.
+const OF_KUBERNETES: [&str; 3] = ["awselasticblockstore", "azuredisk", "azurefile"];
+
 /// Every word by which a provider could be known.
 fn words() -> Vec<String> {
     let mut words = CLOUDS.map(str::to_owned).to_vec();
@@ -29,7 +32,9 @@ fn words() -> Vec<String> {
 /// The lines of a text that have one of the words in them, be it as the start of a longer one.
 fn naming<'a>(text: &'a str, words: &[String]) -> Vec<&'a str> {
     let names = |line: &&str| {
-        let line = line.to_lowercase();
+        let line = OF_KUBERNETES
+            .iter()
+            .fold(line.to_lowercase(), |line, known| line.replace(known, ""));
         words.iter().any(|word| {
             line.match_indices(word).any(|(at, _)| {
                 let before = line.get(..at).and_then(|start| start.chars().next_back());

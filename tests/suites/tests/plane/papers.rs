@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use serde_json::{Map, Value};
-use worlds::operator::{APP, workspace};
+use worlds::operator::workspace;
 use worlds::versions;
 
 fn read(name: &str) -> String {
@@ -225,40 +225,4 @@ fn versions_page(charm: &Value) -> String {
         }
     }
     text
-}
-
-/// It can be deployed as it stands: options, endpoints and trust are those of the charm.
-#[test]
-fn bundle_fits_the_charm() {
-    let bundle: Value = serde_saphyr::from_str(&read("examples/bundle.yaml")).unwrap();
-    let charm = charmcraft();
-    let applications = bundle["applications"].as_object().unwrap();
-    let ours = &applications[APP];
-    assert_eq!(ours["charm"], charm["name"]);
-    assert_eq!(ours["trust"], true);
-    for (option, value) in ours["options"].as_object().unwrap() {
-        let declared = &charm["config"]["options"][option]["type"];
-        let fits = match declared.as_str() {
-            Some("boolean") => value.is_boolean(),
-            Some("string") => value.is_string(),
-            _ => false,
-        };
-        assert!(fits, "{option}: {value} is no {declared}");
-    }
-    let mut related = 0;
-    for relation in bundle["relations"].as_array().unwrap() {
-        for end in relation.as_array().unwrap() {
-            let (app, endpoint) = end.as_str().unwrap().split_once(':').unwrap();
-            assert!(applications.contains_key(app), "{app} is not in the bundle");
-            if app == APP {
-                let sides = ["provides", "requires"].map(|side| charm[side].get(endpoint));
-                assert!(
-                    sides.iter().any(Option::is_some),
-                    "no endpoint `{endpoint}`"
-                );
-                related += 1;
-            }
-        }
-    }
-    assert!(related > 0);
 }

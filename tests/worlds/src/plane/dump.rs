@@ -40,7 +40,7 @@ const GIVEN: [(&str, &str); 2] = [
 const JUJUS: [&str; 3] = ["ServiceAccount", "Role", "RoleBinding"];
 
 /// Fields that differ though nothing else does.
-const PASSING: [&str; 14] = [
+const PASSING: [&str; 15] = [
     "controller-revision-hash",
     "creationTimestamp",
     "deprecated.daemonset.template.generation",
@@ -54,9 +54,13 @@ const PASSING: [&str; 14] = [
     "selfLink",
     "time",
     "uid",
+    "velero.io/backup-uid",
     // When, where and by whom a relation's secret was read.
     "velero-operator/read",
 ];
+
+/// The label of a relation, `endpoint.number`: another number for each one that was ever made.
+const RELATION: &str = "velero-operator/relation";
 
 /// Managers that write what others told them to.
 const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
@@ -298,6 +302,10 @@ fn lasting_fields(fields: Map<String, Value>) -> Map<String, Value> {
     kept.map(|(key, value)| {
         let value = match value {
             Value::Array(entries) if key == "managedFields" => owners(entries),
+            Value::String(relation) if key == RELATION => {
+                let endpoint = relation.split('.').next().unwrap_or_default();
+                Value::String(endpoint.to_owned())
+            }
             other => lasting(other),
         };
         (key, value)

@@ -1,7 +1,7 @@
 //! Following objects of the cluster, for the stand-ins and for who measures.
 //!
 //! Invariant: each object is handed on when it is there and after each change, over every break of a
-//! watch; whoever gets it must not mind getting it twice.
+//! watch; the receiver can get it twice.
 
 use std::fmt::Debug;
 

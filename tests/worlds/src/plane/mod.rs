@@ -47,9 +47,9 @@ pub const NODE: &str = "node-by-hand";
 /// The node's CPUs.
 const ROOM: &str = "1024";
 
-/// Topics with a plane that they share with no other: many objects are in everybody's watches, and what the previous
-/// charm left has definitions of its own, which are everybody's.
-const APART: [&str; 2] = ["many.rs", "past"];
+/// Topics with a plane that they share with no other: many objects are in everybody's watches, what the previous
+/// charm left has definitions of its own, which are everybody's, and where nodes are changes what integrators lead to.
+const APART: [&str; 3] = ["integrators", "many.rs", "past"];
 
 /// A running plane; it ends with the last of its clones and worlds.
 #[derive(Clone)]

@@ -74,7 +74,7 @@ pub(super) struct Parts {
     ended: Mutex<BTreeSet<String>>,
 }
 
-/// A namespace in which the parts have changed; whoever has played them says so by dropping it.
+/// A namespace in which the parts have changed; the player that has played them drops it to say so.
 pub(super) struct Cue {
     pub(super) namespace: String,
     _played: oneshot::Sender<()>,

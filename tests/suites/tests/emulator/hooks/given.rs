@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use juju_emulator::{Exit, S3Settings};
+use juju_emulator::{DeployOptions, Exit, S3Settings};
 use serde_json::Map;
 use tokio::sync::Notify;
 
-use super::World;
+use super::{METADATA, World};
 
 #[tokio::test]
 async fn a_hook_is_given_exactly_what_juju_gives() {
@@ -74,6 +74,26 @@ PATH=/var/lib/juju/tools/unit-app-0:/usr/local/sbin:/usr/local/bin:/usr/sbin:/us
 TERM=tmux-256color"
     );
     assert_eq!(lines.join("\n"), want);
+}
+
+#[tokio::test]
+async fn a_charm_runs_as_the_user_of_its_metadata() {
+    for (user, want) in [("root", "0"), ("sudoer", "171"), ("non-root", "170")] {
+        let mut world = World::new().await;
+        let dir = world.dir.path().join("charm");
+        let charm = world
+            .charm("echo $(id -u) $(id -g) $(id -G) > who.txt; status-set active $(is-leader)");
+        fs::write(
+            dir.join("metadata.yaml"),
+            format!("{METADATA}charm-user: {user}\n"),
+        )
+        .unwrap();
+        let options = DeployOptions::default();
+        world.juju.deploy(&charm, "app", options).await.unwrap();
+        let runs = world.juju.settle().await.unwrap();
+        assert!(runs.iter().all(|run| run.exit == Exit::Code(0)), "{runs:?}");
+        assert_eq!(world.written("who.txt"), format!("{want} {want} {want}\n"));
+    }
 }
 
 #[tokio::test]

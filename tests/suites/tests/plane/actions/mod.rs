@@ -4,8 +4,7 @@ mod native;
 mod volumes;
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,6 +12,8 @@ use std::time::Duration;
 
 use juju_emulator::ActionOutcome;
 use serde_json::{Map, Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::unix::pipe;
 use tokio::time::timeout;
 use worlds::operator::{self, UNIT};
 use worlds::plane::{LightWorld, Plane};
@@ -115,9 +116,14 @@ async fn hostile_commands_never_reach_the_cli() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "hostile").await.unwrap();
     let starts = world.cli_starts().unwrap();
+    assert!(!starts.is_empty(), "installing starts the CLI");
     let dir = tempfile::tempdir().unwrap();
     let victim = dir.path().join("victim");
     fs::write(&victim, "precious").unwrap();
+    // The charm's user could write there, so that nothing but the charm is in the way.
+    for path in [dir.path(), &victim] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    }
     let file = victim.display();
 
     for command in [
@@ -228,26 +234,26 @@ async fn deadline_tells_the_name_that_the_cli_printed() {
 async fn cli_ends_with_a_charm_that_is_killed() {
     let plane = Plane::shared().await.unwrap();
     let mut world = LightWorld::connected(&plane, "killed").await.unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let sign = dir.path().join("sign");
+    // Where the charm's user may write.
+    let sign = world.juju.charm_dir(UNIT).join("sign");
     nix::unistd::mkfifo(&sign, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let script = format!("exec 3>{}; echo here >&3; exec sleep 600", sign.display());
-    replace_cli(&world, &script);
+    replace_cli(&world, "exec 3>${0%/*}/sign; echo here >&3; exec sleep 600");
 
     let killer = world.juju.killer();
+    let sign = pipe::OpenOptions::new().open_receiver(&sign).unwrap();
+    let mut lines = BufReader::new(sign).lines();
     // The reader sees the end of the file once the last writer has closed it.
-    let watch = tokio::task::spawn_blocking(move || {
-        let mut lines = BufReader::new(File::open(sign).unwrap()).lines();
-        assert_eq!(lines.next().unwrap().unwrap(), "here");
+    let watch = async {
+        assert_eq!(lines.next_line().await.unwrap().unwrap(), "here");
         killer.kill().unwrap();
-        assert!(lines.next().is_none());
-    });
+        assert_eq!(lines.next_line().await.unwrap(), None);
+    };
     let (outcome, watched) = tokio::join!(
         run(&mut world, "backup get"),
         timeout(Duration::from_mins(1), watch)
     );
     assert_eq!(outcome.status, "failed");
-    watched.expect("the CLI goes on").unwrap();
+    watched.expect("the CLI goes on");
 }
 
 #[tokio::test]

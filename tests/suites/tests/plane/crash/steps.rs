@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use worlds::operator::APP;
 use worlds::plane::{LightWorld, StoreKind, Trial};
 
+use crate::clients;
+use crate::keep::{self, End};
+
 /// Where a world is; what is wide as the cluster is different there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Site {
@@ -30,6 +33,13 @@ pub(crate) enum Way {
     Back,
 }
 
+/// Who asks to be backed up, by the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Client {
+    Config,
+    Target,
+}
+
 /// One thing that a user does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
@@ -40,6 +50,13 @@ pub(crate) enum Step {
     NodeAgentOn,
     NodeAgentOff,
     BreakRelation(StoreKind),
+    Ask(Client),
+    AskOtherwise(Client),
+    StopAsking(Client),
+    /// Somebody asks whose backups stay by a rule.
+    Govern,
+    KeepFewer,
+    KeepMore,
     Upgrade,
     Remove,
     /// The hook of an installation alone, where nothing is left of the last one.
@@ -48,9 +65,10 @@ pub(crate) enum Step {
     Fall,
 }
 
+use Client::{Config, Target};
 use Step::{
-    BreakRelation, Fall, Install, MoveFolder, NodeAgentOff, NodeAgentOn, Relate, Remove, Rise,
-    Rotate, Upgrade,
+    Ask, AskOtherwise, BreakRelation, Fall, Govern, Install, KeepFewer, KeepMore, MoveFolder,
+    NodeAgentOff, NodeAgentOn, Relate, Remove, Rise, Rotate, StopAsking, Upgrade,
 };
 use StoreKind::{Azure, Gcs, S3};
 use Way::{Back, There};
@@ -65,6 +83,7 @@ pub(crate) fn overture(round: &[Step]) -> &'static [Step] {
         Some(Relate(_) | Fall) => &[Install],
         Some(Rotate(Azure, _)) => &[Install, Relate(Azure)],
         Some(Rotate(Gcs, _)) => &[Install, Relate(Gcs)],
+        Some(KeepFewer) => &[Install, Relate(S3), Govern],
         Some(_) => &[Install, Relate(S3)],
     }
 }
@@ -94,9 +113,20 @@ impl Site {
                 MoveFolder(S3, Back),
                 NodeAgentOn,
                 NodeAgentOff,
+                Ask(Config),
+                AskOtherwise(Config),
+                StopAsking(Config),
+                Ask(Target),
+                AskOtherwise(Target),
+                StopAsking(Target),
                 BreakRelation(S3),
                 Relate(S3),
                 Remove,
+                Install,
+                Relate(S3),
+                Govern,
+                KeepFewer,
+                KeepMore,
             ],
             Self::Upgraded => &[Install, Relate(S3), Upgrade],
             Self::Bare => &[Install, Relate(S3), Remove],
@@ -156,6 +186,18 @@ impl Site {
                     ],
                 ),
                 ("node-agent", &[NodeAgentOn, NodeAgentOff]),
+                (
+                    "clients",
+                    &[
+                        Ask(Config),
+                        AskOtherwise(Config),
+                        StopAsking(Config),
+                        Ask(Target),
+                        AskOtherwise(Target),
+                        StopAsking(Target),
+                    ],
+                ),
+                ("keep", &[KeepFewer, KeepMore]),
             ],
             Self::Upgraded => vec![("upgrade", &[Upgrade])],
             Self::Bare => vec![("phoenix", &[Fall, Rise])],
@@ -164,7 +206,7 @@ impl Site {
 }
 
 impl Step {
-    /// The same for both ways: they differ in no call.
+    /// The same for both ways, and for both interfaces: they differ in no call.
     pub(crate) const fn family(self) -> &'static str {
         match self {
             Install | Rise => "install",
@@ -182,6 +224,12 @@ impl Step {
             BreakRelation(S3) => "relation broken",
             BreakRelation(Azure) => "relation broken, Azure",
             BreakRelation(Gcs) => "relation broken, Google",
+            Ask(_) => "asked",
+            AskOtherwise(_) => "asked otherwise",
+            StopAsking(_) => "no longer asked",
+            Govern => "governed",
+            KeepFewer => "fewer kept",
+            KeepMore => "more kept",
             Upgrade => "upgrade",
             Remove | Fall => "remove",
         }
@@ -243,6 +291,37 @@ impl Step {
             BreakRelation(store) => {
                 world.juju.remove_relation(APP, store.integrator()).unwrap();
             }
+            Ask(client) => {
+                if !world.juju.model().applications.contains_key(client.app()) {
+                    client.deploy(world);
+                }
+                // Else the hook would find the one that is about to go.
+                clients::until_none(world).await;
+                client.ask(world, "@daily");
+                client.relate(world);
+            }
+            AskOtherwise(client) => client.ask(world, "@weekly"),
+            StopAsking(client) => world.juju.remove_relation(APP, client.app()).unwrap(),
+            Govern => {
+                set(world, APP, "keep", "last 9");
+                let mut spec = clients::daily();
+                spec["ttl"] = Value::Null;
+                clients::deploy(world, "minio");
+                clients::ask(world, "minio", "shop", &spec);
+                clients::relate(world, "minio");
+            }
+            KeepFewer => {
+                let schedule = clients::only(world).await;
+                for day in 1..=3 {
+                    keep::make(world, &schedule, day, End::Whole).await;
+                }
+                set(world, APP, "keep", "last 1");
+            }
+            KeepMore => {
+                let schedule = clients::only(world).await;
+                keep::delete(world, &schedule).await;
+                set(world, APP, "keep", "last 9");
+            }
             Upgrade => {
                 let charm = world.charm().await.unwrap();
                 world.juju.refresh(APP, &charm).unwrap();
@@ -257,6 +336,42 @@ impl Step {
             }
             Rise => {}
             Fall => world.use_velero().await.unwrap(),
+        }
+    }
+}
+
+impl Client {
+    const fn app(self) -> &'static str {
+        match self {
+            Config => "asks",
+            Target => "asks-too",
+        }
+    }
+
+    fn deploy(self, world: &mut LightWorld) {
+        let endpoint = match self {
+            Config => clients::ENDPOINT,
+            Target => clients::NEWER,
+        };
+        world
+            .juju
+            .deploy_backup_client(self.app(), endpoint)
+            .unwrap();
+    }
+
+    fn relate(self, world: &mut LightWorld) {
+        match self {
+            Config => clients::relate(world, self.app()),
+            Target => drop(world.juju.integrate(APP, self.app()).unwrap()),
+        }
+    }
+
+    fn ask(self, world: &mut LightWorld, cron: &str) {
+        let mut spec = clients::daily();
+        spec["schedule"] = json!(cron);
+        match self {
+            Config => clients::ask(world, self.app(), "shop", &spec),
+            Target => clients::ask_for(world, self.app(), &[("minio", spec)]),
         }
     }
 }

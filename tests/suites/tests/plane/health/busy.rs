@@ -200,7 +200,7 @@ async fn node_agents_that_move_data_are_held() {
     assert_eq!(agents, "");
 }
 
-/// Whoever began with a credential asks for it by name until the end.
+/// A backup that began with a credential asks for it by name until its end.
 #[tokio::test]
 async fn former_credential_stays_while_a_backup_runs() {
     let plane = Plane::shared().await.unwrap();

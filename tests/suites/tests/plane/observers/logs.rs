@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use worlds::cos::COS;
 use worlds::plane::{LightWorld, Plane};
 
-use super::{COS, deploy_cos, seen, told};
+use super::{deploy_cos, seen, told};
 use crate::{here, writes};
 
 type Bodies = Arc<Mutex<Vec<Value>>>;
@@ -76,7 +77,7 @@ async fn failure_is_sent_to_loki_once() {
         .unwrap();
     world
         .juju
-        .integrate("velero-operator:logging", "cos:logs")
+        .integrate("velero-operator:logging", "cos:logging")
         .unwrap();
     world.settle().await.unwrap();
     world.expect_status("active: ").unwrap();

@@ -3,11 +3,14 @@
 //! COS's charms are played by a charm of the tests' (`charms/observability`), which stands on that library.
 
 mod logs;
+mod picture;
 mod rules;
+mod scraped;
+mod steady;
 
-use juju_emulator::{DeployOptions, HookRun};
+use juju_emulator::HookRun;
 use serde_json::{Value, json};
-use worlds::foreign_charms::ForeignCharm;
+use worlds::cos::{self, COS};
 use worlds::operator::{APP, UNIT};
 use worlds::plane::{LightWorld, Plane};
 use worlds::prometheus::promtool;
@@ -15,32 +18,27 @@ use worlds::prometheus::promtool;
 use crate::past::given::python;
 use crate::{here, patch_status, writes};
 
-pub(crate) const COS: &str = "cos";
 const SECOND: &str = "velero-operator/1";
 const SAID: [&str; 3] = ["alert_rules", "scrape_jobs", "scrape_metadata"];
 
 pub(crate) async fn deploy_cos(world: &mut LightWorld) {
-    let source = ForeignCharm::Observability.source().await.unwrap();
-    let options = DeployOptions::default();
-    world.juju.deploy(&source, COS, options).await.unwrap();
+    cos::deploy(&mut world.juju).await.unwrap();
     world.settle().await.unwrap();
 }
 
 pub(crate) async fn relate(world: &mut LightWorld) -> (u32, u32) {
     let metrics = world
         .juju
-        .integrate("velero-operator:metrics-endpoint", "cos:metrics");
+        .integrate("velero-operator:metrics-endpoint", "cos:metrics-endpoint");
     let dashboards = world
         .juju
-        .integrate("velero-operator:grafana-dashboard", "cos:dashboards");
+        .integrate("velero-operator:grafana-dashboard", "cos:grafana-dashboard");
     world.settle().await.unwrap();
     (metrics.unwrap(), dashboards.unwrap())
 }
 
-/// What the library at the other end makes of what it was told.
 fn seen(world: &LightWorld) -> Value {
-    let file = world.juju.charm_dir("cos/0").join("seen.json");
-    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+    cos::seen(&world.juju).unwrap()
 }
 
 fn alerts(world: &LightWorld) -> Vec<String> {
@@ -284,7 +282,7 @@ async fn complaints_are_shown_and_the_service_goes_with_the_last_reader() {
         here(world, &named).await
     };
     assert_ne!(service(&world).await, "");
-    let ends = ("velero-operator:metrics-endpoint", "cos:metrics");
+    let ends = ("velero-operator:metrics-endpoint", "cos:metrics-endpoint");
     world.juju.remove_relation(ends.0, ends.1).unwrap();
     world.settle().await.unwrap();
     assert_eq!(service(&world).await, "");
@@ -324,6 +322,15 @@ async fn previous_charm_s_words_give_way_to_ours() {
     assert!(!said(&world, metrics, "alert_rules").contains("VeleroAlerts"));
     let dashboard = said(&world, dashboards, "dashboards");
     assert!(!dashboard.contains("grafana_dashboard"), "{dashboard:.200}");
+    let count = |text: &str, of: &str| {
+        let value: Value = serde_json::from_str(text).unwrap();
+        let found = &value[of];
+        let groups = found.as_array().map(Vec::len);
+        groups.or_else(|| found.as_object().map(serde_json::Map::len))
+    };
+    assert_eq!(count(&dashboard, "templates"), Some(1));
+    let rules = said(&world, metrics, "alert_rules");
+    assert_eq!(count(&rules, "groups"), Some(1));
     assert_eq!(seen(&world)["dashboards"][0][0]["uid_is_valid"], true);
     let owner = here(
         &world,

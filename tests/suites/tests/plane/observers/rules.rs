@@ -252,30 +252,30 @@ fn test(course: &Course) -> Value {
     // Those of facts alone hold in every course.
     let shown = "count by (alertname, schedule) \
                  (ALERTS{alertstate=\"firing\",alertname!~\"VeleroBackupWithoutData|VeleroMaintenanceStale|VeleroRepositoryPasswordKnown\"})";
-    let queries: Vec<_> = course
-        .fire
-        .iter()
-        .map(|(minute, fire)| {
-            let samples: Vec<_> = fire
-                .iter()
-                .map(|alert| {
-                    let (name, schedule) = alert.split_once(' ').unwrap();
-                    let schedule = match schedule {
-                        "" => String::new(),
-                        schedule => format!(",schedule={schedule:?}"),
-                    };
-                    json!({"labels": format!("{{alertname={name:?}{schedule}}}"), "value": 1})
-                })
-                .collect();
-            json!({"expr": shown, "eval_time": format!("{minute}m"), "exp_samples": samples})
-        })
+    let queries = course.fire.iter();
+    let queries: Vec<_> = queries
+        .map(|(minute, fire)| look(shown, 60 * minute, fire))
         .collect();
     json!({
         "name": course.name, "interval": format!("{STEP}m"), "input_series": inputs, "promql_expr_test": queries,
     })
 }
 
-fn write(folder: &Path, name: &str, content: &str) {
+/// Asks for alerts at a second: those of these names and schedules, and no others.
+pub(super) fn look(shown: &str, second: i64, fire: &[&str]) -> Value {
+    let alert = |alert: &&str| {
+        let (name, schedule) = alert.split_once(' ').unwrap();
+        let schedule = match schedule {
+            "" => String::new(),
+            schedule => format!(",schedule={schedule:?}"),
+        };
+        json!({"labels": format!("{{alertname={name:?}{schedule}}}"), "value": 1})
+    };
+    let samples: Vec<_> = fire.iter().map(alert).collect();
+    json!({"expr": shown, "eval_time": format!("{second}s"), "exp_samples": samples})
+}
+
+pub(super) fn write(folder: &Path, name: &str, content: &str) {
     std::fs::write(folder.join(name), content).unwrap();
 }
 

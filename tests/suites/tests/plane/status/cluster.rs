@@ -13,7 +13,7 @@ use worlds::plane::{LightWorld, Plane};
 
 use super::pods::until_server_is_available;
 use super::table::{Rows, Section};
-use crate::here;
+use crate::{here, options};
 
 /// As a rule it takes a second.
 const TAKEN_UP_WITHIN: Duration = Duration::from_mins(1);
@@ -30,6 +30,34 @@ async fn enforce(world: &LightWorld, level: &str) {
         "--overwrite",
     ];
     world.kubectl(&arguments).await.unwrap();
+}
+
+pub(crate) async fn not_snapshotted(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let mut world = LightWorld::connected(plane, "not-snapshotted")
+        .await
+        .unwrap();
+    options::snapshots_can_be_taken(&world).await;
+    world.update_status().await.unwrap();
+    let situation = "Velero takes CSI snapshots, and a StorageClass has no VolumeSnapshotClass";
+    rows.take(&world, Section::Backups, "active", situation);
+    let class = options::snapshot_class("local", "local.example.com");
+    world.apply(&class).await.unwrap();
+    world.update_status().await.unwrap();
+    rows.healed(&world);
+
+    let of_same_driver = options::snapshot_class("second", "local.example.com");
+    world.apply(&of_same_driver).await.unwrap();
+    world.update_status().await.unwrap();
+    let situation =
+        "Velero takes CSI snapshots, and a StorageClass has several VolumeSnapshotClasses";
+    rows.take(&world, Section::Backups, "active", situation);
+    let chosen = "velero.io/csi-volumesnapshot-class=true";
+    here(&world, &["label", "volumesnapshotclass", "second", chosen]).await;
+    world.update_status().await.unwrap();
+    rows.healed(&world);
+    here(&world, &["delete", "volumesnapshotclasses", "--all"]).await;
+    rows
 }
 
 pub(crate) async fn pod_security(plane: &Plane) -> Rows {

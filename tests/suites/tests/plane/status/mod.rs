@@ -86,6 +86,7 @@ async fn statuses_are_all_brought_about_and_listed() {
         gcs::gcs(&plane).boxed_local(),
         protected::targets(&plane).boxed_local(),
         protected::schedules(&plane).boxed_local(),
+        protected::surplus(&plane).boxed_local(),
         protected::watched(&plane).boxed_local(),
         pods::slow_server(&plane).boxed_local(),
         pods::slow_agent(&plane).boxed_local(),
@@ -103,6 +104,8 @@ async fn statuses_are_all_brought_about_and_listed() {
         cluster::sick_api_server(&plane).boxed_local(),
     ];
     let mut rows = join_all(groups).await;
+    // Its classes are the whole cluster's.
+    rows.push(cluster::not_snapshotted(&plane).await);
     // It takes away the node's room.
     rows.push(pods::unschedulable(&plane).await);
 

@@ -2,31 +2,39 @@
 //! dates it: that is left to unit tests.
 
 use serde_json::json;
+use worlds::cos::COS;
 use worlds::operator::APP;
 use worlds::plane::{LightWorld, Plane};
 
+use super::store::WRAPPED;
 use super::table::{Rows, Section};
+use crate::keep::{self, End};
 use crate::{clients, here, observers};
 
 pub(crate) async fn targets(plane: &Plane) -> Rows {
     let mut rows = Rows::default();
     let mut world = LightWorld::connected(plane, "targets").await.unwrap();
     let manual = json!({"include_namespaces": ["shop"]});
+    let here = world.namespace.clone();
     clients::deploy(&mut world, "minio");
     let mut wrong = manual.clone();
     wrong["ttl"] = json!("30d");
-    clients::ask(&mut world, "minio", "shop", &wrong);
+    clients::ask(&mut world, "minio", &here, &wrong);
     clients::relate(&mut world, "minio");
     world.settle().await.unwrap();
     let situation = "An application asks to be backed up in a way that cannot be";
     rows.take(&world, Section::Backups, "blocked", situation);
-    clients::ask(&mut world, "minio", "shop", &manual);
+    clients::ask(&mut world, "minio", "their-model", &wrong);
+    world.settle().await.unwrap();
+    let situation = "The same, and the application is in another model";
+    rows.take(&world, Section::Backups, "blocked", situation);
+    clients::ask(&mut world, "minio", &here, &manual);
     world.settle().await.unwrap();
     rows.healed(&world);
 
     clients::deploy(&mut world, "second");
     wrong["ttl"] = json!("48h");
-    clients::ask(&mut world, "second", "shop", &wrong);
+    clients::ask(&mut world, "second", &here, &wrong);
     clients::relate(&mut world, "second");
     world.settle().await.unwrap();
     let situation = "Two relations ask for one application in different ways";
@@ -42,6 +50,7 @@ pub(crate) async fn targets(plane: &Plane) -> Rows {
             "`schedule` is no cron expression",
         ),
         ("ttl", "30d", "`ttl` is no duration"),
+        ("keep", "3", "`keep` is no rule"),
     ] {
         world.config(option, value).await.unwrap();
         rows.take(&world, Section::Config, "blocked", situation);
@@ -56,13 +65,13 @@ pub(crate) async fn targets(plane: &Plane) -> Rows {
     world.juju.config(APP, &by_files).unwrap();
     let mut without_pods = manual;
     without_pods["include_resources"] = json!(["persistentvolumeclaims"]);
-    clients::ask(&mut world, "minio", "shop", &without_pods);
+    clients::ask(&mut world, "minio", &here, &without_pods);
     world.settle().await.unwrap();
     let situation =
         "An application asks for volumes, and not for the pods through which their files are read";
     rows.take(&world, Section::Backups, "active", situation);
     without_pods["include_resources"] = json!(["persistentvolumeclaims", "pods"]);
-    clients::ask(&mut world, "minio", "shop", &without_pods);
+    clients::ask(&mut world, "minio", &here, &without_pods);
     world.settle().await.unwrap();
     rows.healed(&world);
     rows
@@ -131,6 +140,27 @@ async fn judged(world: &LightWorld, phase: &str, error: &str) {
     here(world, &patch).await;
 }
 
+pub(crate) async fn surplus(plane: &Plane) -> Rows {
+    let mut rows = Rows::default();
+    let (mut world, schedule) = keep::kept(plane, "surplus", "last 1").await;
+    for day in [1, 2] {
+        keep::make(&world, &schedule, day, End::Whole).await;
+    }
+    world.update_status().await.unwrap();
+    let why = format!(
+        "{WRAPPED}operation error S3: DeleteObject, https response error StatusCode: 403, RequestID: \
+         18EA68A1E1169F0A564C39ED, HostID: , api error AccessDenied: Access Denied"
+    );
+    keep::fail(&world, &schedule, 1, &why).await;
+    world.update_status().await.unwrap();
+    let situation = "Velero cannot delete a backup that `keep` no longer keeps";
+    rows.take(&world, Section::Backups, "active", situation);
+    keep::delete(&world, &schedule).await;
+    world.update_status().await.unwrap();
+    rows.healed(&world);
+    rows
+}
+
 pub(crate) async fn watched(plane: &Plane) -> Rows {
     let mut rows = Rows::default();
     let mut world = LightWorld::connected(plane, "watched").await.unwrap();
@@ -150,11 +180,11 @@ pub(crate) async fn watched(plane: &Plane) -> Rows {
 
     let complaint = |text: &'static str| [("complaint", text)];
     let said = complaint("group 1, rule 2: unknown function");
-    world.juju.config(observers::COS, &said).unwrap();
+    world.juju.config(COS, &said).unwrap();
     world.settle().await.unwrap();
     let situation = "Prometheus and Grafana refuse what they were sent";
     rows.take(&world, Section::Backups, "active", situation);
-    world.juju.config(observers::COS, &complaint("")).unwrap();
+    world.juju.config(COS, &complaint("")).unwrap();
     world.settle().await.unwrap();
     rows.healed(&world);
     rows

@@ -2,11 +2,12 @@
 """Offers a store that is described by options, through the library's own providers.
 
 Keys are options too, for tests that are not about their way, or come from the user's secret that `credentials`
-names, as those of the integrators on this library do. That of S3 sends nothing while it may not read it, and all
-again with each update-status; that of Azure sends a blank key, and nothing of its own accord.
+names, as those of the integrators on this library do. Those of S3 and Google send nothing while they may not read it,
+and all again with each update-status; that of Azure sends a blank key, and nothing of its own accord.
 
-A requirer is answered when it asks and again whenever an option changes. Options that are empty are
-left out; a bucket or container that the requirer asks for counts where the option is empty.
+A requirer is answered when it asks and again whenever an option changes. What is reset is taken out of the data bag
+for S3, and stays in it for Azure and Google, as with the integrators. A bucket or container that the requirer asks for
+counts where the option is empty.
 """
 
 import logging
@@ -56,7 +57,7 @@ class ObjectStorageProvider(ops.CharmBase):
             self._answer_all(event)
 
     def _on_update_status(self, _):
-        self._answer_all_of(self.offers[:1])
+        self._answer_all_of([offer for offer in self.offers if offer[0] is not self.azure])
 
     def _answer_all(self, _):
         self._answer_all_of(self.offers)
@@ -85,11 +86,14 @@ class ObjectStorageProvider(ops.CharmBase):
             keys = {name: keys.get(name, "") for name in names}
         if not self.unit.is_leader() or "secret-key" not in keys:
             return
-        data = {option: self.config[option] for option in options if self.config[option]}
+        data = {option: self.config[option] for option in options}
+        if provider is not self.s3:
+            data = {option: value for option, value in data.items() if value}
         data |= keys
-        if chain := self.config["tls-ca-chain"]:
-            data["tls-ca-chain"] = [chain]
-        if place not in data:
+        if provider is self.s3:
+            chain = self.config["tls-ca-chain"]
+            data["tls-ca-chain"] = [chain] if chain else ""
+        if not data.get(place):
             asked = provider.fetch_relation_data([relation.id], [place], relation.name)
             if wish := asked.get(relation.id, {}).get(place):
                 data[place] = wish

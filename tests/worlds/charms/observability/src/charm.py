@@ -13,11 +13,19 @@ import ops
 from cosl import DashboardPath40UID, GrafanaDashboard, JujuTopology, LZMABase64
 from cosl.rules import AlertRules
 
+# All that such targets have in common: what tells them apart is theirs to say.
+INSTANCE = {
+    "source_labels": ["juju_model", "juju_model_uuid", "juju_application"],
+    "separator": "_",
+    "target_label": "instance",
+    "regex": "(.*)",
+}
+
 
 class Observability(ops.CharmBase):
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
-        for endpoint in ("metrics", "dashboards", "logs"):
+        for endpoint in ("metrics-endpoint", "grafana-dashboard", "logging"):
             events = self.on[endpoint]
             for event in (events.relation_changed, events.relation_broken):
                 framework.observe(event, self._look)
@@ -25,13 +33,13 @@ class Observability(ops.CharmBase):
 
     def _look(self, event):
         seen = {"metrics": [], "dashboards": []}
-        for relation in self.model.relations["metrics"]:
+        for relation in self.model.relations["metrics-endpoint"]:
             if relation.app and relation.data[relation.app]:
                 seen["metrics"].append(self._metrics(relation))
-        for relation in self.model.relations["dashboards"]:
+        for relation in self.model.relations["grafana-dashboard"]:
             if relation.app and "dashboards" in relation.data[relation.app]:
                 seen["dashboards"].append(self._dashboards(relation))
-        for relation in self.model.relations["logs"]:
+        for relation in self.model.relations["logging"]:
             relation.data[self.unit]["endpoint"] = json.dumps({"url": self.config["loki"]})
             metadata = relation.app and relation.data[relation.app].get("metadata")
             if metadata:
@@ -56,6 +64,7 @@ class Observability(ops.CharmBase):
                 for target in config["targets"]:
                     host, port = target.split(":")
                 config.setdefault("labels", {}).update(topology.label_matcher_dict)
+            job["relabel_configs"] = [INSTANCE]
         return {"units": units, "jobs": jobs, "sent": sent, "rules": rules.as_dict()}
 
     def _dashboards(self, relation):
@@ -78,7 +87,7 @@ class Observability(ops.CharmBase):
         metrics = {"valid": not complaint, "errors": complaint}
         errors = [{"dashboard_id": "file:velero", "error": complaint}] if complaint else []
         dashboards = {"valid": not complaint, "errors": errors}
-        for endpoint, event in (("metrics", metrics), ("dashboards", dashboards)):
+        for endpoint, event in (("metrics-endpoint", metrics), ("grafana-dashboard", dashboards)):
             for relation in self.model.relations[endpoint]:
                 relation.data[self.app]["event"] = json.dumps(event)
 

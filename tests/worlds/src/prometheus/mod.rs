@@ -1,5 +1,12 @@
 //! Prometheus and its `promtool`, from Debian's package, unpacked once per machine and not installed.
 
+pub mod panels;
+pub mod picture;
+pub mod recording;
+pub mod rules;
+pub mod series;
+mod server;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -7,6 +14,8 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 use kube_stack::{Cache, Entry, Progress, key};
 use tokio::process::Command;
+
+pub use server::{PACE, Prometheus};
 
 const PACKAGE: &str = "prometheus";
 

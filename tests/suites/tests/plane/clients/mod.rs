@@ -1,4 +1,10 @@
 //! Who asks to be backed up: Schedules that are made, kept, changed, taken over and given back.
+//!
+//! Clients are played where the real library (`library.rs`) cannot be made to say something: the older interface,
+//! several targets in one data bag, and targets of other models.
+
+mod library;
+mod returning;
 
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
@@ -11,7 +17,8 @@ use worlds::plane::{LightWorld, Plane};
 
 use crate::writes;
 
-const ENDPOINT: (&str, &str) = ("velero-backup-config", "velero_backup_config");
+pub(crate) const ENDPOINT: (&str, &str) = ("velero-backup-config", "velero_backup_config");
+pub(crate) const NEWER: (&str, &str) = ("backup", "k8s_backup_target");
 
 fn api(world: &LightWorld, kind: &str) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", kind));
@@ -41,6 +48,16 @@ pub(crate) fn ask(world: &mut LightWorld, client: &str, model: &str, spec: &Valu
         ("relation_name", ENDPOINT.0),
         ("spec", &spec),
     ];
+    world.juju.config(client, &fields).unwrap();
+}
+
+/// The same of applications, as the library of `k8s_backup_target` does for one.
+pub(crate) fn ask_for(world: &mut LightWorld, client: &str, apps: &[(&str, Value)]) {
+    let targets = apps.iter().map(
+        |(app, spec)| json!({"app": app, "relation_name": NEWER.0, "model": "shop", "spec": spec}),
+    );
+    let list = targets.collect::<Value>().to_string();
+    let fields = [("backup_targets", list.as_str())];
     world.juju.config(client, &fields).unwrap();
 }
 
@@ -117,7 +134,11 @@ async fn client_has_its_schedule_from_the_first_hook_to_the_last() {
     weekly["ttl"] = json!("30d");
     ask(&mut world, "minio", "shop", &weekly);
     world.settle().await.unwrap();
-    let named = ["`minio:velero-backup-config`", "`ttl` `30d`", "unit `d`"];
+    let named = [
+        "`minio:velero-backup-config` in model `shop`",
+        "`ttl` `30d`",
+        "unit `d`",
+    ];
     world
         .expect_in_status("blocked: let `minio` send", &named)
         .unwrap();
@@ -163,7 +184,7 @@ async fn client_has_its_schedule_from_the_first_hook_to_the_last() {
 }
 
 /// The deletion ends once the garbage collector has taken the Schedule off its Backups.
-async fn until_none(world: &LightWorld) {
+pub(crate) async fn until_none(world: &LightWorld) {
     let wait = [
         "wait",
         "schedules.velero.io",
@@ -296,15 +317,10 @@ async fn options_are_for_targets_of_the_other_interface() {
     let mut world = LightWorld::connected(&plane, "client-options")
         .await
         .unwrap();
-    let interface = ("backup", "k8s_backup_target");
-    world.juju.deploy_backup_client("shops", interface).unwrap();
-    let target = |app: &str, namespaces: Value| {
-        let spec = json!({"include_namespaces": namespaces});
-        json!({"app": app, "relation_name": "backup", "model": "m", "spec": spec})
-    };
-    let list = json!([target("one", json!(["a"])), target("two", json!([]))]).to_string();
-    let fields = [("backup_targets", list.as_str())];
-    world.juju.config("shops", &fields).unwrap();
+    world.juju.deploy_backup_client("shops", NEWER).unwrap();
+    let of = |namespaces: Value| json!({"include_namespaces": namespaces});
+    let apps = [("one", of(json!(["a"]))), ("two", of(json!([])))];
+    ask_for(&mut world, "shops", &apps);
     world.juju.integrate(APP, "shops").unwrap();
     world.settle().await.unwrap();
     let empty = ["`two:backup`", "`include_namespaces` is an empty list"];
