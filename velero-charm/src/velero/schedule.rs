@@ -88,7 +88,13 @@ pub(crate) fn is_of_our_location(schedule: &DynamicObject) -> bool {
 
 /// It is on its way out: nothing that is written to it lasts.
 pub(crate) fn goes(schedule: &DynamicObject) -> bool {
-    schedule.metadata.deletion_timestamp.is_some()
+    going_since(schedule).is_some()
+}
+
+/// When it was told to go.
+pub(crate) fn going_since(schedule: &DynamicObject) -> Option<Timestamp> {
+    let told = schedule.metadata.deletion_timestamp.as_ref()?;
+    Some(told.0)
 }
 
 pub(crate) fn is_paused(schedule: &DynamicObject) -> bool {

@@ -14,7 +14,7 @@ use crate::{
     juju::Clause,
     velero::{
         cron::Cron,
-        schedule::{End, Made, is_of_our_location, is_paused, time},
+        schedule::{End, Made, going_since, is_of_our_location, is_paused, time},
     },
 };
 
@@ -64,6 +64,9 @@ fn trouble(
     history: &[&Made],
     now: Timestamp,
 ) -> Option<Clause> {
+    if let Some(since) = going_since(schedule) {
+        return held(schedule, name, since).filter(|_| now.duration_since(since) > GRACE);
+    }
     if is_paused(schedule) {
         return None;
     }
@@ -105,6 +108,14 @@ fn trouble(
     let since = moment(good);
     let cause = format!("Schedule `{name}` has made no good backup since {since}");
     is_over(cron.next(first)).then(|| Clause::new(see(), cause))
+}
+
+/// Something keeps it that does not let it go: while it is there, none of its name can take its place.
+fn held(schedule: &DynamicObject, name: &str, since: Timestamp) -> Option<Clause> {
+    let by = schedule.finalizers().first()?;
+    let advice = format!("let go of finalizer `{by}` of Schedule `{name}`");
+    let cause = format!("it was deleted at {} and makes no backups", moment(since));
+    Some(Clause::new(advice, cause))
 }
 
 fn describe(backup: &str) -> String {

@@ -178,6 +178,7 @@ pub(crate) async fn slow_server(plane: &Plane) -> Rows {
     let situation = "The server is on its way for longer than a hook can wait";
     rows.take(&world, Section::Velero, "waiting", situation);
     world.let_containers("velero", Fate::Runs).await.unwrap();
+    until_server_is_available(&world).await;
     world.update_status().await.unwrap();
     rows.healed(&world);
     rows

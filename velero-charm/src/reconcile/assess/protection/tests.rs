@@ -1,3 +1,4 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::*;
@@ -121,5 +122,19 @@ fn refusal_of_velero_is_told() {
     assert_eq!(
         told,
         "correct Schedule `s`: Velero says: invalid schedule: x"
+    );
+}
+
+#[test]
+fn schedule_that_a_finalizer_holds_is_told_with_its_name() {
+    let mut held = daily();
+    held.metadata.finalizers = Some(vec!["example.com/hold".into()]);
+    let told_to_go = "2026-01-10T11:55:00Z".parse().unwrap();
+    held.metadata.deletion_timestamp = Some(Time(told_to_go));
+    assert_eq!(told(held.clone(), &[]), "");
+    assert_eq!(
+        told_at("2026-01-10T12:06:00Z", held, &[]),
+        "let go of finalizer `example.com/hold` of Schedule `s`: it was deleted at 2026-01-10 11:55Z and \
+         makes no backups"
     );
 }
