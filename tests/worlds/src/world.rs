@@ -32,6 +32,9 @@ const PREFIX: &str = "world-";
 /// Where the shop of a world is, if its test opens one: `shop-` and the name of the world.
 const SHOP_PREFIX: &str = "shop-";
 
+/// Where a copy of that is, if its test makes one.
+const COPY_SUFFIX: &str = "-copy";
+
 /// Of these a world takes one or both.
 const HALVES: u32 = 2;
 
@@ -172,7 +175,11 @@ fn is_left_over(namespace: &str) -> bool {
     let world = [PREFIX, SHOP_PREFIX]
         .iter()
         .find_map(|prefix| namespace.strip_prefix(prefix));
-    namespace == SHOP || world.is_some_and(|world| !live().contains(world))
+    let is_gone = |world: &str| {
+        let of_copy = world.strip_suffix(COPY_SUFFIX).unwrap_or(world);
+        !live().contains(of_copy)
+    };
+    namespace == SHOP || world.is_some_and(is_gone)
 }
 
 /// Deletes the namespaces of worlds that are no more and their shops, and waits until all are gone.

@@ -1,6 +1,6 @@
 //! From S3 to Azure and back. The plugin for Azure is the stand-in.
 
-use worlds::operator::{APP, run_well};
+use worlds::operator::run_well;
 use worlds::shop::Shop;
 use worlds::store::Store;
 use worlds::world::{HalfNode, World};
@@ -81,7 +81,7 @@ async fn restore(world: &mut World, shop: &Shop, backup: &str) {
 #[tokio::test]
 async fn change_of_store_costs_one_restart_and_keeps_backups() {
     const SHOP: &str = "shop-moving";
-    let mut world = World::deployed("moving").await.unwrap();
+    let mut world = HalfNode::deployed("moving").await.unwrap();
     let s3 = Store::S3(world.stack.s3());
     let azure = Store::Azure(world.stack.azure());
     azure.make_bucket(&world.bucket).await.unwrap();
@@ -109,11 +109,6 @@ async fn change_of_store_costs_one_restart_and_keeps_backups() {
     change(&mut world, &s3, &azure).await;
     look(&world, "in-azure", "create").await;
     shop.lose().await.unwrap();
-    let stored = azure.list(&world.bucket).await.unwrap();
-    world.juju.remove_application(APP).unwrap();
-    world.settle().await.unwrap();
-    assert_eq!(world.belongings().await.unwrap(), "");
-    assert_eq!(azure.list(&world.bucket).await.unwrap(), stored);
 }
 
 /// Velero asks for a volume's repository again when it sees the location change, but not when it starts.

@@ -10,16 +10,16 @@ use kube::discovery::ApiResource;
 use kube::{Api, ResourceExt as _};
 use kube_stack::StoredObject;
 use serde_json::{Value, json};
-use worlds::documented::SHOP;
 use worlds::operator::APP;
 use worlds::shop::Shop;
-use worlds::world::World;
+use worlds::world::{HalfNode, World};
 
 use super::{kubectl, run_with};
 
 const CLIENT: &str = "till";
 const ENDPOINT: (&str, &str) = ("velero-backup-config", "velero_backup_config");
-const COPY: &str = "shop-copy";
+const SHOP: &str = "shop-client";
+const COPY: &str = "shop-client-copy";
 
 /// Without `snapshot-move-data`: there is no CSI driver here.
 const OPTIONS: &[(&str, &str)] = &[
@@ -137,7 +137,7 @@ async fn log_as_json(world: &World) -> [bool; 2] {
 
 #[tokio::test]
 async fn related_application_is_backed_up_lost_and_restored() {
-    let mut world = World::connected("client").await.unwrap();
+    let mut world = HalfNode::connected("client").await.unwrap();
     set_all_options(&mut world).await;
     let shop = Shop::open(&world.stack, SHOP).await.unwrap();
     let files = shop.checksums().await.unwrap();

@@ -107,17 +107,17 @@ mod tests {
 
     use super::*;
 
-    fn schedule(name: &str, told_to_go: Value) -> DynamicObject {
+    fn schedule(name: &str, told_to_go: &Value) -> DynamicObject {
         from_value(json!({"metadata": {"name": name, "deletionTimestamp": told_to_go}})).unwrap()
     }
 
     #[test]
     fn schedule_that_has_been_going_for_a_minute_is_not_waited_for() {
         let there = [
-            schedule("held", json!("2026-01-01T00:00:00Z")),
-            schedule("going", json!("2026-01-01T00:00:30Z")),
-            schedule("stays", Value::Null),
-            schedule("not-ours", json!("2026-01-01T00:00:30Z")),
+            schedule("held", &json!("2026-01-01T00:00:00Z")),
+            schedule("going", &json!("2026-01-01T00:00:30Z")),
+            schedule("stays", &Value::Null),
+            schedule("not-ours", &json!("2026-01-01T00:00:30Z")),
         ];
         let now = "2026-01-01T00:01:05Z".parse().unwrap();
         let (held, going) = met(&there[..3], &there, now);

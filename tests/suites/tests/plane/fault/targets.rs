@@ -18,7 +18,7 @@ use super::scenes::Scene;
 const KINDS: [&str; 4] = ["schedules", "backupstoragelocations", "restores", "backups"];
 
 /// One in so many faults is tried at a request, unless all are.
-const SHARE: usize = 8;
+const SHARE: usize = 16;
 
 const WATCH: &str = " watch";
 
