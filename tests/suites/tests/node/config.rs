@@ -255,16 +255,8 @@ async fn data_movers_work_as_many_at_once_as_is_set() {
     const SHOP: &str = "shop-movers";
     let mut world = HalfNode::connected("movers").await.unwrap();
     world.back_up_files().await.unwrap();
-    let options = [
-        // It tells who waits for others at this level alone.
-        ("log-level", "debug"),
-        // Reading takes all that it is given, and the test next to this one needs some.
-        ("node-agent-cpu-limit", "300m"),
-        ("node-agent-cpu-request", "50m"),
-    ];
-    world.juju.config(APP, &options).unwrap();
-    world.settle().await.unwrap();
-    world.expect_status("active: ").unwrap();
+    // It tells who waits for others at this level alone.
+    world.config("log-level", "debug").await.unwrap();
     open_an_endless_shop(&world, SHOP).await;
     let start = async |world: &mut World, name: &str| {
         let backup = json!({"namespaces": SHOP, "name": name, "wait": false});

@@ -4,7 +4,7 @@
 //!
 //! Everything is caused, not injected, as far as a control plane without kubelet and store goes; what those
 //! two say is quoted from real ones. Left to unit tests are the hook that runs out of its three minutes,
-//! and Schedules that are late.
+//! and Schedules that are late or held.
 
 mod asking;
 mod cluster;
