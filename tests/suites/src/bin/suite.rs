@@ -47,14 +47,22 @@ enum Tests {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     All,
-    /// All but the matrices.
-    WithoutMatrices,
-    /// The matrices, one after the other.
-    Matrices,
+    /// All but the heavy ones.
+    Light,
+    /// The heavy ones, one after the other.
+    Heavy,
 }
 
-/// Each uses both cores by itself, so they are run one after the other.
-const MATRICES: [&str; 3] = ["crash::", "fault::", "property::"];
+/// Each is in many worlds at once and keeps both cores busy by itself: what else runs would be too slow for what it waits
+/// for, be it a hook or Velero's upload.
+const HEAVY: [&str; 6] = [
+    "crash::",
+    "fault::",
+    "integrators::",
+    "many::",
+    "property::",
+    "status::",
+];
 
 /// The charm that a level takes.
 #[derive(Clone, Copy)]
@@ -80,53 +88,58 @@ enum Share {
     Rest,
 }
 
-/// They are run at the same time.
-const LANES: [Lane; 2] = [
-    Lane {
+/// The lanes of a stage are run at the same time, and a stage when those before have ended.
+const STAGES: [&[Lane]; 2] = [
+    &[
+        Lane {
+            levels: &[Level {
+                name: "node",
+                // Five of them if the charm that ships is still to be built.
+                budget: Duration::from_mins(30),
+                tests: Tests::Program("node", Part::All),
+                charm: Charm::Release,
+            }],
+            share: Share::First,
+        },
+        Lane {
+            levels: &[
+                Level {
+                    name: "unit tests",
+                    budget: Duration::from_mins(6),
+                    tests: Tests::Units,
+                    charm: Charm::Dev,
+                },
+                Level {
+                    name: "documentation",
+                    budget: Duration::from_mins(2),
+                    tests: Tests::Examples,
+                    charm: Charm::Dev,
+                },
+                Level {
+                    name: "Juju emulator",
+                    budget: Duration::from_mins(4),
+                    tests: Tests::Program("emulator", Part::All),
+                    charm: Charm::Dev,
+                },
+                Level {
+                    name: "control plane",
+                    budget: Duration::from_mins(20),
+                    tests: Tests::Program("plane", Part::Light),
+                    charm: Charm::Dev,
+                },
+            ],
+            share: Share::Rest,
+        },
+    ],
+    &[Lane {
         levels: &[Level {
-            name: "node",
-            // Five of them if the charm that ships is still to be built.
-            budget: Duration::from_mins(30),
-            tests: Tests::Program("node", Part::All),
-            charm: Charm::Release,
+            name: "heavy planes",
+            budget: Duration::from_mins(15),
+            tests: Tests::Program("plane", Part::Heavy),
+            charm: Charm::Dev,
         }],
         share: Share::First,
-    },
-    Lane {
-        levels: &[
-            Level {
-                name: "unit tests",
-                budget: Duration::from_mins(6),
-                tests: Tests::Units,
-                charm: Charm::Dev,
-            },
-            Level {
-                name: "documentation",
-                budget: Duration::from_mins(2),
-                tests: Tests::Examples,
-                charm: Charm::Dev,
-            },
-            Level {
-                name: "Juju emulator",
-                budget: Duration::from_mins(4),
-                tests: Tests::Program("emulator", Part::All),
-                charm: Charm::Dev,
-            },
-            Level {
-                name: "control plane",
-                budget: Duration::from_mins(20),
-                tests: Tests::Program("plane", Part::WithoutMatrices),
-                charm: Charm::Dev,
-            },
-            Level {
-                name: "matrices",
-                budget: Duration::from_mins(10),
-                tests: Tests::Program("plane", Part::Matrices),
-                charm: Charm::Dev,
-            },
-        ],
-        share: Share::Rest,
-    },
+    }],
 ];
 
 /// Runs all tests of the workspace on the stack.
@@ -151,13 +164,13 @@ impl Tests {
         let mut arguments = vec!["--package", "suites", "--test", program];
         match part {
             Part::All => {}
-            Part::WithoutMatrices => {
+            Part::Light => {
                 arguments.push("--");
-                arguments.extend(MATRICES.iter().flat_map(|matrix| ["--skip", matrix]));
+                arguments.extend(HEAVY.iter().flat_map(|topic| ["--skip", topic]));
             }
-            Part::Matrices => {
+            Part::Heavy => {
                 arguments.extend(["--", "--test-threads=1"]);
-                arguments.extend(MATRICES);
+                arguments.extend(HEAVY);
             }
         }
         arguments
@@ -258,9 +271,11 @@ async fn test(
     times
         .take("stack up", Some(BUDGET_UP), Stack::up(progress))
         .await?;
-    let log = RefCell::new((times, counts));
-    let lanes = LANES.iter().map(|lane| lane.run(instead, &log));
-    let failed: Vec<_> = try_join_all(lanes).await?.into_iter().flatten().collect();
+    let (mut failed, log) = (Vec::new(), RefCell::new((times, counts)));
+    for lanes in STAGES {
+        let lanes = lanes.iter().map(|lane| lane.run(instead, &log));
+        failed.extend(try_join_all(lanes).await?.into_iter().flatten());
+    }
     if !failed.is_empty() {
         bail!("cargo test failed: {}", failed.join(", "));
     }
@@ -421,7 +436,8 @@ mod tests {
             names.collect::<std::collections::BTreeSet<_>>()
         };
         let programs = listed(&tests.join("suites/tests"));
-        let levels = LANES.iter().flat_map(|lane| lane.levels);
+        let lanes = STAGES.into_iter().flatten();
+        let levels = lanes.flat_map(|lane| lane.levels);
         let on_levels = levels.filter_map(|level| match level.tests {
             Tests::Program(program, part) => Some((program.to_owned(), part)),
             Tests::Units | Tests::Examples => None,
@@ -430,7 +446,7 @@ mod tests {
         for program in &programs {
             let parts = on_levels.iter().filter(|(name, _)| name == program);
             let parts: Vec<_> = parts.map(|(_, part)| *part).collect();
-            let is_whole = parts == [Part::All] || parts == [Part::WithoutMatrices, Part::Matrices];
+            let is_whole = parts == [Part::All] || parts == [Part::Light, Part::Heavy];
             assert!(is_whole, "not all of `{program}` is run");
         }
         assert!(on_levels.iter().all(|(name, _)| programs.contains(name)));
