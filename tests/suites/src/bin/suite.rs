@@ -457,6 +457,16 @@ mod tests {
     }
 
     #[test]
+    fn heavy_ones_run_alone() {
+        let is_heavy = |level: &Level| matches!(level.tests, Tests::Program(_, Part::Heavy));
+        for lanes in STAGES {
+            let levels: Vec<_> = lanes.iter().flat_map(|lane| lane.levels).collect();
+            let alone = levels.len() == 1;
+            assert!(alone || !levels.into_iter().any(is_heavy));
+        }
+    }
+
+    #[test]
     fn result_lines_are_counted() {
         let ok = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
         assert_eq!(
