@@ -38,11 +38,10 @@ pub(super) async fn put(steps: Schedules, writer: &Writer<'_>) -> Result<(), Err
     for (schedule, labels) in &taken {
         writer.cluster.take_over(schedule, &former, labels).await?;
     }
-    let (held, going) = met(&applied, &writer.live.schedules, Timestamp::now());
-    let left = until_gone(going, writer).await?;
+    let (mut left, going) = met(&applied, &writer.live.schedules, Timestamp::now());
+    left.extend(until_gone(going, writer).await?);
     for schedule in applied {
-        let name = schedule.name_any();
-        if !left.contains(&name) && !held.contains(&name) {
+        if !left.contains(&schedule.name_any()) {
             writer.put(&schedule).await?;
             info!("Applied {}.", describe(&schedule));
         }
