@@ -30,7 +30,7 @@ const CONTROLLER: &str = "5eedf00d-0bad-400d-8000-c0117201c0de";
 pub const SECRET_CONSUMER: &str = "juju-secret-consumer-";
 
 /// How long the API server may take to judge by what was just written.
-const TAKEN_UP_WITHIN: Duration = Duration::from_secs(20);
+const TAKEN_UP_WITHIN: Duration = Duration::from_mins(1);
 
 /// A cluster, seen with an admin's eyes, and where pods find it.
 #[derive(Clone)]

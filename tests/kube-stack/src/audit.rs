@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use super::control_plane::ControlPlane;
 use super::wait;
 
-const SEEN_WITHIN: Duration = Duration::from_secs(20);
+const SEEN_WITHIN: Duration = Duration::from_mins(1);
 const MARKER: &str = "audit-mark-";
 static MARKERS: AtomicU64 = AtomicU64::new(0);
 

@@ -31,7 +31,7 @@ const KINDS: [&str; 3] = [
     "volumesnapshotcontents",
     "volumesnapshots",
 ];
-const KNOWN_WITHIN: Duration = Duration::from_mins(1);
+const KNOWN_WITHIN: Duration = Duration::from_mins(4);
 
 /// The driver, its volumes and its snapshots.
 #[derive(Debug, Clone)]
@@ -159,7 +159,7 @@ async fn serve_kinds(layout: &Layout, control_plane: &ControlPlane) -> Result<()
     let mut apply = kubectl();
     apply.args(["apply", "--server-side"]);
     let mut wait = kubectl();
-    wait.args(["wait", "--for=condition=Established", "--timeout=60s"]);
+    wait.args(["wait", "--for=condition=Established", "--timeout=4m"]);
     for kind in KINDS {
         let file = format!("config/crd/snapshot.storage.k8s.io_{kind}.yaml");
         apply.arg("-f").arg(module.dir.join(file));

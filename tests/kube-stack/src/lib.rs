@@ -55,7 +55,7 @@ pub use plain_http::fetch;
 pub use progress::Progress;
 pub use registry::{Image, ImageRoot};
 pub use s3::S3Store;
-pub use wait::until;
+pub use wait::{DEADLINE, until};
 
 use control_plane::ControlPlane;
 use layout::{HOST_IP, Layout, MACHINE, NODE_IP, PORTS};
@@ -77,7 +77,7 @@ pub async fn program(name: &str) -> Result<PathBuf> {
 /// Processes of a whole stack, without what runs when somebody wants it.
 const WHOLE: usize = 13;
 
-const SERVES_WITHIN: Duration = Duration::from_secs(30);
+const SERVES_WITHIN: Duration = Duration::from_mins(1);
 
 /// A running stack.
 #[derive(Debug, Clone)]

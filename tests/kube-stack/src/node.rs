@@ -25,7 +25,7 @@ use super::process::Process;
 use super::versions::PAUSE_IMAGE;
 use super::wait;
 
-const OPEN_WITHIN: Duration = Duration::from_secs(10);
+const OPEN_WITHIN: Duration = Duration::from_mins(1);
 const CONTAINERD_WITHIN: Duration = Duration::from_mins(1);
 const READY_WITHIN: Duration = Duration::from_mins(2);
 

@@ -17,7 +17,7 @@ use tokio::process::Command;
 
 use super::wait::until;
 
-const GONE_WITHIN: Duration = Duration::from_secs(20);
+const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Which process it is, for good.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use super::progress::Progress;
 use super::versions::{BUSYBOX_IMAGE, PAUSE_IMAGE};
 use super::{authority, build, command, guests, plain_http, wait};
 
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 /// What crane makes.
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const PASSWD: &str = "root:x:0:0::/:/bin/sh\n";

@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::s3::SOCKETS;
 use super::wait::until;
 
-const GONE_WITHIN: Duration = Duration::from_secs(20);
+const GONE_WITHIN: Duration = Duration::from_mins(1);
 const CGROUPS: &str = "/sys/fs/cgroup";
 /// The kubelet's.
 const PODS_CGROUP: &str = "kubepods";

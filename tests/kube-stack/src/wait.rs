@@ -11,6 +11,9 @@ use tokio::time::{Instant, sleep, timeout};
 use super::command::tail;
 use super::process::Process;
 
+/// Ends a wait that was in vain: what comes within seconds on a quiet machine may take minutes next to other tests.
+pub const DEADLINE: Duration = Duration::from_mins(4);
+
 const PAUSE: Duration = Duration::from_millis(40);
 
 /// Asks `condition` until it says yes.

@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 use kube_stack::{ControlPlaneOnly, Stack};
 use tokio::io::AsyncWriteExt as _;
 
+/// Ends a wait that was in vain: what comes within seconds on a quiet machine may take minutes next to other tests.
+pub const TIMEOUT: &str = "--timeout=4m";
+
 /// Waits until the API server serves all of Velero's kinds.
 pub const CRDS_ESTABLISHED: [&str; 6] = [
     "wait",
@@ -16,7 +19,7 @@ pub const CRDS_ESTABLISHED: [&str; 6] = [
     "-l",
     "component=velero",
     "--for=condition=Established",
-    "--timeout=60s",
+    TIMEOUT,
 ];
 
 /// The program, and the cluster that it is for.

@@ -10,6 +10,7 @@ pub mod documented;
 pub mod foreign_charms;
 pub mod kubectl;
 pub mod matrix;
+pub mod namespaces;
 pub mod operator;
 pub mod options;
 pub mod pages;

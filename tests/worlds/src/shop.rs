@@ -6,7 +6,8 @@ use anyhow::Result;
 use kube_stack::Stack;
 use kube_stack::versions::BUSYBOX_IMAGE;
 
-use crate::kubectl::Kubectl;
+use crate::kubectl::{Kubectl, TIMEOUT};
+use crate::namespaces;
 
 const FILES: u32 = 3;
 
@@ -84,9 +85,10 @@ impl Shop {
         ];
         let name = ["-o", "jsonpath={.spec.volumeName}"];
         let volume = self.kubectl(&[&claim[..], &name].concat(), "").await?;
-        delete_namespace(&self.stack, &self.namespace).await?;
+        let here = [self.namespace.clone()];
+        namespaces::delete(&self.stack.client().await?, &here).await?;
         let volume = format!("persistentvolume/{volume}");
-        let gone = ["wait", &volume, "--for=delete", "--timeout=60s"];
+        let gone = ["wait", &volume, "--for=delete", TIMEOUT];
         self.kubectl(&gone, "").await.map(drop)
     }
 
@@ -126,7 +128,7 @@ impl Shop {
             "pod/shop",
             "--for=condition=Ready",
         ];
-        self.kubectl(&[&wait[..], &["--timeout=60s"]].concat(), "")
+        self.kubectl(&[&wait[..], &[TIMEOUT]].concat(), "")
             .await
             .map(drop)
     }
@@ -151,20 +153,8 @@ impl Shop {
     }
 }
 
-/// Deletes a namespace, if it is there, and waits until it is gone.
-pub async fn delete_namespace(stack: &Stack, namespace: &str) -> Result<()> {
-    let delete = [
-        "delete",
-        "namespace",
-        namespace,
-        "--ignore-not-found",
-        "--timeout=60s",
-    ];
-    kubectl(stack, &delete, "").await.map(drop)
-}
-
 /// Runs kubectl as an admin.
-pub async fn kubectl(stack: &Stack, arguments: &[&str], input: &str) -> Result<String> {
+async fn kubectl(stack: &Stack, arguments: &[&str], input: &str) -> Result<String> {
     Kubectl::of(stack).run_on(arguments, input).await
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use juju_emulator::DeployOptions;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
@@ -22,8 +22,8 @@ use crate::charmed::CharmedModel;
 use crate::clusters;
 use crate::documented::SHOP;
 use crate::kubectl::Kubectl;
+use crate::namespaces::{self, is_going};
 use crate::operator::{self, APP};
-use crate::shop;
 use crate::store::Store;
 
 /// Namespaces of worlds begin so.
@@ -111,7 +111,7 @@ impl World {
     async fn open_in(halves: SemaphorePermit<'static>, name: &str) -> Result<Self> {
         let stack = Stack::shared().await?;
         let one_at_a_time = OPENING.lock().await;
-        clear(&stack, &stack.client().await?).await?;
+        clear(&stack.client().await?).await?;
         // From now on what has its name is not left over, as what an earlier process left was.
         let room = Room::taken(name, halves);
         drop(one_at_a_time);
@@ -183,20 +183,12 @@ fn is_left_over(namespace: &str) -> bool {
 }
 
 /// Deletes the namespaces of worlds that are no more and their shops, and waits until all are gone.
-async fn clear(stack: &Stack, client: &kube::Client) -> Result<()> {
+async fn clear(client: &kube::Client) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let all = namespaces.list(&ListParams::default()).await?;
-    let names: Vec<_> = all.iter().map(ResourceExt::name_any).collect();
-    let left_over = names.iter().filter(|name| is_left_over(name));
-    for name in left_over.clone() {
-        let_go(stack, name).await?;
-        is_going(namespaces.delete(name, &DeleteParams::default()).await)?;
-    }
-    for name in left_over {
-        shop::delete_namespace(stack, name)
-            .await
-            .with_context(|| format!("clearing `{name}`"))?;
-    }
+    let names = all.iter().map(ResourceExt::name_any);
+    let left_over: Vec<_> = names.filter(|name| is_left_over(name)).collect();
+    namespaces::delete(client, &left_over).await?;
     no_snapshots(client).await?;
     // They are in no namespace, and a model that was not removed leaves its own.
     let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
@@ -212,14 +204,6 @@ async fn clear(stack: &Stack, client: &kube::Client) -> Result<()> {
     Ok(())
 }
 
-/// Somebody else may have deleted it.
-fn is_going<T>(deleted: kube::Result<T>) -> kube::Result<()> {
-    match deleted {
-        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-        other => other.map(drop),
-    }
-}
-
 /// Deletes what tells backup tools that volumes can be snapshotted.
 async fn no_snapshots(client: &kube::Client) -> Result<()> {
     let kind = GroupVersionKind::gvk("snapshot.storage.k8s.io", "v1", "VolumeSnapshotClass");
@@ -232,24 +216,4 @@ async fn no_snapshots(client: &kube::Client) -> Result<()> {
         kube::Error::Api(status) if status.code == 404 => Ok(()),
         other => Err(other.into()),
     })
-}
-
-/// Restores hold on to their namespace until a Velero lets them go; none may be there any more. One that
-/// runs would take hold of them again, but not once they are being deleted.
-async fn let_go(stack: &Stack, namespace: &str) -> Result<()> {
-    let here = ["-n", namespace];
-    let restores = "restores.velero.io";
-    let get = ["get", restores, "-o", "name"];
-    let Ok(found) = shop::kubectl(stack, &[&here[..], &get].concat(), "").await else {
-        return Ok(());
-    };
-    let delete = ["delete", restores, "--all", "--wait=false"];
-    shop::kubectl(stack, &[&here[..], &delete].concat(), "").await?;
-    let none = r#"{"metadata":{"finalizers":null}}"#;
-    for restore in found.lines() {
-        let patch = ["patch", restore, "--type=merge", "-p", none];
-        // A Velero may have let it go already.
-        let _ = shop::kubectl(stack, &[&here[..], &patch].concat(), "").await;
-    }
-    Ok(())
 }

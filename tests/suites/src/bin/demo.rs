@@ -11,8 +11,9 @@ use clap::Parser;
 use juju_emulator::{ActionOutcome, CharmSource, Juju};
 use kube_stack::{Progress, Stack};
 use worlds::documented::{self, Hand, Line, Moment, SHOP};
+use worlds::namespaces;
 use worlds::operator::{self, S3, UNIT};
-use worlds::shop::{self, Shop};
+use worlds::shop::Shop;
 use worlds::store::Store;
 
 const MODEL: &str = "backups";
@@ -90,9 +91,8 @@ async fn demo(arguments: Arguments) -> Result<()> {
 async fn fresh_model(stack: &Stack) -> Result<Juju> {
     let dir = stack.dir().join("juju");
     if dir.exists() {
-        for namespace in [MODEL, SHOP] {
-            shop::delete_namespace(stack, namespace).await?;
-        }
+        let left_over = [MODEL, SHOP].map(str::to_owned);
+        namespaces::delete(&stack.client().await?, &left_over).await?;
         std::fs::remove_dir_all(&dir)?;
     }
     operator::model(stack, &dir, MODEL).await

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use juju_emulator::{CharmSource, DeployOptions};
 use kube_stack::{Progress, Stack};
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::{APP, run, run_well};
 use worlds::shop::Shop;
 use worlds::world::World;
@@ -52,7 +53,7 @@ async fn upgraded(arguments: Arguments) -> Result<()> {
     );
     shop.let_backup_go().await?;
     let done = ["wait", BACKUP, "--for=jsonpath={.status.phase}=Completed"];
-    here(&world, &[&done[..], &["--timeout=60s"]].concat()).await?;
+    here(&world, &[&done[..], &[TIMEOUT]].concat()).await?;
     world.update_status().await?;
     world.expect_status("active: ")?;
     println!("the backup has ended: {}", world.status());
@@ -85,7 +86,7 @@ async fn busy(world: &mut World, earlier: PathBuf) -> Result<Shop> {
     let outcome = run(&mut world.juju, &backup).await?;
     ensure!(outcome.status == "completed", "{}", outcome.message);
     let begun = ["wait", BACKUP, "--for=jsonpath={.status.phase}=InProgress"];
-    here(world, &[&begun[..], &["--timeout=60s"]].concat()).await?;
+    here(world, &[&begun[..], &[TIMEOUT]].concat()).await?;
     Ok(shop)
 }
 

@@ -1,6 +1,7 @@
 //! The `run` action.
 
 use serde_json::json;
+use worlds::kubectl::TIMEOUT;
 use worlds::operator;
 use worlds::shop::Shop;
 use worlds::world::{HalfNode, World};
@@ -61,7 +62,7 @@ async fn the_run_action_gives_output_errors_and_time_limits() {
     let follow = "juju run velero-operator/0 run command=\"backup describe slow\"";
     assert!(outcome.message.contains(follow), "{}", outcome.message);
     shop.let_backup_go().await.unwrap();
-    let wait = ["--for=jsonpath={.status.phase}=Completed", "--timeout=60s"];
+    let wait = ["--for=jsonpath={.status.phase}=Completed", TIMEOUT];
     let backup = ["wait", "backups.velero.io/slow"];
     kubectl(&world, &[&backup[..], &wait[..]].concat()).await;
     let describe = json!({"command": "backup describe slow"});

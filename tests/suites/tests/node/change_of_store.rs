@@ -1,5 +1,6 @@
 //! From S3 to Azure and back. The plugin for Azure is the stand-in.
 
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::run_well;
 use worlds::shop::Shop;
 use worlds::store::Store;
@@ -68,7 +69,7 @@ async fn look(world: &World, backup: &str, found: &str) {
     kubectl(world, &["delete", "pod", "-l", "deploy=velero"]).await;
     let backup = format!("backups.velero.io/{backup}");
     let until = format!("--for={found}");
-    kubectl(world, &["wait", &backup, &until, "--timeout=90s"]).await;
+    kubectl(world, &["wait", &backup, &until, TIMEOUT]).await;
 }
 
 async fn restore(world: &mut World, shop: &Shop, backup: &str) {
@@ -126,7 +127,7 @@ async fn a_change_of_store_that_velero_did_not_see_leaves_no_repository_behind()
     world.integrate_with(&azure).await.unwrap();
     kubectl(&world, &["scale", "deployment", "velero", "--replicas=0"]).await;
     let pods = ["wait", "pod", "-l", "deploy=velero"];
-    let gone = ["--for=delete", "--timeout=60s"];
+    let gone = ["--for=delete", TIMEOUT];
     kubectl(&world, &[&pods[..], &gone].concat()).await;
 
     world.juju.remove_application(s3.integrator()).unwrap();

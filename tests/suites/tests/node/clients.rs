@@ -10,6 +10,7 @@ use kube::discovery::ApiResource;
 use kube::{Api, ResourceExt as _};
 use kube_stack::StoredObject;
 use serde_json::{Value, json};
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::APP;
 use worlds::shop::Shop;
 use worlds::world::{HalfNode, World};
@@ -223,14 +224,7 @@ async fn older_ones_go_from_the_store(world: &mut World, before: &str) -> String
     // One more may have begun before the pause.
     let label = "velero-operator/kept-by";
     let good = "--for=jsonpath={.status.phase}=Completed";
-    let wait = [
-        "wait",
-        "backups.velero.io",
-        "-l",
-        label,
-        good,
-        "--timeout=60s",
-    ];
+    let wait = ["wait", "backups.velero.io", "-l", label, good, TIMEOUT];
     kubectl(world, &wait).await;
     world.update_status().await.unwrap();
     let mut governed = all(world, "Backup").await;
@@ -252,7 +246,7 @@ async fn older_ones_go_from_the_store(world: &mut World, before: &str) -> String
             format!("backups.velero.io/{older}"),
             format!("deletebackuprequests.velero.io/{older}-not-kept"),
         ] {
-            let gone = ["wait", &object, "--for=delete", "--timeout=60s"];
+            let gone = ["wait", &object, "--for=delete", TIMEOUT];
             kubectl(world, &gone).await;
         }
         assert_eq!(stored(world, &older).await, []);
@@ -307,7 +301,7 @@ async fn backups_outlive_the_relation(world: &mut World) {
     world.juju.remove_relation(APP, CLIENT).unwrap();
     world.settle().await.unwrap();
     let gone = ["wait", "schedules.velero.io", "--all", "--for=delete"];
-    kubectl(world, &[&gone[..], &["--timeout=60s"]].concat()).await;
+    kubectl(world, &[&gone[..], &[TIMEOUT]].concat()).await;
     let after = all(world, "Backup").await;
     assert_eq!(names(&after), names(&before));
     let owned = after.iter().any(|one| !one.owner_references().is_empty());

@@ -1,10 +1,9 @@
 //! Volumes that can be snapshotted, by a stand-in for a vendor's CSI driver, under real Velero.
 
-use std::time::Duration;
-
 use juju_emulator::ActionOutcome;
-use kube_stack::{Csi, StoredObject, until};
+use kube_stack::{Csi, DEADLINE, StoredObject, until};
 use serde_json::{Value, json};
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::APP;
 use worlds::shop::Shop;
 use worlds::world::World;
@@ -42,15 +41,13 @@ async fn files_in_store(world: &World) -> Vec<StoredObject> {
 /// Velero deletes what it has made of a snapshot once it has ended, and Kubernetes the rest.
 async fn no_snapshot_is_left(csi: &Csi) {
     let none = async || csi.snapshots().unwrap().is_empty();
-    until("the snapshots go", GONE_WITHIN, none).await.unwrap();
+    until("the snapshots go", DEADLINE, none).await.unwrap();
 }
 
 async fn arguments(world: &World, workload: &str) -> String {
     let path = "jsonpath={.spec.template.spec.containers[0].args}";
     kubectl(world, &["get", workload, "-o", path]).await
 }
-
-const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 async fn act(world: &mut World, action: &str, params: Value) -> ActionOutcome {
     let outcome = run_with(world, action, params).await;
@@ -162,13 +159,11 @@ async fn data_mover_waits_for_a_node_of_its_labels() {
     let path = r#"jsonpath={.items[*].status.conditions[?(@.type=="PodScheduled")].reason}"#;
     let mover = ["get", "pods", "-l", "velero.io/data-upload", "-o", path];
     let waits = async || kubectl(&world, &mover).await == "Unschedulable";
-    until("the mover waits", Duration::from_mins(2), waits)
-        .await
-        .unwrap();
+    until("the mover waits", DEADLINE, waits).await.unwrap();
 
     kubectl(&world, &["label", "nodes", "--all", "disk=ssd"]).await;
     let ended = "--for=jsonpath={.status.phase}=Completed";
-    let ended = ["wait", "backups.velero.io/moved", ended, "--timeout=3m"];
+    let ended = ["wait", "backups.velero.io/moved", ended, TIMEOUT];
     kubectl(&world, &ended).await;
     assert_eq!(phase(&world, "dataupload").await, "Completed");
     kubectl(&world, &["label", "nodes", "--all", "disk-"]).await;

@@ -5,7 +5,7 @@ use std::path::Path;
 use juju_emulator::DeployOptions;
 use serde_json::{Value, json};
 use tokio::process::Command;
-use worlds::kubectl::{CRDS_ESTABLISHED, Kubectl};
+use worlds::kubectl::{CRDS_ESTABLISHED, Kubectl, TIMEOUT};
 use worlds::operator::{self, APP};
 use worlds::versions;
 use worlds::world::World;
@@ -90,7 +90,7 @@ async fn install(world: &World) {
     }
     let available = "--for=jsonpath={.status.phase}=Available";
     let location = "backupstoragelocations.velero.io/default";
-    self::kubectl(world, &["wait", location, available, "--timeout=120s"]).await;
+    self::kubectl(world, &["wait", location, available, TIMEOUT]).await;
 }
 
 /// A backup by their server, from beginning to end.
@@ -103,7 +103,7 @@ async fn back_up(world: &World, name: &str) {
     world.apply(&backup).await.unwrap();
     let completed = "--for=jsonpath={.status.phase}=Completed";
     let backup = format!("backups.velero.io/{name}");
-    kubectl(world, &["wait", &backup, completed, "--timeout=120s"]).await;
+    kubectl(world, &["wait", &backup, completed, TIMEOUT]).await;
 }
 
 /// `kind name uid` and spec of what they have.

@@ -1,6 +1,7 @@
 //! Backups in flight survive.
 
 use serde_json::json;
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::{APP, S3};
 use worlds::shop::Shop;
 use worlds::versions;
@@ -104,7 +105,7 @@ async fn restart_of_velero_waits_for_the_backup_that_runs() {
 
     shop.let_backup_go().await.unwrap();
     let done = "--for=jsonpath={.status.phase}=Completed";
-    let wait = ["wait", "backups.velero.io/slow", done, "--timeout=60s"];
+    let wait = ["wait", "backups.velero.io/slow", done, TIMEOUT];
     kubectl(&world, &wait).await;
     world.update_status().await.unwrap();
     world.expect_status("active: ").unwrap();

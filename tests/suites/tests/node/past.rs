@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use juju_emulator::DeployOptions;
 use worlds::documented;
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::{self, APP, S3, run_well};
 use worlds::past::PythonCharm;
 use worlds::shop::Shop;
@@ -67,13 +68,13 @@ async fn connect(world: &mut World, python: &PythonCharm) {
     python.configure_storage(&settings).await.unwrap();
     let here = ["-n", &world.namespace.clone()];
     let waits: [&[&str]; 3] = [
-        &["rollout", "status", "deployment/velero", "--timeout=90s"],
-        &["rollout", "status", "daemonset/node-agent", "--timeout=90s"],
+        &["rollout", "status", "deployment/velero", TIMEOUT],
+        &["rollout", "status", "daemonset/node-agent", TIMEOUT],
         &[
             "wait",
             "backupstoragelocations.velero.io/default",
             "--for=jsonpath={.status.phase}=Available",
-            "--timeout=60s",
+            TIMEOUT,
         ],
     ];
     for wait in waits {

@@ -1,14 +1,12 @@
 //! A namespace that enforces Pod Security's `restricted`. The node agent has no place there, as it mounts folders of
 //! the node, and neither have the pods in which the data of volumes is moved.
 
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::run_well;
 use worlds::shop::Shop;
 use worlds::world::{HalfNode, World};
 
 use super::{kubectl, server_pod};
-
-/// As many starts of the server show a repository that is due for maintenance.
-const MAINTAINED_WITHIN: &str = "--timeout=120s";
 
 async fn restrict(world: &World) {
     let label = "pod-security.kubernetes.io/enforce=restricted";
@@ -61,16 +59,9 @@ async fn repositories_are_maintained_under_restricted() {
     let pod = server_pod(&world).await;
     kubectl(&world, &["delete", &pod]).await;
     let label = "velero.io/repo-name";
-    let made = [
-        "wait",
-        "job",
-        "-l",
-        label,
-        "--for=create",
-        MAINTAINED_WITHIN,
-    ];
+    let made = ["wait", "job", "-l", label, "--for=create", TIMEOUT];
     kubectl(&world, &made).await;
 
     let ended = ["wait", "job", "-l", label, "--for=condition=complete"];
-    kubectl(&world, &[&ended[..], &[MAINTAINED_WITHIN]].concat()).await;
+    kubectl(&world, &[&ended[..], &[TIMEOUT]].concat()).await;
 }

@@ -2,6 +2,7 @@
 
 use juju_emulator::DeployOptions;
 use serde_json::json;
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::{APP, run_well};
 use worlds::shop::Shop;
 use worlds::world::World;
@@ -114,7 +115,7 @@ async fn a_dead_server_does_not_hold_up_removal() {
             "-l",
             "deploy=velero",
             "--for=delete",
-            "--timeout=60s",
+            TIMEOUT,
         ],
     )
     .await;

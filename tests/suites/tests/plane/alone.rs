@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use kube::Api;
 use kube::api::{ListParams, PostParams};
-use kube_stack::ControlPlaneOnly;
+use kube_stack::{ControlPlaneOnly, DEADLINE};
 use serde_json::{from_value, json};
 
 /// Set in the copy of this test that is killed.
@@ -90,7 +90,7 @@ async fn control_plane_ends_with_its_killed_owner() {
     assert!(listens(port));
     victim.kill().unwrap();
     victim.wait().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + DEADLINE;
     while listens(port) {
         assert!(
             Instant::now() < deadline,

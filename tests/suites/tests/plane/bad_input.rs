@@ -1,5 +1,6 @@
 //! What cannot be used: config, data of a relation, commands, a namespace that admits no node agent.
 
+use worlds::kubectl::TIMEOUT;
 use worlds::operator;
 use worlds::plane::{LightWorld, Plane};
 use worlds::stores::no_store;
@@ -67,7 +68,7 @@ async fn a_node_agent_that_the_namespace_does_not_admit_is_explained() {
     .await;
     here(
         &world,
-        &["rollout", "status", "daemonset/node-agent", "--timeout=60s"],
+        &["rollout", "status", "daemonset/node-agent", TIMEOUT],
     )
     .await;
     world.update_status().await.unwrap();

@@ -12,8 +12,8 @@ use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use kube_stack::ControlPlaneOnly;
 use kube_stack::proxy::{Asked, Face, Fault, Kill, Proxy, Refusal, Rule};
+use kube_stack::{ControlPlaneOnly, DEADLINE};
 use serde_json::{from_value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -22,8 +22,6 @@ use worlds::operator;
 
 /// What a client waits for an answer that does not come.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// What comes soon, or not at all.
-const SOON: Duration = Duration::from_secs(20);
 const TESTER: &str = "tester";
 
 /// A control plane, and the token of an account that may do everything in it.
@@ -58,7 +56,7 @@ impl Bench {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        timeout(SOON, allowed).await.unwrap();
+        timeout(DEADLINE, allowed).await.unwrap();
         bench
     }
 
@@ -139,7 +137,7 @@ async fn what_is_not_named_passes_watches_included(
     make(straight, "seen").await.unwrap();
     let seen =
         async { while !matches!(events.try_next().await, Ok(Some(WatchEvent::Added(_)))) {} };
-    timeout(SOON, seen).await.unwrap();
+    timeout(DEADLINE, seen).await.unwrap();
     assert!(is_there(client, "seen").await);
 
     let record = proxy.record();
@@ -221,7 +219,7 @@ async fn a_cut_answer_was_begun_and_what_was_asked_is_done(
 
     proxy.play(vec![Rule::first(Asked::is_watch, Fault::Cut)]);
     let events = maps(client).watch(&WatchParams::default(), "0").await;
-    let event = timeout(SOON, events.unwrap().boxed().try_next())
+    let event = timeout(DEADLINE, events.unwrap().boxed().try_next())
         .await
         .unwrap();
     assert!(!matches!(event, Ok(Some(_))), "{event:?}");
@@ -242,7 +240,7 @@ async fn a_kill_comes_before_or_after_the_deed(proxy: &Proxy, client: &Client, s
             let client = client.clone();
             tokio::spawn(async move { make(&client, name).await })
         };
-        timeout(SOON, killed.notified()).await.unwrap();
+        timeout(DEADLINE, killed.notified()).await.unwrap();
         assert_eq!(is_there(straight, name).await, done);
         assert!(!request.is_finished());
         assert_eq!(proxy.record()[0].answer, None);

@@ -2,8 +2,6 @@
 //!
 //! Invariant: it sends what the real one sends: creates, and merge patches that hold whole lists.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use futures::StreamExt as _;
 use juju_emulator::{Juju, S3Settings};
@@ -11,6 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DynamicObject, Patch, PatchParams, WatchEvent, WatchParams};
 use kube::{Api, Client, ResourceExt as _};
+use kube_stack::DEADLINE;
 use serde_json::{Value, json};
 
 use super::account;
@@ -20,8 +19,6 @@ use super::recordings::{Installation, Release};
 pub const CLI: &str = "velero";
 
 const RELEASE: Release = Release::V1_15;
-/// As long as it waits itself.
-const ESTABLISHED_WITHIN: Duration = Duration::from_mins(1);
 
 /// The CLI with somebody's rights, in one namespace.
 pub struct VeleroCli {
@@ -115,7 +112,7 @@ impl VeleroCli {
             }
             anyhow::Ok(())
         };
-        tokio::time::timeout(ESTABLISHED_WITHIN, watched)
+        tokio::time::timeout(DEADLINE, watched)
             .await
             .context("the CRDs are not established")?
     }

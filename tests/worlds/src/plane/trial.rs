@@ -17,7 +17,7 @@ use super::{LightWorld, Plane};
 use crate::operator::{APP, UNIT};
 
 /// How long controllers may still have to do after a hook.
-const AT_REST_WITHIN: Duration = Duration::from_secs(10);
+const AT_REST_WITHIN: Duration = Duration::from_mins(1);
 /// A world that has looked the same for this long is at rest.
 const REST: Duration = Duration::from_millis(150);
 

@@ -5,10 +5,9 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use kube_stack::{fetch, until};
+use kube_stack::{DEADLINE, fetch, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -21,9 +20,6 @@ const RULES: &str = "rules.yml";
 const LOG: &str = "log";
 /// How often it looks and evaluates, here, in seconds.
 pub const PACE: usize = 1;
-const READY_WITHIN: Duration = Duration::from_secs(20);
-/// Velero tells some things once a minute only.
-const SEEN_WITHIN: Duration = Duration::from_secs(100);
 
 /// It runs as long as this is kept.
 #[derive(Debug)]
@@ -64,7 +60,7 @@ impl Prometheus {
                 None => false,
             }
         };
-        until("Prometheus is ready", READY_WITHIN, listens).await?;
+        until("Prometheus is ready", DEADLINE, listens).await?;
         Ok(Self {
             authority: authority.context("Prometheus says no address")?,
             folder,
@@ -109,7 +105,7 @@ impl Prometheus {
             last = self.ask(query).await.ok();
             last.as_deref().is_some_and(&wanted)
         };
-        let outcome = until(query, SEEN_WITHIN, holds).await;
+        let outcome = until(query, DEADLINE, holds).await;
         let Err(error) = outcome else { return Ok(()) };
         let firing = self.ask("ALERTS").await?;
         Err(error.context(format!("it gives {last:?}; alerts: {firing:#?}")))

@@ -11,6 +11,7 @@ mod schedules;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use worlds::cos;
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::APP;
 use worlds::prometheus::Prometheus;
 use worlds::prometheus::rules::{each, impatient, retimed};
@@ -258,7 +259,7 @@ async fn lose_location(world: &World) {
     world.apply(&location).await.unwrap();
     let judged = "--for=jsonpath={.status.phase}=Unavailable";
     let theirs = format!("backupstoragelocations.velero.io/{THEIRS}");
-    kubectl(world, &["wait", &theirs, judged, "--timeout=60s"]).await;
+    kubectl(world, &["wait", &theirs, judged, TIMEOUT]).await;
 }
 
 async fn mend_location(world: &World) {

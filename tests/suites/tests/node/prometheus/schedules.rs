@@ -1,13 +1,11 @@
 //! Schedules to which something happens, each in a namespace of its own, so that none waits for another's backup.
 
-use std::time::Duration;
-
 use jiff::{Timestamp, tz::TimeZone};
 use kube::ResourceExt as _;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
-use kube_stack::until;
+use kube_stack::{DEADLINE, until};
 use serde_json::{Value, json};
 use worlds::shop::Shop;
 use worlds::world::World;
@@ -22,7 +20,6 @@ const SMALL: [&str; 6] = ["daily", "deleted", "monthly", "never", "paused", "wee
 const SHOPS: [&str; 3] = ["failing", "lacking", "partial"];
 /// Longer than it takes to see the first backup, and shorter than the shops take to open.
 const SOON: &str = "@every 5s";
-const ENDED_WITHIN: Duration = Duration::from_mins(1);
 /// It waits to be let go, and fails as long as nothing is mended.
 const FAILING_HOOK: &str = "while [ ! -e /tmp/go ]; do sleep 0.1; done; [ -e /tmp/well ]";
 
@@ -94,7 +91,7 @@ impl Schedules {
             let before = backups_of(world, name).await.len();
             set(world, name, &json!({"schedule": SOON, "paused": false})).await;
             let made = async || backups_of(world, name).await.len() > before;
-            until("a backup is made", ENDED_WITHIN, made).await.unwrap();
+            until("a backup is made", DEADLINE, made).await.unwrap();
             set(world, name, &json!({"schedule": self.cron(name)})).await;
         }
     }
@@ -140,6 +137,6 @@ pub(super) async fn is_in_phase(world: &World, schedule: &str, phase: &str) {
         last = newest.map(|one| one.data["status"].clone());
         last.as_ref().is_some_and(|status| status["phase"] == phase)
     };
-    let waited = until(&format!("`{schedule}` is {phase}"), ENDED_WITHIN, is).await;
+    let waited = until(&format!("`{schedule}` is {phase}"), DEADLINE, is).await;
     waited.unwrap_or_else(|error| panic!("{error}: {last:#?}"));
 }

@@ -8,9 +8,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use juju_emulator::ActionOutcome;
+use kube_stack::DEADLINE;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::unix::pipe;
@@ -248,10 +248,7 @@ async fn cli_ends_with_a_charm_that_is_killed() {
         killer.kill().unwrap();
         assert_eq!(lines.next_line().await.unwrap(), None);
     };
-    let (outcome, watched) = tokio::join!(
-        run(&mut world, "backup get"),
-        timeout(Duration::from_mins(1), watch)
-    );
+    let (outcome, watched) = tokio::join!(run(&mut world, "backup get"), timeout(DEADLINE, watch));
     assert_eq!(outcome.status, "failed");
     watched.expect("the CLI goes on");
 }

@@ -1,6 +1,6 @@
 //! What an action refuses because its data could not be saved, and what it tells of a Backup's volumes.
 
-use worlds::kubectl::Kubectl;
+use worlds::kubectl::{Kubectl, TIMEOUT};
 use worlds::plane::NODE;
 
 use super::*;
@@ -185,14 +185,7 @@ pub(super) async fn complete(
     saved: &[(&str, &str, &str)],
 ) {
     let object = format!("backups.velero.io/{name}");
-    let wait = [
-        "-n",
-        space,
-        "wait",
-        "--for=create",
-        &object,
-        "--timeout=60s",
-    ];
+    let wait = ["-n", space, "wait", "--for=create", &object, TIMEOUT];
     kubectl.run(&wait).await.unwrap();
     let get = [
         "-n",
@@ -290,12 +283,7 @@ pub(super) async fn open_shop(world: &LightWorld, shop: &str) {
     }
     world.apply(&pod(shop, "cart", "data")).await.unwrap();
     world.apply(&pod(shop, "till", "local")).await.unwrap();
-    let ready = [
-        "pod/cart",
-        "pod/till",
-        "--timeout=60s",
-        "--for=condition=Ready",
-    ];
+    let ready = ["pod/cart", "pod/till", TIMEOUT, "--for=condition=Ready"];
     let wait = [&["-n", shop, "wait"], &ready[..]].concat();
     world.kubectl(&wait).await.unwrap();
 }

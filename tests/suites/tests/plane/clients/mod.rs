@@ -11,6 +11,7 @@ use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, from_value, json};
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::{APP, UNIT};
 use worlds::past::LIGHTKUBE;
 use worlds::plane::{LightWorld, Plane};
@@ -190,7 +191,7 @@ pub(crate) async fn until_none(world: &LightWorld) {
         "schedules.velero.io",
         "--all",
         "--for=delete",
-        "--timeout=60s",
+        TIMEOUT,
     ];
     crate::here(world, &wait).await;
     assert_eq!(schedules(world).await.len(), 0);

@@ -1,14 +1,13 @@
 //! A client that comes back before its Schedule has gone.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Method;
 use juju_emulator::DeployOptions;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use kube_stack::proxy::{Asked, Fault, Kill, Proxy, Rule};
-use kube_stack::until;
+use kube_stack::{DEADLINE, until};
 use serde_json::{Value, json};
 use worlds::operator::APP;
 use worlds::plane::{Plane, Trial};
@@ -32,8 +31,9 @@ async fn until_awaited(proxy: &Proxy) {
         let mut all = record.iter().map(|exchange| &exchange.asked);
         all.any(|asked| is_of_schedules(asked) && asked.is_watch())
     };
-    let limit = Duration::from_secs(20);
-    until("the charm waits", limit, is_awaited).await.unwrap();
+    until("the charm waits", DEADLINE, is_awaited)
+        .await
+        .unwrap();
 }
 
 /// The hook that deletes it waits until it has gone, unless that hook is killed.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt as _;
 use kube::api::ListParams;
+use kube_stack::DEADLINE;
 use serde_json::{Value, json};
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::{self, APP};
 use worlds::plane::{LightWorld, Plane};
 
@@ -68,7 +70,7 @@ async fn definitions_of_others_stay_and_all_of_ours_go() {
         "customresourcedefinitions",
         "--all",
         "--for=condition=Established",
-        "--timeout=60s",
+        TIMEOUT,
     ];
     world.kubectl(&established).await.unwrap();
     let tape = json!({
@@ -145,7 +147,7 @@ async fn objects_in_another_version_keep_the_definitions() {
         "metadata": {"name": "kept", "namespace": "default"},
     });
     // The version is served a moment after it was defined.
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    let deadline = tokio::time::Instant::now() + DEADLINE;
     while let Err(error) = world.apply(&upload).await {
         assert!(tokio::time::Instant::now() < deadline, "{error}");
         tokio::task::yield_now().await;

@@ -1,7 +1,6 @@
 //! Pasts to begin with, and ways to look at what became of them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -9,9 +8,10 @@ use juju_emulator::{DeployOptions, Dialect};
 use kube::api::{ApiResource, DynamicObject, ListParams, PostParams, WatchEvent, WatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
-use kube_stack::Mark;
+use kube_stack::{DEADLINE, Mark};
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::{APP, S3};
 use worlds::past::{CLI, LIGHTKUBE, PythonCharm};
 use worlds::plane::{LightWorld, Plane};
@@ -106,7 +106,7 @@ pub(crate) async fn until_it_serves(world: &LightWorld) {
         }
         panic!("the watch of the locations has ended");
     };
-    timeout(Duration::from_mins(4), judged)
+    timeout(DEADLINE, judged)
         .await
         .expect("the location is not judged");
 }
@@ -130,7 +130,7 @@ pub(crate) async fn until_rolled_out(world: &LightWorld) {
         "rollout",
         "status",
         "deployment/velero",
-        "--timeout=240s",
+        TIMEOUT,
     ];
     world.kubectl(&wait).await.unwrap();
 }

@@ -1,22 +1,19 @@
 //! The cluster: what it refuses, who else is in it, and an API server that is away or sick.
 
-use std::time::Duration;
-
 use juju_emulator::DeployOptions;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
-use kube_stack::ApiEndpoint;
 use kube_stack::proxy::{Asked, Face, Fault, Refusal, Rule};
+use kube_stack::{ApiEndpoint, DEADLINE};
 use serde_json::{Value, json};
+use worlds::kubectl::TIMEOUT;
 use worlds::plane::{LightWorld, Plane};
 
 use super::pods::until_server_is_available;
 use super::table::{Rows, Section};
 use crate::{here, options};
 
-/// As a rule it takes a second.
-const TAKEN_UP_WITHIN: Duration = Duration::from_mins(1);
 /// Nobody listens there.
 const DEAD_PORT: u16 = 1;
 
@@ -69,7 +66,7 @@ pub(crate) async fn pod_security(plane: &Plane) -> Rows {
     rows.take(&world, Section::Velero, "blocked", situation);
     enforce(&world, "privileged").await;
     let made = ["wait", "pods", "-l", "name=node-agent", "--for=create"];
-    here(&world, &[&made[..], &["--timeout=180s"]].concat()).await;
+    here(&world, &[&made[..], &[TIMEOUT]].concat()).await;
     world.update_status().await.unwrap();
     rows.healed(&world);
     world.reset(&["use-node-agent"]).await.unwrap();
@@ -279,9 +276,7 @@ async fn until_secrets_are(wanted: Allowed, world: &LightWorld) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(TAKEN_UP_WITHIN, taken_up)
-        .await
-        .unwrap();
+    tokio::time::timeout(DEADLINE, taken_up).await.unwrap();
 }
 
 pub(crate) async fn unreachable(plane: &Plane) -> Rows {

@@ -3,6 +3,7 @@
 use jiff::{Timestamp, ToSpan as _};
 use juju_emulator::DeployOptions;
 use serde_json::{Value, json};
+use worlds::kubectl::TIMEOUT;
 use worlds::operator::APP;
 use worlds::plane::{Fate, LightWorld, Plane, Verdict};
 
@@ -141,7 +142,7 @@ pub(crate) async fn node_down(plane: &Plane) -> Rows {
 /// Controllers try again by and by.
 pub(super) async fn until_server_is_available(world: &LightWorld) {
     let wait = ["wait", "deployment/velero", "--for=condition=Available"];
-    here(world, &[&wait[..], &["--timeout=120s"]].concat()).await;
+    here(world, &[&wait[..], &[TIMEOUT]].concat()).await;
 }
 
 fn an_hour_ago() -> Timestamp {
