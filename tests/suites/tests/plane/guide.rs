@@ -147,9 +147,9 @@ async fn workspace() -> &'static Path {
         let root = target().join("guide/workspace");
         write(&root, &files);
         let link = root.join(".stack");
-        if !link.exists() {
-            symlink(stack::folder().unwrap(), link).unwrap();
-        }
+        // The folder may be an earlier clone's.
+        let _ = fs::remove_file(&link);
+        symlink(stack::folder().unwrap(), link).unwrap();
         let kit = [&["test", "--lib"], &TOGETHER[..]].concat();
         let kit = cargo(&root, &kit).await;
         assert!(kit.contains("provider_holds_the_contract ... ok"), "{kit}");
