@@ -143,6 +143,59 @@ fn terraform_outputs_are_the_endpoints_of_the_charm() {
     }
 }
 
+/// What may be set in the blocks of the Juju provider that the module has: the same in 1.0.0, 1.5.6 and 2.2.1, by its
+/// reference pages of `juju_application` and `juju_offer`.
+const SETTABLE: [(&str, &[&str]); 3] = [
+    (
+        "juju_application",
+        &[
+            "config",
+            "constraints",
+            "endpoint_bindings",
+            "machines",
+            "model_uuid",
+            "name",
+            "registry_credentials",
+            "resources",
+            "storage_directives",
+            "trust",
+            "units",
+        ],
+    ),
+    ("charm", &["base", "channel", "name", "revision"]),
+    (
+        "juju_offer",
+        &["application_name", "endpoints", "model_uuid", "name"],
+    ),
+];
+
+/// Of any resource.
+const FOR_EACH: &str = "for_each";
+
+#[test]
+fn terraform_module_sets_what_the_juju_provider_knows() {
+    let module: hcl::Body = hcl::from_str(&read("terraform/main.tf")).unwrap();
+    let mut blocks: Vec<_> = module
+        .blocks()
+        .map(|block| (block.labels()[0].as_str(), block.body()))
+        .collect();
+    let nested: Vec<_> = blocks
+        .iter()
+        .flat_map(|(_, body)| body.blocks())
+        .map(|block| (block.identifier(), block.body()))
+        .collect();
+    blocks.extend(nested);
+    for (name, body) in blocks {
+        let known = SETTABLE.iter().find(|(block, _)| *block == name);
+        let (_, known) = known.unwrap_or_else(|| panic!("block `{name}`"));
+        let set = body.attributes().map(hcl::Attribute::key);
+        let unknown: Vec<_> = set
+            .filter(|key| *key != FOR_EACH && !known.contains(key))
+            .collect();
+        assert_eq!(unknown, [""; 0], "`{name}`");
+    }
+}
+
 /// Each variable is used, each that is used is declared, and the charm is trusted.
 #[test]
 fn terraform_module_is_complete() {
