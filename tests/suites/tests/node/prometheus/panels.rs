@@ -47,8 +47,7 @@ pub(super) async fn good_things_happen(watched: &Watched) {
     let [oldest, .., newest] = &daily[..] else {
         panic!("two backups: {daily:?}")
     };
-    // One after the other: each opens the store, and none must find the file of keys while Velero writes it again for
-    // another (velero-io/velero#8524).
+    // One after the other, for the same reason as backups.
     for (kind, backup, done) in [
         ("Restore", newest, "velero_restore_success_total"),
         (
