@@ -29,11 +29,9 @@ use crate::store::Store;
 /// Namespaces of worlds begin so.
 const PREFIX: &str = "world-";
 
-/// Where the shop of a world is, if its test opens one: `shop-` and the name of the world.
+/// Where the shops of a world are, if its test opens some: `shop-` and the name of the world, and what tells several apart
+/// after a `-`.
 const SHOP_PREFIX: &str = "shop-";
-
-/// Where a copy of that is, if its test makes one.
-const COPY_SUFFIX: &str = "-copy";
 
 /// Of these a world takes one or both.
 const HALVES: u32 = 2;
@@ -62,7 +60,8 @@ pub struct World {
 
 /// A half of the node, for a test that leaves alone what is wide as the cluster: CRDs and classes of all kinds.
 ///
-/// Its world is named once, and its shop is in the namespace `shop-` and that name.
+/// Its world is named once, and its shop is in the namespace `shop-` and that name; others are in those that begin so and go
+/// on with a `-`.
 pub struct HalfNode;
 
 impl HalfNode {
@@ -170,16 +169,19 @@ fn live() -> std::sync::MutexGuard<'static, BTreeSet<String>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A namespace of a world that is no more, or of its shop.
+/// A namespace of a world that is no more, or of its shops.
 fn is_left_over(namespace: &str) -> bool {
-    let world = [PREFIX, SHOP_PREFIX]
-        .iter()
-        .find_map(|prefix| namespace.strip_prefix(prefix));
-    let is_gone = |world: &str| {
-        let of_copy = world.strip_suffix(COPY_SUFFIX).unwrap_or(world);
-        !live().contains(of_copy)
+    if let Some(world) = namespace.strip_prefix(PREFIX) {
+        return !live().contains(world);
+    }
+    let Some(shop) = namespace.strip_prefix(SHOP_PREFIX) else {
+        return namespace == SHOP;
     };
-    namespace == SHOP || world.is_some_and(is_gone)
+    let is_of = |world: &String| {
+        let rest = shop.strip_prefix(world.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    !live().iter().any(is_of)
 }
 
 /// Deletes the namespaces of worlds that are no more and their shops, and waits until all are gone.

@@ -55,14 +55,7 @@ enum Part {
 
 /// Each is in many worlds at once and keeps both cores busy by itself: what else runs would be too slow for what it waits
 /// for, be it a hook or Velero's upload.
-const HEAVY: [&str; 6] = [
-    "crash::",
-    "fault::",
-    "integrators::",
-    "many::",
-    "property::",
-    "status::",
-];
+const HEAVY: [&str; 4] = ["crash::", "fault::", "property::", "status::"];
 
 /// The charm that a level takes.
 #[derive(Clone, Copy)]

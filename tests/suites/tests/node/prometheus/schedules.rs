@@ -113,7 +113,7 @@ impl Schedules {
 }
 
 fn namespace(schedule: &str) -> String {
-    format!("shop-{schedule}")
+    format!("shop-prometheus-{schedule}")
 }
 
 /// Changes a Schedule.

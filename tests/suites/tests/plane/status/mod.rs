@@ -108,7 +108,14 @@ async fn statuses_are_all_brought_about_and_listed() {
         cluster::unreachable(&plane).boxed_local(),
         cluster::sick_api_server(&plane).boxed_local(),
     ];
-    let mut rows: Vec<_> = stream::iter(groups).buffered(AT_ONCE).collect().await;
+    let numbered = groups.into_iter().enumerate();
+    let numbered = numbered.map(|(number, rows)| async move { (number, rows.await) });
+    let mut rows: Vec<_> = stream::iter(numbered)
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    rows.sort_by_key(|(number, _)| *number);
+    let mut rows: Vec<_> = rows.into_iter().map(|(_, rows)| rows).collect();
     // Its classes are the whole cluster's.
     rows.push(cluster::not_snapshotted(&plane).await);
     // It takes away the node's room.
