@@ -62,9 +62,10 @@ async fn demo(arguments: Arguments) -> Result<()> {
     };
     let emulator = async { juju_emulator::build_programs() };
     progress.step("build the emulator", emulator).await?;
-    stack.s3().create_bucket(BUCKET).await?;
-
     let mut juju = fresh_model(&stack).await?;
+    // Nobody has a repository in it open any more.
+    Store::S3(stack.s3()).make_bucket(BUCKET).await?;
+
     let mut steps = Steps::default();
     let files = Box::pin(story(&stack, &mut juju, charm, &mut steps)).await?;
 
