@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, StorageClass};
@@ -31,7 +30,6 @@ const KINDS: [&str; 3] = [
     "volumesnapshotcontents",
     "volumesnapshots",
 ];
-const KNOWN_WITHIN: Duration = Duration::from_mins(4);
 
 /// The driver, its volumes and its snapshots.
 #[derive(Debug, Clone)]
@@ -90,7 +88,7 @@ impl Csi {
         wait::until_by(
             driver,
             "the kubelet knows the driver",
-            KNOWN_WITHIN,
+            wait::DEADLINE,
             async || is_known(&client).await.unwrap_or(false),
         )
         .await

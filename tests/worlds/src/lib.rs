@@ -8,6 +8,7 @@ pub mod cos;
 pub mod dice;
 pub mod documented;
 pub mod foreign_charms;
+mod kinds;
 pub mod kubectl;
 pub mod matrix;
 pub mod namespaces;

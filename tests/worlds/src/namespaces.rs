@@ -5,14 +5,13 @@
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
-use kube::discovery::{self, ApiResource, Scope};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::discovery::ApiResource;
 use kube::{Api, Client, ResourceExt as _};
 use kube_stack::{DEADLINE, until};
 use serde_json::json;
 
-/// Velero's kinds.
-const GROUP: &str = "velero.io";
+use crate::kinds;
 
 /// Deletes those of these namespaces that there are, and waits until all are gone.
 pub async fn delete(client: &Client, names: &[String]) -> Result<()> {
@@ -23,7 +22,7 @@ pub async fn delete(client: &Client, names: &[String]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let kinds = kinds(client).await?;
+    let kinds = kinds::of_velero(client).await?;
     for name in names {
         let_go(client, &kinds, name).await?;
     }
@@ -43,27 +42,13 @@ pub(crate) fn is_going<T>(deleted: kube::Result<T>) -> kube::Result<()> {
     }
 }
 
-/// Velero's kinds that are in a namespace; none where it is not installed.
-async fn kinds(client: &Client) -> Result<Vec<ApiResource>> {
-    let groups = client.list_api_groups().await?.groups;
-    if groups.iter().all(|group| group.name != GROUP) {
-        return Ok(Vec::new());
-    }
-    let group = discovery::group(client, GROUP).await?;
-    let all = group.resources_by_stability().into_iter();
-    let in_namespace = all.filter(|(_, capabilities)| capabilities.scope == Scope::Namespaced);
-    Ok(in_namespace.map(|(kind, _)| kind).collect())
-}
-
 /// Takes all finalizers off what Velero has in this namespace. None comes back: an object that is being deleted takes
 /// no new one.
 async fn let_go(client: &Client, kinds: &[ApiResource], namespace: &str) -> Result<()> {
     let none = Patch::Merge(json!({"metadata": {"finalizers": null}}));
     for kind in kinds {
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, kind);
-        // The definition may go meanwhile, and its objects with it.
-        let all = api.list(&ListParams::default()).await;
-        let all = all.map(|list| list.items).unwrap_or_default();
+        let all = kinds::objects(client, kind, namespace).await?;
         for object in all.iter().filter(|one| !one.finalizers().is_empty()) {
             let name = object.name_any();
             is_going(api.delete(&name, &DeleteParams::default()).await)?;

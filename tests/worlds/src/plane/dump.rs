@@ -13,11 +13,12 @@ use base64::engine::general_purpose::STANDARD;
 use juju_emulator::SECRET_CONSUMER;
 use kube::api::{DynamicObject, ListParams, PartialObjectMeta};
 use kube::core::GroupVersionKind;
-use kube::discovery::{self, ApiGroup, ApiResource, Discovery, Scope, verbs};
+use kube::discovery::{ApiResource, Discovery};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
+use crate::kinds::{self, VELERO};
 use crate::operator::APP;
 
 /// Kinds that tell what happened, not what is.
@@ -65,9 +66,6 @@ const RELATION: &str = "velero-operator/relation";
 /// Managers that write what others told them to.
 const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
-/// The group of Velero's own kinds.
-const VELERO: &str = "velero.io";
-
 const CREDENTIAL: (&str, &str) = ("velero-operator/role", "storage-credential");
 
 /// Of the kinds of Kubernetes, those that a charm of ours writes, and what comes of them.
@@ -94,11 +92,11 @@ pub(super) enum Extent {
 pub(super) async fn dump(
     client: &Client,
     extent: Extent,
-    kinds: &Kinds,
+    known: &Kinds,
     namespace: &str,
     model: &str,
 ) -> Result<String> {
-    let mut found = of_namespace(client, extent, kinds, namespace).await?;
+    let mut found = of_namespace(client, extent, known, namespace).await?;
     let mine = format!("velero-operator/model={model}");
     found.extend(
         wide(
@@ -132,51 +130,31 @@ impl Kinds {
         let discovered = async || -> Result<Vec<ApiResource>> {
             let discovery = Discovery::new(client.clone()).exclude(&[VELERO]);
             let discovery = discovery.run_aggregated().await?;
-            Ok(discovery.groups().flat_map(listed).collect())
+            let all = discovery.groups().flat_map(kinds::listed);
+            Ok(all
+                .filter(|one| !HISTORY.contains(&one.kind.as_str()))
+                .collect())
         };
         Ok(self.0.get_or_try_init(discovered).await?)
     }
 }
 
-/// Those of a group that a namespace can have.
-fn listed(group: &ApiGroup) -> Vec<ApiResource> {
-    let resources = group.resources_by_stability().into_iter();
-    let listed = resources.filter(|(resource, capabilities)| {
-        capabilities.scope == Scope::Namespaced
-            && capabilities.supports_operation(verbs::LIST)
-            && !HISTORY.contains(&resource.kind.as_str())
-    });
-    listed.map(|(resource, _)| resource).collect()
-}
-
 async fn of_namespace(
     client: &Client,
     extent: Extent,
-    kinds: &Kinds,
+    known: &Kinds,
     namespace: &str,
 ) -> Result<Vec<DynamicObject>> {
-    let veleros = match discovery::group(client, VELERO).await {
-        Ok(group) => listed(&group),
-        // Not defined now.
-        Err(kube::Error::Discovery(_)) => Vec::new(),
-        Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    let kubernetes = kinds.get(client).await?.iter();
+    let veleros = kinds::of_velero(client).await?;
+    let kubernetes = known.get(client).await?.iter();
     let kubernetes =
         kubernetes.filter(|one| extent == Extent::Whole || CHARMS.contains(&one.kind.as_str()));
     let mut all = Vec::new();
     for resource in kubernetes.chain(&veleros) {
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);
-        let found = match api.list(&ListParams::default()).await {
-            // Its definition has just gone.
-            Err(kube::Error::Api(status)) if status.code == 404 => continue,
-            found => found?,
-        };
+        let found = kinds::objects(client, resource, namespace).await?;
         let kind = resource.kind.as_str();
         all.extend(
             found
-                .items
                 .into_iter()
                 .filter(|one| !is_given(kind, &one.name_any()))
                 .map(|one| typed(one, &resource.api_version, kind)),

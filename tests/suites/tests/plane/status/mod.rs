@@ -110,12 +110,12 @@ async fn statuses_are_all_brought_about_and_listed() {
     ];
     let numbered = groups.into_iter().enumerate();
     let numbered = numbered.map(|(number, rows)| async move { (number, rows.await) });
-    let mut rows: Vec<_> = stream::iter(numbered)
+    let mut numbered: Vec<_> = stream::iter(numbered)
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    rows.sort_by_key(|(number, _)| *number);
-    let mut rows: Vec<_> = rows.into_iter().map(|(_, rows)| rows).collect();
+    numbered.sort_by_key(|(number, _)| *number);
+    let (_, mut rows): (Vec<_>, Vec<_>) = numbered.into_iter().unzip();
     // Its classes are the whole cluster's.
     rows.push(cluster::not_snapshotted(&plane).await);
     // It takes away the node's room.
