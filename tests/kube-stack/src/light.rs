@@ -32,6 +32,7 @@ use super::control_plane::{ControlPlane, Reach};
 use super::layout::{Layout, Ports};
 use super::pki::Pki;
 use super::ports::Claim;
+use super::process::{self, COLLECT_SELDOM};
 use super::{ApiEndpoint, AuditLog, Progress, build, wait};
 
 const READY_WITHIN: Duration = Duration::from_mins(2);
@@ -221,6 +222,7 @@ impl Service {
         starter
             .args(["--pdeathsig", "KILL", "--"])
             .args(command)
+            .envs(COLLECT_SELDOM)
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
@@ -233,7 +235,7 @@ impl Service {
     async fn serves(&self, mut ready: impl AsyncFnMut() -> bool) -> Result<()> {
         let mut ended = false;
         let waited = wait::until(self.name, READY_WITHIN, async || {
-            ended = super::process::Identity::of(self.child.id().cast_signed()).is_none();
+            ended = process::Identity::of(self.child.id().cast_signed()).is_none();
             ended || ready().await
         })
         .await;
