@@ -8,24 +8,9 @@
     reason = "a test may stop at the first surprise, and shows what it has seen"
 )]
 
-mod actions;
-mod azure;
-mod change_of_store;
-mod clients;
-mod config;
-mod csi;
-mod experiments;
-mod foreign;
-mod gcs;
-mod in_flight;
-mod past;
-mod pod_security;
-mod prometheus;
-mod quiet;
-mod removal;
+mod half_node;
 mod stack;
-mod store;
-mod whole_way;
+mod whole_node;
 
 use juju_emulator::ActionOutcome;
 use serde_json::{Map, Value};

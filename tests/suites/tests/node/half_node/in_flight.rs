@@ -7,7 +7,7 @@ use worlds::shop::Shop;
 use worlds::versions;
 use worlds::world::{HalfNode, World};
 
-use super::{kubectl, run_with, server_pod};
+use crate::{kubectl, run_with, server_pod};
 
 /// As if another release of the charm had applied what is there.
 async fn applied_by_an_earlier_charm(world: &World) {

@@ -18,7 +18,7 @@ use worlds::prometheus::rules::{each, impatient, retimed};
 use worlds::world::{HalfNode, World};
 
 use self::schedules::{Schedules, is_in_phase, set};
-use super::kubectl;
+use crate::kubectl;
 
 const PATIENCE: &str = "2s";
 const HOUR: i64 = 3600;

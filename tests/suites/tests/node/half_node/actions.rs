@@ -6,7 +6,7 @@ use worlds::operator;
 use worlds::shop::Shop;
 use worlds::world::{HalfNode, World};
 
-use super::{kubectl, run_with};
+use crate::{kubectl, run_with};
 
 async fn refusal(world: &mut World, command: &str) -> String {
     let refusal = operator::run_refused(&mut world.juju, command);

@@ -5,8 +5,8 @@ use worlds::operator::{AZURE, run_well};
 use worlds::store::Store;
 use worlds::world::{HalfNode, World};
 
-use super::store::{Fault, dead, explained_and_healed};
-use super::{kubectl, server_pod};
+use super::{Fault, dead, explained_and_healed};
+use crate::{kubectl, server_pod};
 
 /// The name of the Secret that the location points at, and the key in it.
 async fn credential(world: &World) -> (String, String) {

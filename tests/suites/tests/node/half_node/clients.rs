@@ -15,7 +15,7 @@ use worlds::operator::APP;
 use worlds::shop::Shop;
 use worlds::world::{HalfNode, World};
 
-use super::{kubectl, run_with};
+use crate::{kubectl, run_with};
 
 const CLIENT: &str = "till";
 const ENDPOINT: (&str, &str) = ("velero-backup-config", "velero_backup_config");

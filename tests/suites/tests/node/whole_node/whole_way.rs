@@ -10,7 +10,7 @@ use worlds::stores::no_store;
 use worlds::versions;
 use worlds::world::World;
 
-use super::kubectl;
+use crate::kubectl;
 
 #[tokio::test]
 async fn one_backup_lost_and_restored() {

@@ -1,40 +1,14 @@
-//! Stores and integrators, good and bad.
+//! A store of S3 that refuses, that is not there, and that says nothing.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::net::TcpListener;
-use worlds::foreign_charms;
-use worlds::operator::APP;
 use worlds::store::Store;
 use worlds::world::{HalfNode, World};
 
-use super::kubectl;
-
-/// What an integrator may offer wrongly, and what the status says then.
-pub(super) struct Fault {
-    option: &'static str,
-    wrong: String,
-    right: String,
-    reason: [&'static str; 2],
-}
-
-impl Fault {
-    pub(super) fn new(
-        option: &'static str,
-        wrong: &str,
-        right: &str,
-        reason: [&'static str; 2],
-    ) -> Self {
-        let (wrong, right) = (wrong.to_owned(), right.to_owned());
-        Self {
-            option,
-            wrong,
-            right,
-            reason,
-        }
-    }
-}
+use super::{Fault, dead, explained_and_healed};
+use crate::kubectl;
 
 #[tokio::test]
 async fn a_store_that_does_not_work_is_explained_and_heals() {
@@ -60,35 +34,6 @@ async fn a_store_that_does_not_work_is_explained_and_heals() {
     let faults = [key, bucket, endpoint];
     explained_and_healed(&mut world, &Store::S3(store), &faults).await;
     silence_is_explained_and_heals(&mut world).await;
-}
-
-pub(super) fn dead(world: &World) -> String {
-    format!("http://{}:1", world.stack.host_ip())
-}
-
-pub(super) async fn explained_and_healed(world: &mut World, store: &Store, faults: &[Fault]) {
-    let integrator = store.integrator();
-    let offer = async |world: &mut World, option: &str, value: &str| {
-        world.juju.config(integrator, &[(option, value)]).unwrap();
-        world.settle().await.unwrap();
-    };
-    let bucket = world.bucket.clone();
-    store.deploy_integrator(&mut world.juju, &bucket).unwrap();
-    let first = &faults[0];
-    offer(world, first.option, &first.wrong).await;
-    world.juju.integrate(APP, integrator).unwrap();
-    for fault in faults {
-        offer(world, fault.option, &fault.wrong).await;
-        world.expect_in_status("blocked: ", &fault.reason).unwrap();
-        let status = world.status();
-        // An id of the request or a time would make it differ at every try.
-        assert!(!status.to_lowercase().contains("requestid"), "{status}");
-        if fault.option.ends_with("key") {
-            assert!(!status.contains(&fault.wrong), "{status}");
-        }
-        offer(world, fault.option, &fault.right).await;
-        world.expect_status("active: ").unwrap();
-    }
 }
 
 /// A store that takes connections and never answers is reported after two minutes: Velero asks one store after
@@ -138,34 +83,4 @@ async fn silence_is_explained_and_heals(world: &mut World) {
         &["delete", "backupstoragelocations.velero.io", "theirs"],
     )
     .await;
-}
-
-/// The other end is not ours: a charm on `ops`, with the library that the real integrators use.
-#[tokio::test]
-async fn the_integrators_own_library_connects_us() {
-    let mut world = HalfNode::deployed("real-library").await.unwrap();
-    let settings = world.settings();
-    let provider = "object-storage";
-    foreign_charms::deploy_s3_provider(&mut world.juju, provider, &settings)
-        .await
-        .unwrap();
-    world.juju.settle().await.unwrap();
-
-    world
-        .juju
-        .integrate(APP, "object-storage:s3-credentials")
-        .unwrap();
-    world.juju.settle().await.unwrap();
-    world.expect_status("active: ").unwrap();
-    let spec = world.location().await.unwrap().unwrap();
-    assert_eq!(spec["objectStorage"]["bucket"], json!(world.bucket));
-
-    for (key, status) in [
-        ("wrong", "blocked: correct the secret key"),
-        (settings.secret_key.as_str(), "active: "),
-    ] {
-        world.juju.config(provider, &[("secret-key", key)]).unwrap();
-        world.juju.settle().await.unwrap();
-        world.expect_in_status(status, &[]).unwrap();
-    }
 }

@@ -7,7 +7,7 @@ use worlds::operator::{APP, run_well};
 use worlds::shop::Shop;
 use worlds::world::World;
 
-use super::{kubectl, run_with};
+use crate::{kubectl, run_with};
 
 /// `kind namespace/name` of every object in the cluster that does not come and go on its own.
 async fn everything(world: &World) -> Vec<String> {

@@ -6,7 +6,7 @@ use serde_json::json;
 use worlds::stores;
 use worlds::world::{HalfNode, World};
 
-use super::{kubectl, writes};
+use crate::{kubectl, writes};
 
 #[tokio::test]
 async fn quiet_hook_writes_nothing() {

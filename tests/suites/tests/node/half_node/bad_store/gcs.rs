@@ -3,7 +3,7 @@
 use worlds::store::Store;
 use worlds::world::HalfNode;
 
-use super::store::{Fault, explained_and_healed};
+use super::{Fault, explained_and_healed};
 
 #[tokio::test]
 async fn a_store_at_google_is_explained_and_heals() {

@@ -11,7 +11,7 @@ use worlds::stores::no_store;
 use worlds::versions;
 use worlds::world::{HalfNode, World};
 
-use super::{kubectl, run_with};
+use crate::{kubectl, run_with};
 
 #[tokio::test]
 async fn an_image_that_cannot_be_pulled_is_named() {

@@ -8,7 +8,7 @@ use worlds::operator::APP;
 use worlds::shop::Shop;
 use worlds::world::World;
 
-use super::{kubectl, run_with};
+use crate::{kubectl, run_with};
 
 /// What a cluster's administrator makes so that volumes of a driver are snapshotted.
 fn snapshot_class(name: &str, driver: &str) -> Value {

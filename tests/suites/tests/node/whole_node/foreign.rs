@@ -10,7 +10,7 @@ use worlds::operator::{self, APP};
 use worlds::versions;
 use worlds::world::World;
 
-use super::{kubectl, writes};
+use crate::{kubectl, writes};
 
 const ACCOUNT: &str = "shop-velero-server";
 const SERVER: &str = "shop-velero";

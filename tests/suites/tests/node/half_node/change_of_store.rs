@@ -6,7 +6,7 @@ use worlds::shop::Shop;
 use worlds::store::Store;
 use worlds::world::{HalfNode, World};
 
-use super::kubectl;
+use crate::kubectl;
 
 /// Which pods the server has had so far, and which the node agent has.
 async fn pods(world: &World) -> (u32, String) {

@@ -6,7 +6,7 @@ use worlds::operator::run_well;
 use worlds::shop::Shop;
 use worlds::world::{HalfNode, World};
 
-use super::{kubectl, server_pod};
+use crate::{kubectl, server_pod};
 
 async fn restrict(world: &World) {
     let label = "pod-security.kubernetes.io/enforce=restricted";
