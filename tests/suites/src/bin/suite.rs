@@ -53,9 +53,13 @@ enum Part {
     Heavy,
 }
 
-/// Each is in many worlds at once and keeps both cores busy by itself: what else runs would be too slow for what it waits
-/// for, be it a hook or Velero's upload.
+/// Each is in many worlds at once and keeps both cores busy by itself: they come last, when the node is at its tests that
+/// need all of it and mostly wait.
 const HEAVY: [&str; 4] = ["crash::", "fault::", "property::", "status::"];
+
+/// Worlds wait for hooks, and those for controllers: as many threads as cores would leave a fifth of them idle.
+const THREADS_LIGHT: &str = "--test-threads=3";
+const THREADS_HEAVY: &str = "--test-threads=2";
 
 /// The charm that a level takes.
 #[derive(Clone, Copy)]
@@ -81,58 +85,53 @@ enum Share {
     Rest,
 }
 
-/// The lanes of a stage are run at the same time, and a stage when those before have ended.
-const STAGES: [&[Lane]; 2] = [
-    &[
-        Lane {
-            levels: &[Level {
-                name: "node",
-                // Five of them if the charm that ships is still to be built.
-                budget: Duration::from_mins(30),
-                tests: Tests::Program("node", Part::All),
-                charm: Charm::Release,
-            }],
-            share: Share::First,
-        },
-        Lane {
-            levels: &[
-                Level {
-                    name: "unit tests",
-                    budget: Duration::from_mins(6),
-                    tests: Tests::Units,
-                    charm: Charm::Dev,
-                },
-                Level {
-                    name: "documentation",
-                    budget: Duration::from_mins(2),
-                    tests: Tests::Examples,
-                    charm: Charm::Dev,
-                },
-                Level {
-                    name: "Juju emulator",
-                    budget: Duration::from_mins(4),
-                    tests: Tests::Program("emulator", Part::All),
-                    charm: Charm::Dev,
-                },
-                Level {
-                    name: "control plane",
-                    budget: Duration::from_mins(20),
-                    tests: Tests::Program("plane", Part::Light),
-                    charm: Charm::Dev,
-                },
-            ],
-            share: Share::Rest,
-        },
-    ],
-    &[Lane {
+/// They run at the same time.
+const LANES: [Lane; 2] = [
+    Lane {
         levels: &[Level {
-            name: "heavy planes",
-            budget: Duration::from_mins(15),
-            tests: Tests::Program("plane", Part::Heavy),
-            charm: Charm::Dev,
+            name: "node",
+            // Five of them if the charm that ships is still to be built.
+            budget: Duration::from_mins(30),
+            tests: Tests::Program("node", Part::All),
+            charm: Charm::Release,
         }],
         share: Share::First,
-    }],
+    },
+    Lane {
+        levels: &[
+            Level {
+                name: "unit tests",
+                budget: Duration::from_mins(6),
+                tests: Tests::Units,
+                charm: Charm::Dev,
+            },
+            Level {
+                name: "documentation",
+                budget: Duration::from_mins(2),
+                tests: Tests::Examples,
+                charm: Charm::Dev,
+            },
+            Level {
+                name: "Juju emulator",
+                budget: Duration::from_mins(4),
+                tests: Tests::Program("emulator", Part::All),
+                charm: Charm::Dev,
+            },
+            Level {
+                name: "control plane",
+                budget: Duration::from_mins(20),
+                tests: Tests::Program("plane", Part::Light),
+                charm: Charm::Dev,
+            },
+            Level {
+                name: "heavy planes",
+                budget: Duration::from_mins(15),
+                tests: Tests::Program("plane", Part::Heavy),
+                charm: Charm::Dev,
+            },
+        ],
+        share: Share::Rest,
+    },
 ];
 
 /// Runs all tests of the workspace on the stack.
@@ -158,11 +157,11 @@ impl Tests {
         match part {
             Part::All => {}
             Part::Light => {
-                arguments.push("--");
+                arguments.extend(["--", THREADS_LIGHT]);
                 arguments.extend(HEAVY.iter().flat_map(|topic| ["--skip", topic]));
             }
             Part::Heavy => {
-                arguments.extend(["--", "--test-threads=1"]);
+                arguments.extend(["--", THREADS_HEAVY]);
                 arguments.extend(HEAVY);
             }
         }
@@ -264,11 +263,9 @@ async fn test(
     times
         .take("stack up", Some(BUDGET_UP), Stack::up(progress))
         .await?;
-    let (mut failed, log) = (Vec::new(), RefCell::new((times, counts)));
-    for lanes in STAGES {
-        let lanes = lanes.iter().map(|lane| lane.run(instead, &log));
-        failed.extend(try_join_all(lanes).await?.into_iter().flatten());
-    }
+    let log = RefCell::new((times, counts));
+    let lanes = LANES.iter().map(|lane| lane.run(instead, &log));
+    let failed = try_join_all(lanes).await?.concat();
     if !failed.is_empty() {
         bail!("cargo test failed: {}", failed.join(", "));
     }
@@ -429,8 +426,7 @@ mod tests {
             names.collect::<std::collections::BTreeSet<_>>()
         };
         let programs = listed(&tests.join("suites/tests"));
-        let lanes = STAGES.into_iter().flatten();
-        let levels = lanes.flat_map(|lane| lane.levels);
+        let levels = LANES.iter().flat_map(|lane| lane.levels);
         let on_levels = levels.filter_map(|level| match level.tests {
             Tests::Program(program, part) => Some((program.to_owned(), part)),
             Tests::Units | Tests::Examples => None,
@@ -450,13 +446,16 @@ mod tests {
     }
 
     #[test]
-    fn heavy_ones_run_alone() {
+    fn heavy_ones_come_last() {
         let is_heavy = |level: &Level| matches!(level.tests, Tests::Program(_, Part::Heavy));
-        for lanes in STAGES {
-            let levels: Vec<_> = lanes.iter().flat_map(|lane| lane.levels).collect();
-            let alone = levels.len() == 1;
-            assert!(alone || !levels.into_iter().any(is_heavy));
-        }
+        let found = LANES.iter().filter(|lane| lane.levels.iter().any(is_heavy));
+        let lanes: Vec<_> = found.collect();
+        let [lane] = lanes.as_slice() else {
+            panic!("not in one lane");
+        };
+        let number = lane.levels.iter().filter(|level| is_heavy(level)).count();
+        assert_eq!(number, 1);
+        assert!(lane.levels.last().is_some_and(is_heavy));
     }
 
     #[test]
