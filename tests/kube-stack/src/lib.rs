@@ -52,6 +52,7 @@ pub use gcs::GcsStore;
 pub use guests::Guests;
 pub use light::ControlPlaneOnly;
 pub use plain_http::fetch;
+pub use process::COLLECT_SELDOM;
 pub use progress::Progress;
 pub use registry::{Image, ImageRoot};
 pub use s3::S3Store;

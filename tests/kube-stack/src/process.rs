@@ -19,8 +19,9 @@ use super::wait::until;
 
 const GONE_WITHIN: Duration = Duration::from_mins(1);
 
-/// For the stack's Go programs: memory is there, processors are what is short. An API server takes a fifth less of them.
-pub(super) const COLLECT_SELDOM: [(&str, &str); 2] = [("GOGC", "400"), ("GOMEMLIMIT", "1GiB")];
+/// The environment of Go programs where memory is there and processors are short: an API server takes a fifth less of
+/// them, kubectl and `promtool` a fourth.
+pub const COLLECT_SELDOM: [(&str, &str); 2] = [("GOGC", "400"), ("GOMEMLIMIT", "1GiB")];
 
 /// Which process it is, for good.
 #[derive(Debug, Clone, PartialEq, Eq)]

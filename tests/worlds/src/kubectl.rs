@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
-use kube_stack::{ControlPlaneOnly, Stack};
+use kube_stack::{COLLECT_SELDOM, ControlPlaneOnly, Stack};
 use tokio::io::AsyncWriteExt as _;
 
 /// Ends a wait that was in vain: what comes within seconds on a quiet machine may take minutes next to other tests.
@@ -57,6 +57,7 @@ impl Kubectl {
     /// As [`Kubectl::run`], with something on its standard input.
     pub async fn run_on(&self, arguments: &[&str], input: &str) -> Result<String> {
         let mut child = tokio::process::Command::new(&self.program)
+            .envs(COLLECT_SELDOM)
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
             .args(arguments)

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail};
-use kube_stack::{Cache, Entry, Progress, key};
+use kube_stack::{COLLECT_SELDOM, Cache, Entry, Progress, key};
 use tokio::process::Command;
 
 pub use server::{PACE, Prometheus};
@@ -57,6 +57,7 @@ async fn unpack(folder: &Path) -> Result<()> {
 async fn run(program: &str, arguments: &[&str], folder: &Path) -> Result<()> {
     let output = Command::new(program)
         .args(arguments)
+        .envs(COLLECT_SELDOM)
         .current_dir(folder)
         .stdin(Stdio::null())
         .output()

@@ -1,4 +1,4 @@
-//! The alert rules on series that Prometheus has scraped of a real Velero (`node/prometheus`), while hours pass.
+//! The alert rules on series that Prometheus has scraped of a real Velero (`node/half_node/alerting`), while hours pass.
 //!
 //! The rules are those that the charm makes where the same Schedules and Backups are. From some moment on, nothing
 //! changes any more: what takes hours is seen without waiting for it.
