@@ -63,6 +63,11 @@ pub(crate) fn provider(location: &DynamicObject) -> Option<&str> {
     location.data.pointer("/spec/provider")?.as_str()
 }
 
+/// The Secret that it names.
+pub(crate) fn credential(location: &DynamicObject) -> Option<&str> {
+    location.data.pointer("/spec/credential/name")?.as_str()
+}
+
 /// Velero writes nothing into it, and deletes nothing.
 pub(crate) fn is_read_only(location: &DynamicObject) -> bool {
     location

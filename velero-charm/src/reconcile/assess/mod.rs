@@ -323,7 +323,10 @@ fn judged(
             PartHealth::Bad(silence(running))
         }
         Some(Phase::Available) => PartHealth::Good,
-        Some(Phase::Unavailable) if may_be_overtaken(&verdict, wanted, now) => {
+        Some(Phase::Unavailable)
+            if may_be_overtaken(&verdict, wanted, now)
+                || has_yet_to_see_credential(&verdict, live, now) =>
+        {
             PartHealth::Pending("Velero to check the object store".into())
         }
         Some(Phase::Unavailable) => {
@@ -382,6 +385,15 @@ fn may_be_overtaken(verdict: &Verdict, wanted: &Judged, now: Timestamp) -> bool 
         // Clocks may differ; one that is ahead must not make us wait.
         !age.is_negative() && age < OVERTAKEN
     })
+}
+
+/// Velero reads Secrets out of a cache, which may lag behind the location that names a new one. It finds that at its next
+/// check, within a minute.
+fn has_yet_to_see_credential(verdict: &Verdict, live: &DynamicObject, now: Timestamp) -> bool {
+    let is_missed = location::credential(live)
+        .is_some_and(|name| verdict.message.contains(&format!("\"{name}\" not found")));
+    let changed = changed_at(live);
+    is_missed && changed.is_some_and(|changed| now.duration_since(changed) < PATIENCE)
 }
 
 /// Velero checks a location every minute unless the location says otherwise.

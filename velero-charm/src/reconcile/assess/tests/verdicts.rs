@@ -71,6 +71,21 @@ fn a_bad_verdict_right_after_a_change_may_still_be_on_what_was_there_before() {
 }
 
 #[test]
+fn a_new_credential_that_velero_has_yet_to_see_is_waited_for() {
+    let told = |missed: &str, changed: &str| {
+        let mut live = location("Unavailable", "2026-01-01T10:00:02Z", changed);
+        live.data["spec"] = json!({"credential": {"name": "ours", "key": "cloud"}});
+        let message = format!("unable to get key for secret: Secret {missed:?} not found");
+        live.data["status"]["message"] = message.into();
+        location_of(live, Judged::Yes)
+    };
+    assert!(is_pending(&told("ours", STARTED)));
+    assert!(!is_pending(&told("theirs", STARTED)));
+    let long_ago = "2026-01-01T09:00:00Z";
+    assert!(!is_pending(&told("ours", long_ago)), "it looked again");
+}
+
+#[test]
 fn the_other_locations_are_named_when_a_store_says_nothing() {
     let live = location("Available", "2026-01-01T09:00:00Z", STARTED);
     let mut running = running(

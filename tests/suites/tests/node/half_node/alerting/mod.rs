@@ -98,7 +98,9 @@ impl Watched {
     }
 
     async fn sees(&self, query: &str) {
-        self.prometheus.sees(query).await.unwrap();
+        if let Err(error) = self.prometheus.sees(query).await {
+            panic!("{error:#}\n{}", troubles(&self.world).await);
+        }
     }
 
     async fn no_longer_sees(&self, query: &str) {
@@ -127,6 +129,16 @@ impl Watched {
         let series = format!("ALERTS{{alertname={alert:?},schedule={schedule:?}}}");
         self.no_longer_sees(&series).await;
     }
+}
+
+/// What Velero's server has to say of what was asked of it.
+async fn troubles(world: &World) -> String {
+    let log = kubectl(world, &["logs", "deployment/velero"]).await;
+    let is_told = |line: &&str| line.contains("level=error") || line.contains("level=warning");
+    let lines = log.lines().filter(is_told).collect::<Vec<_>>().join("\n");
+    let kinds = "restores.velero.io,deletebackuprequests.velero.io,backuprepositories.velero.io";
+    let objects = kubectl(world, &["get", kinds, "-o", "yaml"]).await;
+    format!("{lines}\n{objects}")
 }
 
 fn alarm(state: &str, (alert, schedule): (&str, &str)) -> String {
