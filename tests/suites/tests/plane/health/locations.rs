@@ -1,12 +1,19 @@
 //! Locations: whose is the default, what Velero says in words of its own, and what it says nothing of.
 
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::ApiResource;
+use kube_stack::{DEADLINE, until};
 use serde_json::{Value, json};
-use worlds::plane::{LightWorld, Plane};
+use tokio::time::{Duration, sleep};
+use worlds::plane::{LightWorld, Plane, Verdict};
 
 use super::written_by_a_quiet_hook;
 use crate::{here, node_in_amazon, writes};
 
 const KIND: &str = "backupstoragelocations.velero.io";
+/// Velero's cache is behind for as long, which is enough for a hook to take the first word for the last.
+const LAG: Duration = Duration::from_secs(1);
 const STAYS: &str = "Backups go to location `theirs` unless they name another";
 
 async fn default_of(world: &LightWorld, name: &str) -> Option<bool> {
@@ -141,5 +148,57 @@ async fn labels_of_a_location_are_put_back_without_a_verdict() {
         written_by_a_quiet_hook(&mut world).await,
         Vec::<String>::new()
     );
+    world.expect_status("active: ").unwrap();
+}
+
+fn locations(world: &LightWorld) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("velero.io", "v1", "BackupStorageLocation");
+    let kind = ApiResource::from_gvk(&kind);
+    Api::namespaced_with(world.client(), &world.namespace, &kind)
+}
+
+async fn credential(locations: &Api<DynamicObject>) -> String {
+    let live = locations.get("default").await.unwrap();
+    let name = live.data["spec"]["credential"]["name"].as_str();
+    name.unwrap().to_owned()
+}
+
+/// What Velero says while its cache lags: the Secret that the location names now is not there yet, and then it is.
+async fn look_too_early_and_again(locations: Api<DynamicObject>, old: String) {
+    let mut new = old.clone();
+    let is_another = async || {
+        new = credential(&locations).await;
+        new != old
+    };
+    let what = "the location names another Secret";
+    until(what, DEADLINE, is_another).await.unwrap();
+    let missed = format!("unable to get key for secret: Secret {new:?} not found");
+    // Without a time, as if the change was long enough ago for this to be no verdict on what was there before.
+    let looks = [
+        ("Unavailable", missed, LAG),
+        ("Available", String::new(), Duration::ZERO),
+    ];
+    for (phase, message, lasts) in looks {
+        let said = json!({"phase": phase, "message": message, "lastValidationTime": null});
+        let said = Patch::Merge(json!({"status": said}));
+        let how = PatchParams::default();
+        locations.patch("default", &how, &said).await.unwrap();
+        sleep(lasts).await;
+    }
+}
+
+#[tokio::test]
+async fn credential_that_velero_has_yet_to_see_is_waited_for() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "lagging").await.unwrap();
+    let bucket = world.bucket.clone();
+    world.let_bucket(&bucket, Verdict::Never).await.unwrap();
+    let locations = locations(&world);
+    let old = credential(&locations).await;
+
+    let velero = look_too_early_and_again(locations, old);
+    let (rotated, ()) = tokio::join!(world.offer("secret-key", "another"), velero);
+
+    rotated.unwrap();
     world.expect_status("active: ").unwrap();
 }
