@@ -1,7 +1,7 @@
 //! Tests that leave alone what is wide as the cluster: two run at a time.
 //!
-//! They come before those of the whole node, which so waits for the last of these once. Each of the longest is among the
-//! first by its name, as the test harness takes them in the order of their names.
+//! They come before those of the whole node, which is waited for only once that way. The longest are among the first by
+//! their names: the test harness takes them in that order.
 
 mod actions;
 mod alerting;
