@@ -233,12 +233,16 @@ impl CharmedModel {
         format!("system:serviceaccount:{}:{APP}", self.namespace)
     }
 
+    /// Velero's own objects of a kind in the model's namespace.
+    #[must_use]
+    pub fn velero_objects(&self, kind: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", kind));
+        Api::namespaced_with(self.client(), &self.namespace, &resource)
+    }
+
     /// One of Velero's own objects in the model's namespace.
     pub async fn velero_object(&self, kind: &str, name: &str) -> Result<Option<DynamicObject>> {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", kind));
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.client(), &self.namespace, &resource);
-        match api.get(name).await {
+        match self.velero_objects(kind).get(name).await {
             Ok(object) => Ok(Some(object)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(error) => Err(error.into()),

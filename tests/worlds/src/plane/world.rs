@@ -7,10 +7,7 @@ use std::ops::{Deref, DerefMut};
 
 use anyhow::Result;
 use juju_emulator::{DeployOptions, S3Settings};
-use kube::Api;
-use kube::api::{DynamicObject, PostParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::ApiResource;
+use kube::api::PostParams;
 use kube_stack::ApiEndpoint;
 use serde_json::{from_value, json};
 
@@ -91,16 +88,14 @@ impl LightWorld {
             ("Backup", json!({}), json!([])),
             ("Restore", json!({"backupName": "left"}), held),
         ] {
-            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", kind));
-            let api: Api<DynamicObject> =
-                Api::namespaced_with(self.client(), &self.namespace, &resource);
             let object = from_value(json!({
                 "apiVersion": "velero.io/v1",
                 "kind": kind,
                 "metadata": {"name": "left", "finalizers": finalizers},
                 "spec": spec,
             }))?;
-            api.create(&PostParams::default(), &object).await?;
+            let objects = self.velero_objects(kind);
+            objects.create(&PostParams::default(), &object).await?;
         }
         Ok(())
     }

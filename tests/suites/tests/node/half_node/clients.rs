@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use futures::StreamExt as _;
 use juju_emulator::ActionOutcome;
+use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ListParams, WatchEvent, WatchParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::ApiResource;
-use kube::{Api, ResourceExt as _};
 use kube_stack::StoredObject;
 use serde_json::{Value, json};
 use worlds::kubectl::TIMEOUT;
@@ -46,14 +44,14 @@ const OPTIONS: &[(&str, &str)] = &[
     ("volume-snapshots", "false"),
 ];
 
-fn api(world: &World, kind: &str) -> Api<DynamicObject> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", kind));
-    Api::namespaced_with(world.client(), &world.namespace, &resource)
-}
-
 async fn all(world: &World, kind: &str) -> Vec<DynamicObject> {
     let everything = ListParams::default();
-    api(world, kind).list(&everything).await.unwrap().items
+    world
+        .velero_objects(kind)
+        .list(&everything)
+        .await
+        .unwrap()
+        .items
 }
 
 fn names(objects: &[DynamicObject]) -> BTreeSet<String> {
@@ -92,7 +90,7 @@ async fn resume(world: &mut World) {
 /// The Backups that have ended so, once there are as many.
 async fn ended(world: &World, phase: &str, number: usize) -> Vec<DynamicObject> {
     let (every, from_the_first) = (WatchParams::default(), "0");
-    let backups = api(world, "Backup");
+    let backups = world.velero_objects("Backup");
     let events = backups.watch(&every, from_the_first).await.unwrap();
     let mut events = events.boxed();
     let mut found = Vec::<DynamicObject>::new();

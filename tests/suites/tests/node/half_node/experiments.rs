@@ -5,20 +5,9 @@ use std::time::Instant;
 
 use futures::StreamExt as _;
 use kube::api::{DynamicObject, Patch, PatchParams, WatchEvent, WatchParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::ApiResource;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use worlds::world::{HalfNode, World};
-
-fn locations(world: &World) -> Api<DynamicObject> {
-    let gvk = GroupVersionKind::gvk("velero.io", "v1", "BackupStorageLocation");
-    Api::namespaced_with(
-        world.client(),
-        &world.namespace,
-        &ApiResource::from_gvk(&gvk),
-    )
-}
 
 /// A location in the stack's store, in a bucket that is not there.
 fn location(world: &World, more: &Value) -> Value {
@@ -68,7 +57,7 @@ async fn verdict(api: &Api<DynamicObject>, after: &DynamicObject, said: &str) ->
 #[tokio::test]
 async fn ownership_and_verdicts_are_as_relied_on() {
     let world = HalfNode::connected("experiments").await.unwrap();
-    let api = locations(&world);
+    let api = world.velero_objects("BackupStorageLocation");
 
     // A field that is left out of an apply goes, if it was ours; one of somebody else's stays.
     let bare = location(&world, &json!({}));

@@ -6,10 +6,8 @@
 mod library;
 mod returning;
 
+use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::ApiResource;
-use kube::{Api, ResourceExt as _};
 use serde_json::{Value, from_value, json};
 use worlds::kubectl::TIMEOUT;
 use worlds::operator::{APP, UNIT};
@@ -21,15 +19,15 @@ use crate::writes;
 pub(crate) const ENDPOINT: (&str, &str) = ("velero-backup-config", "velero_backup_config");
 pub(crate) const NEWER: (&str, &str) = ("backup", "k8s_backup_target");
 
-fn api(world: &LightWorld, kind: &str) -> Api<DynamicObject> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", kind));
-    Api::namespaced_with(world.client(), &world.namespace, &resource)
-}
-
 /// Without those that the garbage collector has yet to let go.
 async fn schedules(world: &LightWorld) -> Vec<DynamicObject> {
     let all = ListParams::default();
-    let mut found = api(world, "Schedule").list(&all).await.unwrap().items;
+    let mut found = world
+        .velero_objects("Schedule")
+        .list(&all)
+        .await
+        .unwrap()
+        .items;
     found.retain(|schedule| schedule.metadata.deletion_timestamp.is_none());
     found
 }
@@ -94,7 +92,7 @@ pub(crate) async fn backup(world: &LightWorld, schedule: &DynamicObject, name: &
         "spec": {},
         "status": {"phase": phase, "startTimestamp": jiff::Timestamp::now().to_string()},
     }));
-    let backups = api(world, "Backup");
+    let backups = world.velero_objects("Backup");
     let how = PostParams::default();
     backups.create(&how, &object.unwrap()).await.unwrap();
 }
@@ -176,7 +174,7 @@ async fn client_has_its_schedule_from_the_first_hook_to_the_last() {
     world.juju.remove_relation(APP, "minio").unwrap();
     world.settle().await.unwrap();
     until_none(&world).await;
-    let kept = api(&world, "Backup").get("kept").await.unwrap();
+    let kept = world.velero_objects("Backup").get("kept").await.unwrap();
     assert_eq!(kept.owner_references(), []);
 
     relate(&mut world, "minio");
@@ -246,7 +244,7 @@ async fn schedule_of_the_python_charm_goes_on_without_a_gap() {
         field_manager: Some(LIGHTKUBE.into()),
         ..PostParams::default()
     };
-    let api = api(&world, "Schedule");
+    let api = world.velero_objects("Schedule");
     let theirs = api.create(&how, &theirs.unwrap()).await.unwrap();
     let ran = json!({"status": {"phase": "Enabled", "lastBackup": "2026-11-28T00:00:01Z"}});
     let velero = PatchParams {
@@ -304,7 +302,8 @@ async fn schedule_that_fails_is_told_and_a_paused_one_is_not() {
 
     let pause = Patch::Merge(json!({"spec": {"paused": true}}));
     let how = PatchParams::default();
-    api(&world, "Schedule")
+    world
+        .velero_objects("Schedule")
         .patch("by-hand", &how, &pause)
         .await
         .unwrap();

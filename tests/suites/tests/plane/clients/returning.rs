@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use worlds::operator::APP;
 use worlds::plane::{Plane, Trial};
 
-use super::{api, ask, daily, deploy, only, relate, schedules};
+use super::{ask, daily, deploy, only, relate, schedules};
 
 fn is_of_schedules(asked: &Asked) -> bool {
     asked.path.contains("/schedules")
@@ -48,7 +48,7 @@ async fn client_that_comes_back_has_a_schedule_at_once() {
     relate(&mut world, "minio");
     world.settle().await.unwrap();
     let old = only(&world).await;
-    let (of_world, name) = (api(&world, "Schedule"), old.name_any());
+    let (of_world, name) = (world.velero_objects("Schedule"), old.name_any());
     set_finalizers(&of_world, &name, json!(["tests/held"])).await;
 
     let killer = world.juju.killer();

@@ -1,8 +1,6 @@
 //! Locations: whose is the default, what Velero says in words of its own, and what it says nothing of.
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::ApiResource;
 use kube_stack::{DEADLINE, until};
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
@@ -151,12 +149,6 @@ async fn labels_of_a_location_are_put_back_without_a_verdict() {
     world.expect_status("active: ").unwrap();
 }
 
-fn locations(world: &LightWorld) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("velero.io", "v1", "BackupStorageLocation");
-    let kind = ApiResource::from_gvk(&kind);
-    Api::namespaced_with(world.client(), &world.namespace, &kind)
-}
-
 async fn credential(locations: &Api<DynamicObject>) -> String {
     let live = locations.get("default").await.unwrap();
     let name = live.data["spec"]["credential"]["name"].as_str();
@@ -193,7 +185,7 @@ async fn credential_that_velero_has_yet_to_see_is_waited_for() {
     let mut world = LightWorld::connected(&plane, "lagging").await.unwrap();
     let bucket = world.bucket.clone();
     world.let_bucket(&bucket, Verdict::Never).await.unwrap();
-    let locations = locations(&world);
+    let locations = world.velero_objects("BackupStorageLocation");
     let old = credential(&locations).await;
 
     let velero = look_too_early_and_again(locations, old);

@@ -2,9 +2,7 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 use kube::ResourceExt as _;
-use kube::api::{Api, DynamicObject, ListParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::ApiResource;
+use kube::api::{DynamicObject, ListParams};
 use kube_stack::{DEADLINE, until};
 use serde_json::{Value, json};
 use worlds::shop::Shop;
@@ -130,9 +128,8 @@ pub(super) async fn backups_of(world: &World, schedule: &str) -> Vec<DynamicObje
 
 /// Velero's objects of a kind.
 pub(super) async fn objects(world: &World, kind: &str, select: &ListParams) -> Vec<DynamicObject> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", kind));
-    let api: Api<DynamicObject> = Api::namespaced_with(world.client(), &world.namespace, &resource);
-    api.list(select).await.unwrap().items
+    let found = world.velero_objects(kind).list(select).await;
+    found.unwrap().items
 }
 
 /// Waits until the last backup of a Schedule is in a phase.
