@@ -172,7 +172,7 @@ impl Cluster {
         let uid = accounts.get(app).await?.metadata.uid.unwrap_or_default();
         let asked = async {
             while !labels::in_force(&self.client, model, app, &uid).await? {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(60)).await;
             }
             anyhow::Ok(())
         };
@@ -233,10 +233,7 @@ impl Cluster {
 
     /// Takes away the model's namespace and policy; the namespace goes by and by.
     pub(crate) async fn remove_model(&self, model: &Model) -> Result<()> {
-        for (resource, name, _) in labels::policy(model).into_iter().rev() {
-            let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-            delete(&api, &name).await?;
-        }
+        labels::withdraw(&self.client, &model.name).await?;
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         match namespaces
             .delete(&model.name, &DeleteParams::default())

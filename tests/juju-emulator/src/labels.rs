@@ -88,17 +88,28 @@ pub(crate) fn of_model(model: &Model) -> Value {
     })
 }
 
-fn policy_name(model: &Model) -> String {
-    format!("juju-model-admission-{}", model.name)
+fn policy_name(model: &str) -> String {
+    format!("juju-model-admission-{model}")
+}
+
+/// The kinds of a policy and of what puts it in force.
+fn kinds() -> [ApiResource; 2] {
+    [
+        ("MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
+        (
+            "MutatingAdmissionPolicyBinding",
+            "mutatingadmissionpolicybindings",
+        ),
+    ]
+    .map(|(kind, plural_name)| {
+        let version = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1beta1", kind);
+        plural(&ApiResource::from_gvk(&version), plural_name)
+    })
 }
 
 /// The policy of a model, and what puts it in force.
 pub(crate) fn policy(model: &Model) -> [(ApiResource, String, Value); 2] {
-    let name = policy_name(model);
-    let kind = |kind: &str| {
-        let version = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1beta1", kind);
-        ApiResource::from_gvk(&version)
-    };
+    let name = policy_name(&model.name);
     let spec = json!({
         "failurePolicy": "Ignore",
         "reinvocationPolicy": "Never",
@@ -132,10 +143,6 @@ pub(crate) fn policy(model: &Model) -> [(ApiResource, String, Value); 2] {
             "spec": spec,
         })
     };
-    let (policy, binding) = (
-        kind("MutatingAdmissionPolicy"),
-        kind("MutatingAdmissionPolicyBinding"),
-    );
     let bound = json!({
         "policyName": name,
         "paramRef": {
@@ -144,18 +151,25 @@ pub(crate) fn policy(model: &Model) -> [(ApiResource, String, Value); 2] {
             "selector": {"matchLabels": of_model(model)},
         },
     });
-    [
-        (
-            plural(&policy, "mutatingadmissionpolicies"),
-            name.clone(),
-            body(&policy, spec),
-        ),
-        (
-            plural(&binding, "mutatingadmissionpolicybindings"),
-            name.clone(),
-            body(&binding, bound),
-        ),
-    ]
+    let [policy, binding] = kinds();
+    let (spec, bound) = (body(&policy, spec), body(&binding, bound));
+    [(policy, name.clone(), spec), (binding, name, bound)]
+}
+
+/// Takes the policy of the model of this name away: what its applications make is labelled no more.
+///
+/// The API server asks each policy about each request, so one of a model that nobody looks at any more costs all others.
+/// Those that are gone already are no error.
+pub async fn withdraw(client: &Client, model: &str) -> Result<()> {
+    let name = policy_name(model);
+    for kind in kinds().into_iter().rev() {
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+        match api.delete(&name, &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            other => other.map(drop).with_context(|| name.clone())?,
+        }
+    }
+    Ok(())
 }
 
 fn plural(kind: &ApiResource, plural: &str) -> ApiResource {

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result};
+use juju_emulator::labels::withdraw;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube_stack::Progress;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::script::Role;
+use super::script::Roles;
 use super::{kubelet, velero};
 
 /// The running stand-ins.
@@ -21,7 +23,7 @@ pub(super) struct Hands {
 }
 
 impl Hands {
-    pub(super) fn start(kubeconfig: PathBuf, kubelets: Role, veleros: Role) -> Result<Self> {
+    pub(super) fn start(kubeconfig: PathBuf, roles: Roles) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -31,7 +33,7 @@ impl Hands {
             .spawn(move || {
                 let ended = runtime.block_on(async {
                     tokio::select! {
-                        ended = work(kubeconfig, kubelets, veleros) => ended,
+                        ended = work(kubeconfig, roles) => ended,
                         _ = stopped => Ok(()),
                     }
                 });
@@ -46,18 +48,27 @@ impl Hands {
     }
 }
 
-async fn work(kubeconfig: PathBuf, kubelets: Role, veleros: Role) -> Result<()> {
+async fn work(kubeconfig: PathBuf, roles: Roles) -> Result<()> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
     let client = Client::try_from(config)?;
-    let kubelet = kubelet::run(client.clone(), kubelets);
-    let velero = Box::pin(velero::run(client, veleros));
+    let kubelet = kubelet::run(client.clone(), roles.kubelet);
+    let velero = Box::pin(velero::run(client.clone(), roles.velero));
     tokio::try_join!(
         async { kubelet.await.context("the kubelet's hand") },
         async { velero.await.context("Velero's hand") },
+        withdraw_policies(&client, roles.ended),
     )
     .map(drop)
+}
+
+/// Takes from the API server what it would ask for worlds that have ended.
+async fn withdraw_policies(client: &Client, mut ended: UnboundedReceiver<String>) -> Result<()> {
+    while let Some(model) = ended.recv().await {
+        withdraw(client, &model).await?;
+    }
+    Ok(())
 }
 
 impl Drop for Hands {

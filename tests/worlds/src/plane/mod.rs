@@ -70,9 +70,9 @@ impl Plane {
         let control_plane = ControlPlaneOnly::with_controllers().await?;
         let client = control_plane.client().await?;
         make_node(&client).await?;
-        let (script, kubelets, veleros) = Script::new();
+        let (script, roles) = Script::new();
         Ok(Self(Arc::new(Parts {
-            _hands: Hands::start(control_plane.kubeconfig(), kubelets, veleros)?,
+            _hands: Hands::start(control_plane.kubeconfig(), roles)?,
             script,
             control_plane,
         })))

@@ -65,6 +65,15 @@ pub(crate) struct Script {
     parts: Arc<Parts>,
     kubelet: UnboundedSender<Cue>,
     velero: UnboundedSender<Cue>,
+    ended: UnboundedSender<String>,
+}
+
+/// What the stand-ins get of it.
+pub(super) struct Roles {
+    pub(super) kubelet: Role,
+    pub(super) velero: Role,
+    /// Namespaces that nobody looks at any more.
+    pub(super) ended: UnboundedReceiver<String>,
 }
 
 #[derive(Default)]
@@ -98,8 +107,8 @@ impl Fate {
 }
 
 impl Script {
-    /// An empty one, and the roles of the kubelet and of Velero in it.
-    pub(super) fn new() -> (Self, Role, Role) {
+    /// An empty one, and the roles in it.
+    pub(super) fn new() -> (Self, Roles) {
         let parts = Arc::<Parts>::default();
         let role = || {
             let (cue, cues) = unbounded_channel();
@@ -107,12 +116,19 @@ impl Script {
             (cue, Role { parts, cues })
         };
         let ((kubelet, kubelets_role), (velero, veleros_role)) = (role(), role());
+        let (end, ended) = unbounded_channel();
         let script = Self {
             parts,
             kubelet,
             velero,
+            ended: end,
         };
-        (script, kubelets_role, veleros_role)
+        let roles = Roles {
+            kubelet: kubelets_role,
+            velero: veleros_role,
+            ended,
+        };
+        (script, roles)
     }
 
     pub(super) async fn let_containers(&self, space: &str, which: &str, fate: Fate) -> Result<()> {
@@ -128,6 +144,8 @@ impl Script {
     /// Nobody looks at this namespace any more, so nobody needs to work there.
     pub(super) fn end(&self, space: &str) {
         held(&self.parts.ended).insert(space.to_owned());
+        // Fails when the stand-ins have ended, and with them the plane.
+        let _ = self.ended.send(space.to_owned());
     }
 }
 
