@@ -1,4 +1,4 @@
-//! The plane itself: what starts there runs, and equal worlds look equal.
+//! The plane itself: what starts there runs, equal worlds look equal, and one that has ended costs the others nothing.
 
 use std::time::Instant;
 
@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use worlds::kubectl::TIMEOUT;
 use worlds::operator;
 use worlds::plane::{LightWorld, Plane};
 
@@ -40,4 +41,23 @@ async fn worlds_in_which_the_same_was_done_look_the_same() {
     let how = PatchParams::default();
     deployments.patch("velero", &how, &others).await.unwrap();
     assert_ne!(two.dump().await.unwrap(), dump, "an edit does not show");
+}
+
+#[tokio::test]
+async fn policy_of_a_world_that_has_ended_goes() {
+    let plane = Plane::shared().await.unwrap();
+    let kubectl = plane.kubectl();
+    let world = plane.world("over").await.unwrap();
+    let policies = ["policies", "policybindings"].map(|plural| {
+        let name = &world.namespace;
+        format!("mutatingadmission{plural}/juju-model-admission-{name}")
+    });
+    for policy in &policies {
+        kubectl.run(&["get", policy]).await.unwrap();
+    }
+    drop(world);
+    for policy in &policies {
+        let gone = ["wait", "--for=delete", policy, TIMEOUT];
+        kubectl.run(&gone).await.unwrap();
+    }
 }
