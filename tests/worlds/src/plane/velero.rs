@@ -7,8 +7,7 @@
 //! says nothing where the plugin is missing, where the real one has a word for it. A change of the script
 //! stands for its look at every location each minute, which it takes too.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::iter;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -19,7 +18,7 @@ use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, interval_at};
 
 use super::follow::{follow, follow_custom};
@@ -48,11 +47,7 @@ pub(super) async fn run(client: Client, role: Role) -> Result<()> {
     let work = async {
         loop {
             tokio::select! {
-                Some(namespace) = inbox.recv() => {
-                    for namespace in with_all_waiting(namespace, &mut inbox) {
-                        velero.look(&namespace).await?;
-                    }
-                }
+                Some(namespace) = inbox.recv() => velero.look(&namespace).await?,
                 Some(cue) = cues.recv() => velero.look(&cue.namespace).await?,
                 _ = minutes.tick() => velero.judged.clear(),
                 _ = ticks.tick() => velero.look_everywhere().await?,
@@ -78,12 +73,6 @@ pub(super) async fn run(client: Client, role: Role) -> Result<()> {
         _ = sources => Ok(()),
         ended = work => ended,
     }
-}
-
-/// A namespace in which something has changed, and all others that wait: each once, however often it has.
-fn with_all_waiting(first: String, inbox: &mut UnboundedReceiver<String>) -> BTreeSet<String> {
-    let waiting = iter::from_fn(|| inbox.try_recv().ok());
-    iter::once(first).chain(waiting).collect()
 }
 
 struct Velero {
