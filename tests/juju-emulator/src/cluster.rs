@@ -233,7 +233,7 @@ impl Cluster {
 
     /// Takes away the model's namespace and policy; the namespace goes by and by.
     pub(crate) async fn remove_model(&self, model: &Model) -> Result<()> {
-        labels::withdraw(&self.client, &model.name).await?;
+        withdraw_policy(&self.client, &model.name).await?;
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         match namespaces
             .delete(&model.name, &DeleteParams::default())
@@ -325,6 +325,18 @@ impl Cluster {
         fs::copy(&self.ca, paths.service_account.join("ca.crt"))?;
         Ok(())
     }
+}
+
+/// Takes the policy of labels of the model of this name away: what its applications make is labelled no more.
+///
+/// The API server asks each policy about each request, so one of a model that nobody looks at any more costs all others.
+/// One that is gone already is no error.
+pub async fn withdraw_policy(client: &Client, model: &str) -> Result<()> {
+    for (kind, name) in labels::policy_names(model).into_iter().rev() {
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+        delete(&api, &name).await?;
+    }
+    Ok(())
 }
 
 /// An object of an application: its head, and `more`.

@@ -88,12 +88,9 @@ pub(crate) fn of_model(model: &Model) -> Value {
     })
 }
 
-fn policy_name(model: &str) -> String {
-    format!("juju-model-admission-{model}")
-}
-
-/// The kinds of a policy and of what puts it in force.
-fn kinds() -> [ApiResource; 2] {
+/// Kind and name of the policy of the model of this name, and of what puts it in force.
+pub(crate) fn policy_names(model: &str) -> [(ApiResource, String); 2] {
+    let name = format!("juju-model-admission-{model}");
     [
         ("MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
         (
@@ -103,13 +100,14 @@ fn kinds() -> [ApiResource; 2] {
     ]
     .map(|(kind, plural_name)| {
         let version = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1beta1", kind);
-        plural(&ApiResource::from_gvk(&version), plural_name)
+        let kind = plural(&ApiResource::from_gvk(&version), plural_name);
+        (kind, name.clone())
     })
 }
 
 /// The policy of a model, and what puts it in force.
 pub(crate) fn policy(model: &Model) -> [(ApiResource, String, Value); 2] {
-    let name = policy_name(&model.name);
+    let [(policy, name), (binding, _)] = policy_names(&model.name);
     let spec = json!({
         "failurePolicy": "Ignore",
         "reinvocationPolicy": "Never",
@@ -151,25 +149,8 @@ pub(crate) fn policy(model: &Model) -> [(ApiResource, String, Value); 2] {
             "selector": {"matchLabels": of_model(model)},
         },
     });
-    let [policy, binding] = kinds();
     let (spec, bound) = (body(&policy, spec), body(&binding, bound));
     [(policy, name.clone(), spec), (binding, name, bound)]
-}
-
-/// Takes the policy of the model of this name away: what its applications make is labelled no more.
-///
-/// The API server asks each policy about each request, so one of a model that nobody looks at any more costs all others.
-/// Those that are gone already are no error.
-pub async fn withdraw(client: &Client, model: &str) -> Result<()> {
-    let name = policy_name(model);
-    for kind in kinds().into_iter().rev() {
-        let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
-        match api.delete(&name, &DeleteParams::default()).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            other => other.map(drop).with_context(|| name.clone())?,
-        }
-    }
-    Ok(())
 }
 
 fn plural(kind: &ApiResource, plural: &str) -> ApiResource {

@@ -60,7 +60,7 @@ use serde_json::{Map, Value};
 pub use azure::{AzureDialect, AzureSettings};
 pub use azure_auth::AuthRelease;
 pub use charm::CharmSource;
-pub use cluster::{Cluster, SECRET_CONSUMER};
+pub use cluster::{Cluster, SECRET_CONSUMER, withdraw_policy};
 pub use courses::{Echo, LastHooks};
 pub use gcs::{GcsRelease, GcsSettings};
 pub use killer::Killer;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result};
-use juju_emulator::labels::withdraw;
+use juju_emulator::withdraw_policy;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube_stack::Progress;
@@ -66,7 +66,7 @@ async fn work(kubeconfig: PathBuf, roles: Roles) -> Result<()> {
 /// Takes from the API server what it would ask for worlds that have ended.
 async fn withdraw_policies(client: &Client, mut ended: UnboundedReceiver<String>) -> Result<()> {
     while let Some(model) = ended.recv().await {
-        withdraw(client, &model).await?;
+        withdraw_policy(client, &model).await?;
     }
     Ok(())
 }

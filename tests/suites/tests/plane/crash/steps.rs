@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use worlds::operator::APP;
 use worlds::plane::{LightWorld, StoreKind, Trial};
 
-use crate::clients;
 use crate::keep::{self, End};
+use crate::{clients, here};
 
 /// Where a world is; what is wide as the cluster is different there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -321,9 +321,7 @@ impl Step {
                 let schedule = clients::only(world).await;
                 keep::delete(world, &schedule).await;
                 // Of what was kept, too: the next round begins like the first, whose hook has a status to change.
-                let space = world.namespace.clone();
-                let all = ["-n", &space, "delete", "backups.velero.io", "--all"];
-                world.kubectl(&all).await.unwrap();
+                here(world, &["delete", "backups.velero.io", "--all"]).await;
                 set(world, APP, "keep", "last 9");
             }
             Upgrade => {
