@@ -1,12 +1,13 @@
 //! One world on its rounds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use http::Method;
 use juju_emulator::event::Event;
 use juju_emulator::{HookRun, Interruption};
-use kube_stack::proxy::{Exchange, Fault, Kill, Rule};
+use kube_stack::proxy::{Asked, Exchange, Fault, Kill, Rule};
 use worlds::operator::UNIT;
 use worlds::plane::{Plane, Trial};
 
@@ -129,8 +130,8 @@ impl Course {
         let killer = juju.killer();
         let kill: Kill = Arc::new(move || killer.kill().expect("the charm waits for an answer"));
         self.trial.proxy.play(match point {
-            Some(Point::Before(number)) => vec![Rule::at(number, Fault::KillBefore(kill))],
-            Some(Point::After(number)) => vec![Rule::at(number, Fault::KillAfter(kill))],
+            Some(Point::Before(number)) => vec![at(number, Fault::KillBefore(kill))],
+            Some(Point::After(number)) => vec![at(number, Fault::KillAfter(kill))],
             Some(Point::Tool(_)) | None => Vec::new(),
         });
         if let Some(Point::Tool(call)) = point {
@@ -144,4 +145,13 @@ impl Course {
         juju.model_mut().log.clear();
         Ok(run.map(|run| (run, self.trial.proxy.record())))
     }
+}
+
+/// For the request of this number among those that are no watch.
+fn at(number: usize, fault: Fault) -> Rule {
+    let seen = AtomicUsize::new(0);
+    let is_it = move |asked: &Asked| {
+        !asked.is_watch() && seen.fetch_add(1, Ordering::Relaxed) + 1 == number
+    };
+    Rule::first(is_it, fault)
 }

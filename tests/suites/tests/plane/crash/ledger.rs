@@ -18,7 +18,8 @@ use super::steps::{Site, Step};
 /// Of the points that leave a world of their own behind, one in so many is tried, unless all are.
 const SHARE: usize = 3;
 
-/// Where a hook is killed.
+/// Where a hook is killed. Of requests, those count that are no watch: what is already gone is not watched, and a kill
+/// before a watch leaves behind what one before the next request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Point {
     /// When it calls a tool for this many-th time, before the call is answered.
@@ -77,6 +78,8 @@ impl Ledger {
     /// Notes what a hook does undisturbed, and with it where it can be killed if somebody comes by.
     pub(crate) fn note(&self, place: Place, undisturbed: Undisturbed) {
         let Undisturbed { run, record, sight } = undisturbed;
+        let is_counted = |one: &Exchange| !one.asked.is_watch();
+        let record: Vec<Exchange> = record.into_iter().filter(is_counted).collect();
         let mut pages = self.pages();
         pages.sights.insert(place, sight);
         if place.site.walks(place.step, &run.hook) {
@@ -192,11 +195,9 @@ impl Ledger {
 
 fn points(site: Site, run: &HookRun, record: &[Exchange], turn: usize) -> VecDeque<Point> {
     let tools = (1..=run.tool_calls.len()).map(Point::Tool);
-    let requests = record.iter().flat_map(|exchange| {
-        let after = writes(exchange).then_some(Point::After(exchange.number));
-        [Some(Point::Before(exchange.number)), after]
-            .into_iter()
-            .flatten()
+    let requests = (1..).zip(record).flat_map(|(number, exchange)| {
+        let after = writes(exchange).then_some(Point::After(number));
+        [Some(Point::Before(number)), after].into_iter().flatten()
     });
     let is_due = |point: &Point| {
         let counts = match site {
