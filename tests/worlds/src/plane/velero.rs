@@ -1,4 +1,4 @@
-//! A stand-in for the Velero server: it judges locations and lets Restores go.
+//! A stand-in for the Velero servers, of each namespace one: it judges locations and lets Restores go.
 //!
 //! Invariant: it does so only where a pod of a server runs, as that pod would. A location is judged when its
 //! spec is not the one that this server has judged (not when its generation moved, which verdicts do too), if
@@ -18,11 +18,12 @@ use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, interval_at};
 
 use super::follow::{follow, follow_custom};
-use super::script::{Parts, Role, Verdict};
+use super::script::{Cue, Parts, Role, Verdict};
 
 const SERVER_PODS: &str = "deploy=velero";
 /// As often is each location judged again.
@@ -37,36 +38,35 @@ const FINALIZER: &str = "restores.velero.io/external-resources-finalizer";
 pub(super) async fn run(client: Client, role: Role) -> Result<()> {
     let Role { parts, mut cues } = role;
     let (found, mut inbox) = mpsc::unbounded_channel::<String>();
-    let mut velero = Velero {
+    let mut servers = Servers::default();
+    let begin = |namespace: &str| Velero {
         client: client.clone(),
-        parts,
+        parts: Arc::clone(&parts),
+        namespace: namespace.to_owned(),
         judged: BTreeMap::new(),
     };
-    let mut minutes = interval_at(Instant::now() + EVERY, EVERY);
-    let mut ticks = interval_at(Instant::now() + TICK, TICK);
     let work = async {
         loop {
             tokio::select! {
-                Some(namespace) = inbox.recv() => velero.look(&namespace).await?,
-                Some(cue) = cues.recv() => velero.look(&cue.namespace).await?,
-                _ = minutes.tick() => velero.judged.clear(),
-                _ = ticks.tick() => velero.look_everywhere().await?,
+                Some(namespace) = inbox.recv() => servers.call(&namespace, None, begin),
+                Some(cue) = cues.recv() => servers.call(&cue.namespace.clone(), Some(cue), begin),
+                Some(ended) = servers.at_work.join_next() => ended??,
             }
         }
     };
     let pods = Api::<Pod>::all(client.clone());
-    let servers = WatchParams::default().labels(SERVER_PODS);
+    let labelled = WatchParams::default().labels(SERVER_PODS);
     let place = |object: DynamicObject| object.namespace();
     let sources = async {
         tokio::join!(
-            follow(pods, servers, found.clone(), |pod: Pod| pod.namespace()),
+            follow(pods, labelled, found.clone(), |pod: Pod| pod.namespace()),
             follow_custom(
                 client.clone(),
                 "BackupStorageLocation",
                 found.clone(),
                 place
             ),
-            follow_custom(client, "Restore", found.clone(), place),
+            follow_custom(client.clone(), "Restore", found.clone(), place),
         )
     };
     tokio::select! {
@@ -75,9 +75,31 @@ pub(super) async fn run(client: Client, role: Role) -> Result<()> {
     }
 }
 
+/// One for each namespace, so that none waits for another's.
+#[derive(Default)]
+struct Servers {
+    at_work: JoinSet<Result<()>>,
+    doors: BTreeMap<String, UnboundedSender<Option<Cue>>>,
+}
+
+impl Servers {
+    /// Something has changed there, the script if there is a cue.
+    fn call(&mut self, namespace: &str, cue: Option<Cue>, begin: impl Fn(&str) -> Velero) {
+        let door = self.doors.entry(namespace.to_owned()).or_insert_with(|| {
+            let (door, calls) = mpsc::unbounded_channel();
+            self.at_work.spawn(begin(namespace).work(calls));
+            door
+        });
+        // Fails when nobody looks at the namespace any more.
+        let _ = door.send(cue);
+    }
+}
+
+/// That of one namespace.
 struct Velero {
     client: Client,
     parts: Arc<Parts>,
+    namespace: String,
     /// The last judgement of each location, by its uid.
     judged: BTreeMap<String, Judgement>,
 }
@@ -91,35 +113,38 @@ struct Judgement {
 }
 
 impl Velero {
-    async fn look_everywhere(&mut self) -> Result<()> {
-        let servers = ListParams::default().labels(SERVER_PODS);
-        let pods = Api::<Pod>::all(self.client.clone()).list(&servers).await?;
-        for pod in pods {
-            self.look(&pod.namespace().unwrap_or_default()).await?;
+    /// Works as long as somebody looks at the namespace.
+    async fn work(mut self, mut calls: UnboundedReceiver<Option<Cue>>) -> Result<()> {
+        let mut minutes = interval_at(Instant::now() + EVERY, EVERY);
+        let mut ticks = interval_at(Instant::now() + TICK, TICK);
+        while !self.parts.has_ended(&self.namespace) {
+            tokio::select! {
+                // It is dropped, and has been played, when that was seen.
+                Some(_cue) = calls.recv() => self.look().await?,
+                _ = minutes.tick() => self.judged.clear(),
+                _ = ticks.tick() => self.look().await?,
+            }
         }
         Ok(())
     }
 
-    async fn look(&mut self, namespace: &str) -> Result<()> {
-        if self.parts.has_ended(namespace) {
-            return Ok(());
-        }
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+    async fn look(&mut self) -> Result<()> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let servers = ListParams::default().labels(SERVER_PODS);
         let Some(server) = pods.list(&servers).await?.items.into_iter().find(runs) else {
             return Ok(());
         };
-        self.let_go(namespace).await?;
-        self.judge(namespace, &server).await
+        self.let_go().await?;
+        self.judge(&server).await
     }
 
-    async fn judge(&mut self, namespace: &str, server: &Pod) -> Result<()> {
-        let api = self.api("BackupStorageLocation", namespace);
+    async fn judge(&mut self, server: &Pod) -> Result<()> {
+        let api = self.api("BackupStorageLocation");
         let locations = all(&api).await?;
         let verdict = |location: &DynamicObject| {
             let bucket = &location.data["spec"]["objectStorage"]["bucket"];
             self.parts
-                .verdict(namespace, bucket.as_str().unwrap_or_default())
+                .verdict(&self.namespace, bucket.as_str().unwrap_or_default())
         };
         if locations.iter().any(|one| verdict(one) == Verdict::Never) {
             return Ok(());
@@ -142,8 +167,8 @@ impl Velero {
         Ok(())
     }
 
-    async fn let_go(&self, namespace: &str) -> Result<()> {
-        let api = self.api("Restore", namespace);
+    async fn let_go(&self) -> Result<()> {
+        let api = self.api("Restore");
         for restore in all(&api).await? {
             if restore.metadata.deletion_timestamp.is_none() {
                 continue;
@@ -158,9 +183,9 @@ impl Velero {
         Ok(())
     }
 
-    fn api(&self, kind: &str, namespace: &str) -> Api<DynamicObject> {
+    fn api(&self, kind: &str) -> Api<DynamicObject> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("velero.io", "v1", kind));
-        Api::namespaced_with(self.client.clone(), namespace, &resource)
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }
 }
 
