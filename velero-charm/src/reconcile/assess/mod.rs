@@ -111,7 +111,7 @@ fn server(
     let Some(deployment) = deployment else {
         return PartHealth::Pending("the leader to install Velero".into());
     };
-    if let Some(reason) = refused(deployment) {
+    if let Some(reason) = refused(deployment, now) {
         return PartHealth::Bad(reason.prefix("the Velero server's pod is refused"));
     }
     let pods = Pods::of(&SERVER, pods);
@@ -210,18 +210,27 @@ fn last_write(object: &impl ResourceExt) -> Timestamp {
 }
 
 /// The API server's reason for not letting a pod be made at all.
-fn refused(deployment: &Deployment) -> Option<Clause> {
+fn refused(deployment: &Deployment, now: Timestamp) -> Option<Clause> {
     let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
     let failure = conditions
         .iter()
         .find(|c| c.type_ == "ReplicaFailure" && c.status == "True")?;
+    let since = failure.last_transition_time.as_ref().map(|time| time.0);
+    let message = failure.message.as_deref()?;
+    if may_be_outdated(message, since, deployment, now) {
+        return None;
+    }
     // As the charm makes it, every level takes it.
     let undo = "undo what was edited in Deployment `velero`";
-    Some(plain_refusal(failure.message.as_deref()?, undo))
+    Some(plain_refusal(message, undo))
 }
 
 /// The same for the node agent, of which only events tell.
-fn refused_agent(daemon_set: &DaemonSet, events: &BTreeMap<String, Event>) -> Option<Clause> {
+fn refused_agent(
+    daemon_set: &DaemonSet,
+    events: &BTreeMap<String, Event>,
+    now: Timestamp,
+) -> Option<Clause> {
     let status = daemon_set.status.as_ref()?;
     if status.current_number_scheduled >= status.desired_number_scheduled {
         return None;
@@ -229,11 +238,30 @@ fn refused_agent(daemon_set: &DaemonSet, events: &BTreeMap<String, Event>) -> Op
     let of_this_one = events
         .values()
         .filter(|event| event.involved_object.uid == daemon_set.metadata.uid);
-    let latest =
-        of_this_one.max_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0))?;
+    let at = |event: &Event| event.last_timestamp.as_ref().map(|time| time.0);
+    let latest = of_this_one.max_by_key(|event| at(event))?;
+    let message = latest.message.as_deref()?;
+    if may_be_outdated(message, at(latest), daemon_set, now) {
+        return None;
+    }
     // It mounts folders of the node, which no other level takes.
     let label = "label the namespace `pod-security.kubernetes.io/enforce=privileged`";
-    Some(plain_refusal(latest.message.as_deref()?, label))
+    Some(plain_refusal(message, label))
+}
+
+/// Controllers try again later and later: a refusal stays on record when what it is about has been put right. It may be
+/// about what the workload was before it was last written; and the ServiceAccount is made before the workload is looked
+/// at.
+fn may_be_outdated(
+    message: &str,
+    refused: Option<Timestamp>,
+    workload: &impl ResourceExt,
+    now: Timestamp,
+) -> bool {
+    let written = last_write(workload);
+    let is_older = refused.is_some_and(|refused| refused.as_second() < written.as_second());
+    let missing = format!("serviceaccount \"{}\" not found", velero::SERVER);
+    message.contains(&missing) || is_older && now.duration_since(written) < PATIENCE
 }
 
 /// The API server's words without the name of the pod, which is another one each time.
@@ -267,7 +295,7 @@ fn node_agent(live: Option<&DaemonSet>, running: &Running, now: Timestamp) -> Pa
     if is_taken_up && let Some(trouble) = trouble(&pods, now) {
         return PartHealth::Bad(trouble);
     }
-    if let Some(reason) = refused_agent(daemon_set, &running.refusals) {
+    if let Some(reason) = refused_agent(daemon_set, &running.refusals, now) {
         return PartHealth::Bad(reason.prefix("the node agent's pods are refused"));
     }
     if let Some(lost) = pods.lost() {

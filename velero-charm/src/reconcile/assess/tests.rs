@@ -276,6 +276,41 @@ fn a_refused_pod_gives_the_api_servers_reason() {
     assert!(matches!(part, PartHealth::Bad(why) if why.cause.contains("too bold")));
 }
 
+/// Written as the Deployment and the DaemonSet of these tests are, at this time.
+fn written(at: &str) -> Value {
+    json!([{"manager": "velero-operator", "operation": "Apply", "time": at}])
+}
+
+#[test]
+fn a_refusal_of_an_earlier_deployment_is_waited_for_a_while() {
+    let part = |refused: &str, changed: &str| {
+        let failure = json!({"type": "ReplicaFailure", "status": "True", "message": "too bold",
+                             "lastTransitionTime": refused});
+        let mut server =
+            serde_json::to_value(deployment(&json!({"conditions": [failure]}))).unwrap();
+        server["metadata"]["managedFields"] = written(changed);
+        let server: Deployment = serde_json::from_value(server).unwrap();
+        super::server(Some(&server), &BTreeMap::new(), now())
+    };
+    let is_told =
+        |part: PartHealth| matches!(part, PartHealth::Bad(why) if why.cause.contains("too bold"));
+    assert!(is_pending(&part("2026-01-01T09:59:59Z", STARTED)));
+    assert!(is_told(part(STARTED, STARTED)), "of this one");
+    let (earlier, long_ago) = ("2026-01-01T09:56:59Z", "2026-01-01T09:57:00Z");
+    assert!(is_told(part(earlier, long_ago)), "of this one, too, by now");
+}
+
+#[test]
+fn a_pod_that_lacked_its_service_account_is_waited_for() {
+    let lacks = "pods \"velero-1-\" is forbidden: error looking up service account x/velero: \
+                 serviceaccount \"velero\" not found";
+    let failure = json!({"type": "ReplicaFailure", "status": "True", "message": lacks});
+    assert!(is_pending(&server_of(
+        &json!({"conditions": [failure]}),
+        vec![]
+    )));
+}
+
 #[test]
 fn a_node_agent_is_good_when_all_of_it_is_ready() {
     let agent = |ready: i32| -> DaemonSet {
@@ -304,51 +339,66 @@ fn a_node_agent_is_good_when_all_of_it_is_ready() {
 
 #[test]
 fn node_agents_that_the_api_server_refuses_are_explained_by_the_last_event() {
+    let part = refused_agent_of(
+        STARTED,
+        vec![
+            refusal("u", STARTED, "exceeded quota"),
+            refusal(
+                "u",
+                NOW,
+                "violates PodSecurity \"baseline:latest\": hostPath",
+            ),
+            refusal("earlier", "2027-01-01T00:00:00Z", "of another one"),
+        ],
+    );
+    assert_eq!(
+        part,
+        PartHealth::Bad(Clause::new(
+            "label the namespace `pod-security.kubernetes.io/enforce=privileged`",
+            "the node agent's pods are refused: violates PodSecurity \"baseline:latest\": hostPath"
+        ))
+    );
+}
+
+#[test]
+fn a_refusal_of_an_earlier_node_agent_is_waited_for() {
+    let before = refusal("u", "2026-01-01T09:59:59Z", "exceeded quota");
+    assert!(is_pending(&refused_agent_of(STARTED, vec![before])));
+    let lacks = "error looking up service account x/velero: serviceaccount \"velero\" not found";
+    let lacks = refusal("u", NOW, lacks);
+    assert!(is_pending(&refused_agent_of(STARTED, vec![lacks])));
+}
+
+/// A node agent of which the API server took no pod, as events tell.
+fn refused_agent_of(changed: &str, events: Vec<Event>) -> PartHealth {
     let agent: DaemonSet = serde_json::from_value(json!({
-        "metadata": {"name": "node-agent", "uid": "u"},
+        "metadata": {"name": "node-agent", "uid": "u", "managedFields": written(changed)},
         "spec": {"selector": {}, "template": {}},
         "status": {"desiredNumberScheduled": 1, "currentNumberScheduled": 0,
                    "numberMisscheduled": 0, "numberReady": 0},
     }))
     .unwrap();
-    let event = |uid: &str, at: &str, why: &str| -> Event {
-        serde_json::from_value(json!({
-            "metadata": {}, "involvedObject": {"uid": uid}, "lastTimestamp": at,
-            "message": format!("Error creating: pods \"node-agent-x1\" is forbidden: {why}"),
-        }))
-        .unwrap()
-    };
-    let refusals = BTreeMap::from([
-        ("a".to_owned(), event("u", STARTED, "exceeded quota")),
-        (
-            "b".to_owned(),
-            event(
-                "u",
-                NOW,
-                "violates PodSecurity \"baseline:latest\": hostPath",
-            ),
-        ),
-        (
-            "c".to_owned(),
-            event("earlier", "2027-01-01T00:00:00Z", "of another one"),
-        ),
-    ]);
+    let named = events.into_iter().enumerate();
     let running = Running {
         node_agents: [("node-agent".to_owned(), agent)].into(),
-        refusals,
+        refusals: named
+            .map(|(number, event)| (number.to_string(), event))
+            .collect(),
         ..running(deployment(&rolled_out()), vec![healthy_pod()], None)
     };
     let expected = Expected {
         node_agent: Presence::Yes,
         ..expected(Judged::No)
     };
-    assert_eq!(
-        assess(&running, &expected, now()).node_agent,
-        PartHealth::Bad(Clause::new(
-            "label the namespace `pod-security.kubernetes.io/enforce=privileged`",
-            "the node agent's pods are refused: violates PodSecurity \"baseline:latest\": hostPath"
-        ))
-    );
+    assess(&running, &expected, now()).node_agent
+}
+
+fn refusal(of: &str, at: &str, why: &str) -> Event {
+    serde_json::from_value(json!({
+        "metadata": {}, "involvedObject": {"uid": of}, "lastTimestamp": at,
+        "message": format!("Error creating: pods \"node-agent-x1\" is forbidden: {why}"),
+    }))
+    .unwrap()
 }
 
 #[test]

@@ -1,8 +1,14 @@
-//! What the API server refuses while the charm is trusted.
+//! What the API server refuses: to the charm while it is trusted, and pods to their controllers.
 
 use kube_stack::proxy::{Asked, Fault, Refusal, Rule};
+use kube_stack::{DEADLINE, until};
+use serde_json::json;
 use worlds::operator;
-use worlds::plane::{Plane, Trial};
+use worlds::plane::{LightWorld, Plane, Trial};
+
+use crate::here;
+
+const REFUSAL: &str = "-o=jsonpath={.status.conditions[?(@.type=='ReplicaFailure')].message}";
 
 #[tokio::test]
 async fn an_action_names_what_no_role_allows() {
@@ -26,4 +32,47 @@ async fn an_action_names_what_no_role_allows() {
     ] {
         assert!(outcome.message.contains(part), "{}", outcome.message);
     }
+}
+
+async fn until_pods_are_refused(world: &LightWorld, because: &str) {
+    let is_refused = async || {
+        let told = here(world, &["get", "deployment", "velero", REFUSAL]).await;
+        told.contains(because)
+    };
+    until("the pod is refused", DEADLINE, is_refused)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_that_a_missing_service_account_left_is_waited_out() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "account-gone").await.unwrap();
+    world.config("use-node-agent", "true").await.unwrap();
+    here(&world, &["delete", "serviceaccount", "velero"]).await;
+    here(&world, &["delete", "pods", "-l", "component=velero"]).await;
+    until_pods_are_refused(&world, "serviceaccount \"velero\" not found").await;
+
+    world.update_status().await.unwrap();
+
+    world.expect_status("active: ").unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_the_hook_has_just_undone_is_waited_out() {
+    let plane = Plane::shared().await.unwrap();
+    let mut world = LightWorld::connected(&plane, "undone").await.unwrap();
+    let enforced = "pod-security.kubernetes.io/enforce=restricted";
+    let labelled = ["label", "namespace", &world.namespace, enforced];
+    world.kubectl(&labelled).await.unwrap();
+    let bold = json!({"spec": {"template": {"spec": {"containers": [
+        {"name": "velero", "securityContext": {"allowPrivilegeEscalation": true}},
+    ]}}}});
+    let bold = bold.to_string();
+    here(&world, &["patch", "deployment", "velero", "-p", &bold]).await;
+    until_pods_are_refused(&world, "allowPrivilegeEscalation").await;
+
+    world.update_status().await.unwrap();
+
+    world.expect_status("active: ").unwrap();
 }
