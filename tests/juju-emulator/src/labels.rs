@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, DynamicObject, ListParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::model::Model;
@@ -194,15 +194,7 @@ pub(crate) async fn sweep(client: &Client, model: &Model, app: &str) -> Result<(
             if kind == "CustomResourceDefinition" {
                 sweep_objects_of(client, &object).await?;
             }
-            let api: Api<DynamicObject> = match &object.metadata.namespace {
-                Some(space) => Api::namespaced_with(client.clone(), space, &resource),
-                None => Api::all_with(client.clone(), &resource),
-            };
-            let name = object.metadata.name.unwrap_or_default();
-            match api.delete(&name, &DeleteParams::background()).await {
-                Err(kube::Error::Api(status)) if status.code == 404 => {}
-                other => other.map(drop).with_context(|| format!("{kind} {name}"))?,
-            }
+            delete(client, &resource, &object).await?;
         }
     }
     Ok(())
@@ -224,17 +216,24 @@ async fn sweep_objects_of(client: &Client, definition: &DynamicObject) -> Result
         found => found?.items,
     };
     for object in found {
-        let api: Api<DynamicObject> = match &object.metadata.namespace {
-            Some(space) => Api::namespaced_with(client.clone(), space, &resource),
-            None => all.clone(),
-        };
-        let name = object.metadata.name.unwrap_or_default();
-        match api.delete(&name, &DeleteParams::background()).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            other => other.map(drop)?,
-        }
+        delete(client, &resource, &object).await?;
     }
     Ok(())
+}
+
+/// Deletes one of these, unless it is gone already.
+async fn delete(client: &Client, resource: &ApiResource, object: &DynamicObject) -> Result<()> {
+    let api: Api<DynamicObject> = match &object.metadata.namespace {
+        Some(space) => Api::namespaced_with(client.clone(), space, resource),
+        None => Api::all_with(client.clone(), resource),
+    };
+    let name = object.name_any();
+    match api.delete(&name, &DeleteParams::background()).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other
+            .map(drop)
+            .with_context(|| format!("{} {name}", resource.kind)),
+    }
 }
 
 /// Whether the API server labels what this application would make now, asked without making it.
