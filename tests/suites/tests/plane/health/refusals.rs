@@ -1,5 +1,6 @@
 //! What the API server refuses: to the charm while it is trusted, and pods to their controllers.
 
+use jiff::Timestamp;
 use kube_stack::proxy::{Asked, Fault, Refusal, Rule};
 use kube_stack::{DEADLINE, until};
 use serde_json::json;
@@ -8,7 +9,8 @@ use worlds::plane::{LightWorld, Plane, Trial};
 
 use crate::here;
 
-const REFUSAL: &str = "-o=jsonpath={.status.conditions[?(@.type=='ReplicaFailure')].message}";
+const REFUSAL: &str = "-o=jsonpath={range .status.conditions[?(@.type=='ReplicaFailure')]}\
+                       {.lastTransitionTime} {.message}{end}";
 
 #[tokio::test]
 async fn an_action_names_what_no_role_allows() {
@@ -34,12 +36,16 @@ async fn an_action_names_what_no_role_allows() {
     }
 }
 
+/// Until the server's pod is refused for this, and what happens now has a later time: they are whole seconds.
 async fn until_pods_are_refused(world: &LightWorld, because: &str) {
-    let is_refused = async || {
+    let has_been_refused = async || {
         let told = here(world, &["get", "deployment", "velero", REFUSAL]).await;
-        told.contains(because)
+        told.split_once(' ').is_some_and(|(since, message)| {
+            let since: Timestamp = since.parse().unwrap();
+            message.contains(because) && since.as_second() < Timestamp::now().as_second()
+        })
     };
-    until("the pod is refused", DEADLINE, is_refused)
+    until("the pod has been refused", DEADLINE, has_been_refused)
         .await
         .unwrap();
 }
