@@ -52,6 +52,7 @@ pub enum Fault {
 pub struct Rule {
     when: When,
     fault: Fault,
+    skip: usize,
     left: Option<usize>,
 }
 
@@ -104,6 +105,7 @@ impl Rule {
         Self {
             when: When::Number(number),
             fault,
+            skip: 0,
             left: None,
         }
     }
@@ -113,6 +115,7 @@ impl Rule {
         Self {
             when: When::Matches(Box::new(matches)),
             fault,
+            skip: 0,
             left: Some(1),
         }
     }
@@ -125,12 +128,22 @@ impl Rule {
         }
     }
 
+    /// The same, but for as many of those that it would fit first.
+    #[must_use]
+    pub fn after(self, skip: usize) -> Self {
+        Self { skip, ..self }
+    }
+
     fn takes(&mut self, number: usize, asked: &Asked) -> bool {
         let fits = match &self.when {
             When::Number(wanted) => *wanted == number,
             When::Matches(matches) => matches(asked),
         };
         if !fits || self.left == Some(0) {
+            return false;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
             return false;
         }
         self.left = self.left.map(|left| left - 1);

@@ -1,13 +1,12 @@
 //! One world on its rounds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use http::Method;
 use juju_emulator::event::Event;
 use juju_emulator::{HookRun, Interruption};
-use kube_stack::proxy::{Asked, Exchange, Fault, Kill, Rule};
+use kube_stack::proxy::{Exchange, Fault, Kill, Rule};
 use worlds::operator::UNIT;
 use worlds::plane::{Plane, Trial};
 
@@ -147,11 +146,7 @@ impl Course {
     }
 }
 
-/// For the request of this number among those that are no watch.
+/// For the request of this number, from 1, among those that are no watch.
 fn at(number: usize, fault: Fault) -> Rule {
-    let seen = AtomicUsize::new(0);
-    let is_it = move |asked: &Asked| {
-        !asked.is_watch() && seen.fetch_add(1, Ordering::Relaxed) + 1 == number
-    };
-    Rule::first(is_it, fault)
+    Rule::first(|asked| !asked.is_watch(), fault).after(number - 1)
 }

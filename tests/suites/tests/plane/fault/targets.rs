@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::{self, Display};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Method;
@@ -102,10 +101,8 @@ impl Target {
 
     /// The rule that lets it meet a fault.
     pub(crate) fn rule(&self, ill: Ill) -> Rule {
-        let (wanted, skip, seen) = (self.shape.clone(), self.skip, AtomicUsize::new(0));
-        let matches = move |asked: &Asked| {
-            shape(asked).as_ref() == Some(&wanted) && seen.fetch_add(1, Ordering::Relaxed) >= skip
-        };
+        let wanted = self.shape.clone();
+        let matches = move |asked: &Asked| shape(asked).as_ref() == Some(&wanted);
         let fault = match ill {
             Forbidden => Fault::Refuse(Refusal::Forbidden),
             NotFound => Fault::Refuse(Refusal::NotFound),
@@ -116,11 +113,12 @@ impl Target {
             Slow => Fault::Slow(SLOW),
             Cut | CutOnce => Fault::Cut,
         };
-        if ill.is_once() {
+        let rule = if ill.is_once() {
             Rule::first(matches, fault)
         } else {
             Rule::every(matches, fault)
-        }
+        };
+        rule.after(self.skip)
     }
 }
 
