@@ -276,7 +276,7 @@ fn a_refused_pod_gives_the_api_servers_reason() {
     assert!(matches!(part, PartHealth::Bad(why) if why.cause.contains("too bold")));
 }
 
-/// Written as the Deployment and the DaemonSet of these tests are, at this time.
+/// The managed fields of an object that was last written at this time.
 fn written(at: &str) -> Value {
     json!([{"manager": "velero-operator", "operation": "Apply", "time": at}])
 }
